@@ -1,0 +1,207 @@
+"""The configuration as written: checked, its units read, its references known to exist; nothing compiled.
+
+Plain frozen values all the way down, so that `msgspec.msgpack` carries a `Spec` from control to workers.
+Durations are seconds, sizes bytes, prices picodollars per token. A clock of `None` is switched off.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.core.problem import Place
+from gateway.core.secret import Secret
+
+Clock = Literal["connect", "first_token", "answer", "idle", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One address: TCP (`host`, `port`) or a Unix socket (`path`)."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return bool(self.path) or self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSpec:
+    listen: Listen = Listen("127.0.0.1", 9000)
+    key: Secret | None = None  # None: made at start
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSpec:
+    """What one request or answer may cost in bytes and seconds."""
+
+    body: int = 32 * 2**20
+    body_timeout_s: float = 30.0
+    answer: int = 64 * 2**20  # an unstreamed answer
+    event: int = 8 * 2**20  # one event of a stream
+    write_timeout_s: float = 60.0  # a client that takes nothing for so long is cut
+    in_flight: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSpec:
+    grace_s: float = 0.0
+    deadline_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """Where and how to listen. Static but for `limits`, `drain`, `watch` and `allow_without_keys`."""
+
+    listen: tuple[Listen, ...] = (Listen("127.0.0.1", 8000),)
+    admin: AdminSpec = AdminSpec()
+    allow_without_keys: Literal["loopback", "everyone"] = "loopback"
+    watch: bool = False
+    workers: int = 1
+    drain: DrainSpec = DrainSpec()
+    limits: LimitsSpec = LimitsSpec()
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSpec:
+    """When an endpoint is left alone: after `failures` in a row, for `recovery_s`, until `successes` probes in a row."""
+
+    failures: int = 5
+    recovery_s: float = 30.0
+    successes: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class KeepaliveSpec:
+    """Comments sent while a stream is silent; `early` sends them before the first content too (and so commits the 200)."""
+
+    every_s: float = 15.0
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings that may stand at several levels; here only what one level says.
+
+    Merged defaults < provider < model < pool < route, clock by clock. `breaker` and `keepalive`: absent from `given` means
+    "as the level above says", `None` means switched off.
+    """
+
+    timeout: Mapping[Clock, float | None] = field(default_factory=dict)
+    breaker: BreakerSpec | None = None
+    keepalive: KeepaliveSpec | None = None
+    given: tuple[Literal["breaker", "keepalive"], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpec:
+    name: str
+    kind: str
+    url: str = ""  # without a trailing slash; empty for kinds whose server the gateway starts
+    key: Secret | None = None
+    is_on: bool = True  # False: its key is empty
+    auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"
+    headers: Mapping[str, str] = field(default_factory=dict)  # sent with every request
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the kind's own, units already read
+    policy: Policy = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSpec:
+    """Picodollars (1e-12 USD) per token: USD per million tokens × 10^6, exactly. A class without a price costs what `input` or `output` does."""
+
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One model of one provider. A `name` with `*` is a family: every name that fits is sent on as it was asked for."""
+
+    name: str
+    provider: str
+    id: str  # what the provider calls it; for a family the pattern itself
+    price: PriceSpec
+    quality: float  # 0 to 1
+    latency_s: float | None = None
+    context: int | None = None  # tokens
+    max_output: int | None = None  # tokens
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the provider kind's own
+    policy: Policy = Policy()
+
+    @property
+    def is_family(self) -> bool:
+        return "*" in self.name
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    name: str
+    members: tuple[str, ...]  # model names, in order of preference
+    then: str | None = None  # pool or model asked when no member answers
+    policy: Policy = Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """First route whose `match` and `when` hold wins. `to` is `requested`, or the name of a pool or model."""
+
+    name: str
+    match: tuple[str, ...]  # names and globs
+    to: str
+    when: str | None = None  # CEL, names of `let` not yet put in
+    policy: Policy = Policy()
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSpec:
+    name: str
+    keys: tuple[str, ...]  # lower-case hex SHA-256, without the `sha256:` prefix
+    labels: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ("*",)  # names and globs that its keys may ask for
+
+
+@dataclass(frozen=True, slots=True)
+class LogSpec:
+    format: Literal["json", "text"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """`given` a request, `expect` this of the routing. Keys of `given`: model, tokens, max_tokens, tools, images, stream,
+    temperature, path, headers, tenant, hour, weekday. Keys of `expect`: route, pool, model, none (true: no route)."""
+
+    name: str
+    given: Mapping[str, Any]
+    expect: Mapping[str, Any]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One whole configuration. Mappings are in the order of the file."""
+
+    server: ServerSpec
+    state_dir: str  # absolute
+    providers: Mapping[str, ProviderSpec]
+    models: Mapping[str, ModelSpec]
+    pools: Mapping[str, PoolSpec]
+    defaults: Policy
+    lets: Mapping[str, str]
+    routes: tuple[RouteSpec, ...]
+    tenants: Mapping[str, TenantSpec]
+    log: LogSpec
+    checks: tuple[CheckSpec, ...]
+    digest: str  # SHA-256 over the files as read

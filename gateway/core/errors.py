@@ -1,0 +1,210 @@
+"""Everything that can go wrong with a request, and what it means for the client, the retry and the breaker.
+
+Three families. `CallerError`: the request is at fault. `UpstreamError`: a provider is.
+`CapacityError`: the gateway itself can't take it now. Foreign exceptions become one of these at the
+transport; these become HTTP only in `api/render.py`.
+"""
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """What a client is told. Class attributes give the kind, instances the particulars.
+
+    `status` and `type` are OpenAI's; `code` is the machine-readable particular; `message` never holds a
+    secret, a path, an address or prompt text. `is_retryable`: another endpoint may be asked.
+    `hurts_breaker`: counts as a failure of the endpoint that was asked.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+    is_retryable: ClassVar[bool] = False
+    hurts_breaker: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.error_code = code or type(self).code
+        self.http_status = status or type(self).status
+        self.retry_after_s = retry_after_s
+
+
+class CallerError(GatewayError):
+    """The request can't be served as it is; asking again changes nothing."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidRequest(CallerError):
+    """A field is missing, of the wrong type or out of range; `param` names it."""
+
+    code = "invalid_request"
+
+
+class Unauthenticated(CallerError):
+    """No credential, an unknown one, or two that differ."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(CallerError):
+    """A valid credential that may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class NotFound(CallerError):
+    """No such path."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(CallerError):
+    """The model is unknown, or not allowed to this key; the two look alike on purpose."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class RequestTimeout(CallerError):
+    """The head or the body of the request took too long to arrive."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class RequestTooLarge(CallerError):
+    """The body is over the limit."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnsupportedMedia(CallerError):
+    """The body is not JSON by its own account."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class UpstreamError(GatewayError):
+    """A provider failed. `upstream_status` is what it answered, where it answered."""
+
+    status = 502
+    type = "upstream_error"
+    code = "upstream_error"
+
+    upstream_status: int | None = None
+
+
+class Unavailable(UpstreamError):
+    """No answer could be had: DNS, refusal, TLS, reset or close before the first byte, or a 5xx of its own."""
+
+    code = "upstream_unavailable"
+    is_retryable = True
+    hurts_breaker = True
+
+
+class UpstreamTimeout(UpstreamError):
+    """One of the five clocks ran out; `code` names it, as in `first_token_timeout`."""
+
+    status = 504
+    code = "upstream_timeout"
+    is_retryable = True
+    hurts_breaker = True
+
+
+class ProtocolError(UpstreamError):
+    """The provider answered something that is not what was asked for: HTML, garbage, a broken frame, too much."""
+
+    code = "upstream_protocol_error"
+    is_retryable = True
+    hurts_breaker = True
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider answered 429; `retry_after_s` is what it asked for."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    is_retryable = True
+
+
+class CredentialRefused(UpstreamError):
+    """The provider refuses the gateway's own key (401 or 403): ours to mend, not the client's."""
+
+    code = "upstream_credential_refused"
+    is_retryable = True
+
+
+class Rejected(UpstreamError):
+    """The provider's own 4xx, passed on with its status and body; neither retried nor counted.
+
+    `body` and `content_type` are the provider's bytes, sent on as they came.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, status: int, body: bytes, content_type: str) -> None:
+        super().__init__(message, status=status)
+        self.upstream_status = status
+        self.body = body
+        self.content_type = content_type
+
+
+class StreamInterrupted(UpstreamError):
+    """The answer broke off after its first content had gone to the client."""
+
+    code = "stream_interrupted"
+    hurts_breaker = True
+
+
+class CapacityError(GatewayError):
+    """The gateway can't serve this now; waiting helps."""
+
+    status = 503
+    type = "overloaded_error"
+
+
+class NoCapacity(CapacityError):
+    """No endpoint is left that could be asked: breakers open, providers off."""
+
+    code = "no_endpoint_available"
+
+
+class ShuttingDown(CapacityError):
+    """The gateway is stopping; another replica answers."""
+
+    code = "shutting_down"
+
+
+class DeadlineExceeded(CapacityError):
+    """The total clock of the request ran out between attempts."""
+
+    status = 504
+    code = "total_timeout"
