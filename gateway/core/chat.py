@@ -1,0 +1,40 @@
+"""A request and what its answer used, in words that no dialect owns."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class ChatRequest:
+    """One request as the client sent it: the bytes, and the few facts that routing and limits read.
+
+    `raw` is never changed; what must differ upstream is spliced in when it is sent. Unknown fields live in `raw` alone.
+    """
+
+    raw: bytes
+    path: str  # "/v1/chat/completions"
+    model: str
+    stream: bool = False
+    has_stream: bool = False
+    max_tokens: int | None = None  # None: not sent
+    temperature: float | None = None
+    n: int = 1
+    tools: int = 0  # how many are offered
+    images: int = 0  # how many image parts the messages hold
+    tokens: int = 0  # of the prompt, estimated
+    wants_usage: bool = False  # the client asked for the usage event of a stream
+    has_stream_options: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Usage:
+    """Tokens in disjoint classes: `input` excludes the cached and cache-writing ones. `is_estimated`: counted by us, not reported."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    is_estimated: bool = False
+
+    @property
+    def total_input(self) -> int:
+        return self.input + self.cached_input + self.cache_write

@@ -1,0 +1,72 @@
+"""One request from arrival to account: the only value on the request path that changes.
+
+`pipeline` and `dispatch` write it; `report` reads it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.errors import GatewayError
+
+RequestId = NewType("RequestId", str)
+
+Outcome = Literal["running", "ok", "failed", "abandoned"]
+
+
+@dataclass(slots=True, frozen=True)
+class Principal:
+    """Who asks. Without tenants everybody is `tenant` "" with no key. `models`: names and globs that may be asked for."""
+
+    tenant: str = ""
+    key_id: str = ""  # first 8 hex digits of the key's hash
+    labels: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ("*",)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one endpoint. `outcome`: ok, failed or abandoned (the client left); `code` is the error's."""
+
+    endpoint: str
+    started_at: float
+    outcome: Outcome = "running"
+    code: str | None = None
+
+
+@dataclass(slots=True)
+class Meter:
+    """What has passed so far, so that a cut stream can still be charged. Times are monotonic seconds, 0.0 = not yet."""
+
+    events: int = 0
+    bytes_out: int = 0
+    usage: Usage | None = None
+    first_event_at: float = 0.0
+    last_event_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on its way. `model` and `endpoint` are who answered; "" while nobody has."""
+
+    id: RequestId
+    received_at: float  # monotonic seconds
+    generation: int
+    path: str
+    principal: Principal
+    headers: Mapping[str, str]  # the client's, read-only, case-insensitive
+    request: ChatRequest | None = None
+    route: str = ""
+    pool: str = ""
+    model: str = ""
+    provider: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
+    cost_picodollars: int = 0
+    upstream_wait_s: float = 0.0  # time spent waiting for providers: the rest is ours
+    committed_at: float = 0.0  # first byte to the client; 0.0 = not yet
+    finished_at: float = 0.0
+    status: int = 0  # the client's HTTP status; 499 where the client left before one
+    outcome: Outcome = "running"
+    error: GatewayError | None = None
