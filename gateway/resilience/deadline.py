@@ -1,0 +1,28 @@
+"""The five clocks of a request, merged from the levels at which they may be set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.config import spec
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """How long each wait of a request may take, in seconds; None = no limit. The defaults hold where no level says otherwise."""
+
+    connect_s: float | None = 2.0  # DNS, TCP and TLS of one attempt
+    first_token_s: float | None = 20.0  # streamed: from the request sent to the first content
+    answer_s: float | None = 300.0  # unstreamed: from the request sent to the first byte of the body
+    idle_s: float | None = 30.0  # between two events, or two pieces of a body
+    total_s: float | None = 600.0  # from the arrival of the request to the end of its answer
+
+
+def merge(*levels: Mapping[spec.Clock, float | None]) -> Clocks:
+    """Give the clocks that hold under `levels`, the most general first: clock by clock, the last level that names it wins.
+
+    A level names a clock as the configuration does (`first_token`); its value None switches the clock off.
+    """
+    merged: dict[spec.Clock, float | None] = {}
+    for level in levels:
+        merged.update(level)
+    return Clocks(**{f"{name}_s": value for name, value in merged.items()})
