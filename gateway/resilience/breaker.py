@@ -119,7 +119,7 @@ class Breaker:
     def reconfigure(self, spec: BreakerSpec | None) -> None:
         """Go by `spec` from now on, in the state and with the counts at hand; switched off, forget both."""
         self._spec = spec
-        if spec is None and self._state is not BreakerState.CLOSED:
+        if spec is None:
             self._become(BreakerState.CLOSED)
 
     def _is_rested(self) -> bool:

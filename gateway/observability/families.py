@@ -1,0 +1,122 @@
+"""Every metric the gateway has, declared once. `docs/metrics.md` describes the same list; a test holds them equal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+Merge = Literal["sum", "max", "breaker"]
+
+SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SHORT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+TOKEN_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric. `merge`: how a gauge of several processes becomes one (counters and histograms are always added up).
+
+    `buckets`: upper bounds of a histogram, without +Inf. `divisor`: cells count in 1/`divisor` of the unit shown, so
+    that money is added up as whole picodollars.
+    """
+
+    name: str
+    help: str
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    merge: Merge = "sum"
+    divisor: int = 1
+
+
+_DECLARED: Final = (
+    Family(
+        "llm_requests_total",
+        "Requests answered, by the client's HTTP status (499: the client left).",
+        "counter",
+        ("model", "status"),
+    ),
+    Family(
+        "llm_request_latency_seconds",
+        "From the arrival of a request to the end of its answer.",
+        "histogram",
+        ("model",),
+        SECONDS,
+    ),
+    Family("llm_input_tokens_total", "Prompt tokens, cached ones included.", "counter", ("model",)),
+    Family("llm_output_tokens_total", "Tokens that models produced.", "counter", ("model",)),
+    Family(
+        "llm_estimated_cost_dollars_total",
+        "What the tokens cost at the configured prices.",
+        "counter",
+        ("model",),
+        divisor=10**12,
+    ),
+    Family("llm_cache_hits_total", "Requests answered from a cache.", "counter"),
+    Family("llm_cache_misses_total", "Requests that a cache could not answer.", "counter"),
+    Family(
+        "llm_circuit_breaker_state",
+        "The worst breaker of a provider's endpoints: 0 closed, 1 open, 2 half-open.",
+        "gauge",
+        ("provider",),
+        merge="breaker",
+    ),
+    Family(
+        "gateway_breaker_state",
+        "The breaker of an endpoint: 0 closed, 1 open, 2 half-open.",
+        "gauge",
+        ("endpoint",),
+        merge="breaker",
+    ),
+    Family(
+        "gateway_time_to_first_token_seconds",
+        "From the arrival of a streamed request to its first event.",
+        "histogram",
+        ("model",),
+        SECONDS,
+    ),
+    Family(
+        "gateway_time_per_output_token_seconds",
+        "Mean time between the tokens of a stream.",
+        "histogram",
+        ("model",),
+        TOKEN_SECONDS,
+    ),
+    Family(
+        "gateway_overhead_seconds",
+        "The part of a request's time that was not spent waiting for providers.",
+        "histogram",
+        buckets=SHORT_SECONDS,
+    ),
+    Family(
+        "gateway_attempts_total",
+        "Tries at an endpoint: ok, failed, or abandoned because the client left.",
+        "counter",
+        ("endpoint", "outcome"),
+    ),
+    Family(
+        "gateway_fallbacks_total",
+        "Requests for which a pool had no answer and the next one was asked.",
+        "counter",
+        ("pool",),
+    ),
+    Family("gateway_requests_in_flight", "Requests being served now.", "gauge"),
+    Family("gateway_streams_in_flight", "Streams being sent now.", "gauge"),
+    Family("gateway_client_disconnects_total", "Clients that left before their answer was complete.", "counter"),
+    Family("gateway_config_generation", "The number of the configuration in force.", "gauge", merge="max"),
+    Family("gateway_config_last_reload_ok", "Whether the last reload was taken: 1 yes, 0 no.", "gauge", merge="max"),
+    Family("gateway_config_reloads_total", "Reloads, by outcome: ok or refused.", "counter", ("outcome",)),
+    Family(
+        "gateway_condition_errors_total",
+        "Conditions that failed while a request was matched; they count as false.",
+        "counter",
+    ),
+    Family(
+        "gateway_event_loop_lag_seconds", "How late the busiest worker's event loop last woke up.", "gauge", merge="max"
+    ),
+    Family("gateway_log_lines_dropped_total", "Request lines lost because the log could not take them.", "counter"),
+    Family("gateway_worker_restarts_total", "Workers that ended unasked and were replaced.", "counter"),
+)
+
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({family.name: family for family in _DECLARED})

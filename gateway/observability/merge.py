@@ -1,0 +1,59 @@
+"""The metrics of all processes as one, kept by the control process."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from gateway.observability.families import FAMILIES, Family
+from gateway.observability.metrics import Labels, Samples, worst_breaker
+
+Numbers = Sequence[int | float]
+
+_decoder = msgspec.msgpack.Decoder(Samples)
+
+
+class Merged:
+    """The last snapshot of every process that lives, and what those that ended had counted, so that no sum falls."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, Samples] = {}
+        self._retired: Samples = {}
+
+    def update(self, worker: str, snapshot: bytes) -> None:
+        """Take `snapshot` as the state of `worker`; the name stands for one process until `retire`."""
+        self._live[worker] = _decoder.decode(snapshot)
+
+    def retire(self, worker: str) -> None:
+        """Keep the counters and histograms of `worker`, which has ended, and forget its gauges."""
+        last = self._live.pop(worker, None)
+        if last is None:
+            return
+        counted = {name: samples for name, samples in last.items() if FAMILIES[name].kind != "gauge"}
+        self._retired = _merge([self._retired, counted])
+
+    def samples(self) -> Mapping[str, Mapping[Labels, Numbers]]:
+        """Give every family with its samples; one without labels always has its one sample."""
+        return _merge([self._retired, *self._live.values()])
+
+
+def _merge(parts: Sequence[Samples]) -> Samples:
+    merged: Samples = {}
+    for family in FAMILIES.values():
+        columns: dict[Labels, list[list[int | float]]] = {}
+        for part in parts:
+            for labels, numbers in part.get(family.name, {}).items():
+                columns.setdefault(labels, []).append(numbers)
+        if not family.labels and not columns:
+            columns[()] = [[0] * (len(family.buckets) + 2 if family.kind == "histogram" else 1)]
+        merged[family.name] = {labels: _combine(family, column) for labels, column in columns.items()}
+    return merged
+
+
+def _combine(family: Family, column: list[list[int | float]]) -> list[int | float]:
+    match family.merge:
+        case "sum":
+            return [sum(numbers) for numbers in zip(*column, strict=True)]
+        case "max":
+            return [max(numbers) for numbers in zip(*column, strict=True)]
+        case "breaker":
+            return [worst_breaker(numbers) for numbers in zip(*column, strict=True)]

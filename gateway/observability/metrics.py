@@ -1,0 +1,190 @@
+"""The metrics of one process: cells that the hot path adds to, and a snapshot of them for the bus.
+
+An update is an attribute or a dictionary look-up and an addition: `metrics.requests["gpt-4o", "200"].value += 1`. A cell
+is made when it is first asked for, so callers pass configured names only; `model_label` bounds what came from a client.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from gateway.observability.families import FAMILIES, Family
+from gateway.resilience.breaker import BreakerState
+
+OTHER: Final = "other"  # the label of every model that the configuration doesn't name
+
+Labels = tuple[str, ...]
+Samples = dict[str, dict[Labels, list[int | float]]]
+
+_K = TypeVar("_K", str, tuple[str, str])
+
+
+class Value:
+    """A counter or gauge. `value` is written directly; only a gauge's may fall."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float = 0) -> None:
+        self.value: int | float = value
+
+
+class Histogram:
+    """Observations sorted into buckets. `counts` has one place more than `bounds`, for what is above them all."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, amount: float) -> None:
+        """Count one observation; a bound belongs to the bucket below it."""
+        self.counts[bisect_left(self.bounds, amount)] += 1
+        self.total += amount
+
+
+class Values(dict[_K, Value], Generic[_K]):
+    """The cells of a labelled counter or gauge, by the value of its label or the pair of its two."""
+
+    __slots__ = ()
+
+    def __missing__(self, labels: _K) -> Value:
+        cell = self[labels] = Value()
+        return cell
+
+
+class Histograms(dict[str, Histogram]):
+    """The cells of a histogram with one label, by its value."""
+
+    __slots__ = ("_bounds",)
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+
+    def __missing__(self, label: str) -> Histogram:
+        cell = self[label] = Histogram(self._bounds)
+        return cell
+
+
+class Metrics:
+    """Every family of `families.py` as an attribute. One per process, made once; used from its event loop only."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, Value | Histogram | Values[str] | Values[tuple[str, str]] | Histograms] = {}
+        self._sources: list[Callable[[], None]] = []
+        self.known_models: frozenset[str] = frozenset()
+
+        self.requests = self._pairs("llm_requests_total")
+        self.latency_s = self._histograms("llm_request_latency_seconds")
+        self.input_tokens = self._values("llm_input_tokens_total")
+        self.output_tokens = self._values("llm_output_tokens_total")
+        self.cost_picodollars = self._values("llm_estimated_cost_dollars_total")
+        self.cache_hits = self._value("llm_cache_hits_total")
+        self.cache_misses = self._value("llm_cache_misses_total")
+        self.provider_breaker = self._values("llm_circuit_breaker_state")
+        self.endpoint_breaker = self._values("gateway_breaker_state")
+        self.first_token_s = self._histograms("gateway_time_to_first_token_seconds")
+        self.per_output_token_s = self._histograms("gateway_time_per_output_token_seconds")
+        self.overhead_s = self._histogram("gateway_overhead_seconds")
+        self.attempts = self._pairs("gateway_attempts_total")
+        self.fallbacks = self._values("gateway_fallbacks_total")
+        self.requests_in_flight = self._value("gateway_requests_in_flight")
+        self.streams_in_flight = self._value("gateway_streams_in_flight")
+        self.client_disconnects = self._value("gateway_client_disconnects_total")
+        self.config_generation = self._value("gateway_config_generation")
+        self.config_last_reload_ok = self._value("gateway_config_last_reload_ok")
+        self.config_reloads = self._values("gateway_config_reloads_total")
+        self.condition_errors = self._value("gateway_condition_errors_total")
+        self.event_loop_lag_s = self._value("gateway_event_loop_lag_seconds")
+        self.log_lines_dropped = self._value("gateway_log_lines_dropped_total")
+        self.worker_restarts = self._value("gateway_worker_restarts_total")
+
+        for outcome in ("ok", "refused"):
+            self.config_reloads[outcome]
+
+    def configure(self, *, models: Iterable[str], endpoints: Iterable[str], pools: Iterable[str]) -> None:
+        """Take the names of a new configuration: their series show from now on, at 0. Those of earlier ones stay."""
+        self.known_models = frozenset(models)
+        for model in sorted(self.known_models | {OTHER}):
+            self.requests[model, "200"]
+            for by_model in (self.input_tokens, self.output_tokens, self.cost_picodollars):
+                by_model[model]
+            for timings in (self.latency_s, self.first_token_s, self.per_output_token_s):
+                timings[model]
+        for endpoint in endpoints:
+            for outcome in ("ok", "failed", "abandoned"):
+                self.attempts[endpoint, outcome]
+        for pool in pools:
+            self.fallbacks[pool]
+
+    def model_label(self, model: str) -> str:
+        """Give `model` where the configuration names it, else `other`."""
+        return model if model in self.known_models else OTHER
+
+    def set_breakers(self, states: Iterable[tuple[str, str, BreakerState]]) -> None:
+        """Show these breakers (endpoint, provider, state) and no others; a provider shows its worst."""
+        self.endpoint_breaker.clear()
+        self.provider_breaker.clear()
+        for endpoint, provider, state in states:
+            self.endpoint_breaker[endpoint].value = int(state)
+            cell = self.provider_breaker[provider]
+            cell.value = worst_breaker((int(cell.value), int(state)))
+
+    def on_snapshot(self, source: Callable[[], None]) -> None:
+        """Call `source` before every snapshot, to fill in what is looked up rather than counted."""
+        self._sources.append(source)
+
+    def snapshot(self) -> bytes:
+        """Give all cells as msgpack of `Samples`: `[value]`, or of a histogram its counts and their total."""
+        for source in self._sources:
+            source()
+        samples: Samples = {name: dict(_read(FAMILIES[name], cell)) for name, cell in self._cells.items()}
+        return msgspec.msgpack.encode(samples)
+
+    def _value(self, name: str) -> Value:
+        cell = self._cells[name] = Value()
+        return cell
+
+    def _values(self, name: str) -> Values[str]:
+        cells: Values[str] = Values()
+        self._cells[name] = cells
+        return cells
+
+    def _pairs(self, name: str) -> Values[tuple[str, str]]:
+        cells: Values[tuple[str, str]] = Values()
+        self._cells[name] = cells
+        return cells
+
+    def _histogram(self, name: str) -> Histogram:
+        cell = self._cells[name] = Histogram(FAMILIES[name].buckets)
+        return cell
+
+    def _histograms(self, name: str) -> Histograms:
+        cells = self._cells[name] = Histograms(FAMILIES[name].buckets)
+        return cells
+
+
+def worst_breaker(states: Sequence[int | float]) -> int:
+    """Give the worst of breaker states as the metrics number them: open before half-open before closed."""
+    if BreakerState.OPEN in states:
+        return BreakerState.OPEN.value
+    return int(max(states))
+
+
+def _read(
+    family: Family, cell: Value | Histogram | Values[str] | Values[tuple[str, str]] | Histograms
+) -> Iterable[tuple[Labels, list[int | float]]]:
+    if not isinstance(cell, dict):
+        yield (), _numbers(family, cell)
+        return
+    for labels, one in cell.items():
+        yield (labels,) if isinstance(labels, str) else labels, _numbers(family, one)
+
+
+def _numbers(family: Family, cell: Value | Histogram) -> list[int | float]:
+    if isinstance(cell, Histogram):
+        return [*cell.counts, cell.total]
+    return [cell.value if family.divisor == 1 else cell.value / family.divisor]
