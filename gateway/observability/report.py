@@ -1,0 +1,139 @@
+"""What becomes known of a request when it is over: its metrics and its line in the request log. Fails open, never waits.
+
+A line holds no prompt and no key: names from the configuration, numbers, codes, the id and the path of the request.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from gateway.core.clock import Clock
+from gateway.core.exchange import Exchange
+from gateway.observability.logging import Format, iso_time
+from gateway.observability.metrics import OTHER, Metrics
+from gateway.observability.request_log import RequestLog
+
+PICODOLLARS: Final = 10**12
+
+
+class RequestLine(msgspec.Struct, frozen=True, gc=False):
+    """One line of the request log. Times in milliseconds; a null is a thing that did not happen."""
+
+    time: str  # when the request ended, UTC
+    request_id: str
+    tenant: str
+    key_id: str
+    path: str
+    route: str
+    pool: str
+    model: str
+    provider: str
+    attempts: int
+    status: int
+    outcome: str
+    error: str | None
+    stream: bool
+    input_tokens: int
+    output_tokens: int
+    is_estimated: bool
+    cost_usd: float
+    duration_ms: float
+    first_token_ms: float | None
+    overhead_ms: float
+    bytes_out: int
+    config: int
+
+
+class Reporter:
+    """Files finished exchanges. Without a `request_log` only the metrics are kept."""
+
+    def __init__(self, metrics: Metrics, request_log: RequestLog | None, clock: Clock, format: Format = "json") -> None:
+        self._metrics = metrics
+        self._log = request_log
+        self._clock = clock
+        self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
+        if request_log is not None:
+            metrics.on_snapshot(self._count_dropped_lines)
+
+    def file(self, x: Exchange) -> None:
+        """Report `x`, which is over. Queues and adds up only; call it once, from a `finally`."""
+        ended_at = x.finished_at or self._clock.monotonic()
+        duration_s = ended_at - x.received_at
+        overhead_s = max(0.0, duration_s - x.upstream_wait_s)
+        self._count(x, duration_s, overhead_s)
+        if self._log is not None:
+            self._log.write(self._encode(self._line(x, duration_s, overhead_s)))
+
+    def _count(self, x: Exchange, duration_s: float, overhead_s: float) -> None:
+        metrics, meter = self._metrics, x.meter
+        asked_for = x.request.model if x.request is not None else OTHER
+        model = metrics.model_label(x.model or asked_for)
+        metrics.requests[model, str(x.status)].value += 1
+        metrics.latency_s[model].observe(duration_s)
+        metrics.overhead_s.observe(overhead_s)
+        metrics.cost_picodollars[model].value += x.cost_picodollars
+        if x.outcome == "abandoned":
+            metrics.client_disconnects.value += 1
+        for attempt in x.attempts:
+            metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
+        output_tokens = 0
+        if (usage := meter.usage) is not None:
+            output_tokens = usage.output
+            metrics.input_tokens[model].value += usage.total_input
+            metrics.output_tokens[model].value += output_tokens
+        if meter.first_event_at and x.request is not None and x.request.stream:
+            metrics.first_token_s[model].observe(meter.first_event_at - x.received_at)
+            if output_tokens > 1:
+                spread_s = meter.last_event_at - meter.first_event_at
+                metrics.per_output_token_s[model].observe(spread_s / (output_tokens - 1))
+
+    def _line(self, x: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
+        usage, first_event_at = x.meter.usage, x.meter.first_event_at
+        return RequestLine(
+            iso_time(self._clock.wall()),
+            x.id,
+            x.principal.tenant,
+            x.principal.key_id,
+            x.path,
+            x.route,
+            x.pool,
+            x.model,
+            x.provider,
+            len(x.attempts),
+            x.status,
+            x.outcome,
+            x.error.error_code if x.error is not None else None,
+            x.request is not None and x.request.stream,
+            usage.total_input if usage is not None else 0,
+            usage.output if usage is not None else 0,
+            usage is not None and usage.is_estimated,
+            x.cost_picodollars / PICODOLLARS,
+            round(duration_s * 1000, 3),
+            round((first_event_at - x.received_at) * 1000, 3) if first_event_at else None,
+            round(overhead_s * 1000, 3),
+            x.meter.bytes_out,
+            x.generation,
+        )
+
+    def _count_dropped_lines(self) -> None:
+        if self._log is not None:
+            self._metrics.log_lines_dropped.value = self._log.dropped
+
+
+class _JsonLine:
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder()
+
+    def __call__(self, line: RequestLine) -> bytes:
+        return self._encoder.encode(line) + b"\n"
+
+
+def text_line(line: RequestLine) -> bytes:
+    """Write `line` for people: when, what came of it, who answered, how long it took."""
+    who = "/".join(name for name in (line.route, line.pool, line.model) if name) or "-"
+    error = f" error={line.error}" if line.error else ""
+    return (
+        f"{line.time} {line.status} {line.outcome} {line.path} {who} {line.duration_ms:.1f} ms"
+        f" tokens={line.input_tokens}+{line.output_tokens} attempts={line.attempts}{error} id={line.request_id}\n"
+    ).encode(errors="replace")
