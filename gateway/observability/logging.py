@@ -81,7 +81,7 @@ class TextFormatter(logging.Formatter):
 
 def iso_time(wall_s: float) -> str:
     """Write seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
