@@ -1,0 +1,216 @@
+"""What a finished request leaves behind: numbers and one line."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.errors import UpstreamTimeout
+from gateway.core.exchange import Attempt, Exchange, Meter, Principal, RequestId
+from gateway.observability.metrics import Metrics, Samples
+from gateway.observability.report import Reporter
+from gateway.observability.request_log import RequestLog
+
+PROMPT = "the secret plan"
+KEY = "sk-client-key-12345678"
+
+
+class HandClock:
+    def monotonic(self) -> float:
+        return 103.0
+
+    def wall(self) -> float:
+        return 1700000000.0
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    metrics = Metrics()
+    metrics.configure(models=["gpt-4o"], endpoints=["openai/gpt-4o"], pools=["strong"])
+    return metrics
+
+
+@pytest.fixture
+def lines() -> Iterator[tuple[RequestLog, Callable[[], list[bytes]]]]:
+    reader, writer = os.pipe()
+    log = RequestLog(writer)
+
+    def read() -> list[bytes]:
+        log.close()
+        return os.read(reader, 65536).splitlines()
+
+    yield log, read
+    log.close()
+    os.close(reader)
+    os.close(writer)
+
+
+def stream() -> Exchange:
+    """A stream of 11 tokens: asked at 100.0, first event at 100.4, the last one second later, over at 101.5."""
+    body = json.dumps({"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}).encode()
+    return Exchange(
+        id=RequestId("r-1"),
+        received_at=100.0,
+        generation=7,
+        path="/v1/chat/completions",
+        principal=Principal("acme", "9f2c01ab"),
+        headers={"authorization": f"Bearer {KEY}"},
+        request=ChatRequest(body, "/v1/chat/completions", "gpt-4o", stream=True),
+        route="direct",
+        pool="strong",
+        model="gpt-4o",
+        provider="openai",
+        attempts=[Attempt("openai/gpt-4o", 100.0, "failed", "upstream_timeout"), Attempt("openai/gpt-4o", 100.1, "ok")],
+        meter=Meter(12, 900, Usage(input=90, cached_input=10, output=11), 100.4, 101.4),
+        cost_picodollars=2_500_000,
+        upstream_wait_s=1.498,
+        committed_at=100.4,
+        finished_at=101.5,
+        status=200,
+        outcome="ok",
+    )
+
+
+def file(x: Exchange, metrics: Metrics) -> Samples:
+    Reporter(metrics, None, HandClock()).file(x)
+    return msgspec.msgpack.decode(metrics.snapshot(), type=Samples)
+
+
+async def file_line(x: Exchange, lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> dict[str, Any]:
+    log, read = lines
+    Reporter(Metrics(), log, HandClock()).file(x)
+    (line,) = read()
+    fields: dict[str, Any] = json.loads(line)
+    return fields
+
+
+def test_a_finished_stream_is_counted_everywhere(metrics: Metrics) -> None:
+    samples = file(stream(), metrics)
+    assert samples["llm_requests_total"]["gpt-4o", "200"] == [1]
+    assert samples["llm_request_latency_seconds"]["gpt-4o",] == [0, 0, 0, 0, 1, 0, 0, 0, 1.5]
+    assert samples["llm_input_tokens_total"]["gpt-4o",] == [100]
+    assert samples["llm_output_tokens_total"]["gpt-4o",] == [11]
+    assert samples["llm_estimated_cost_dollars_total"]["gpt-4o",] == [2.5e-6]
+    assert samples["gateway_attempts_total"]["openai/gpt-4o", "ok"] == [1]
+    assert samples["gateway_attempts_total"]["openai/gpt-4o", "failed"] == [1]
+    assert samples["gateway_time_to_first_token_seconds"]["gpt-4o",][-1] == pytest.approx(0.4)
+    assert samples["gateway_time_per_output_token_seconds"]["gpt-4o",][-1] == pytest.approx(0.1)
+    assert samples["gateway_overhead_seconds"][()][-1] == pytest.approx(0.002)
+    assert samples["gateway_client_disconnects_total"][()] == [0]
+
+
+def test_an_unstreamed_answer_has_no_token_times(metrics: Metrics) -> None:
+    x = stream()
+    x.request = ChatRequest(b"{}", "/v1/chat/completions", "gpt-4o")
+    samples = file(x, metrics)
+    assert sum(samples["gateway_time_to_first_token_seconds"]["gpt-4o",]) == 0
+    assert sum(samples["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
+
+
+def test_a_stream_of_one_token_has_no_time_between_tokens(metrics: Metrics) -> None:
+    x = stream()
+    x.meter.usage = Usage(input=1, output=1)
+    assert sum(file(x, metrics)["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
+
+
+def test_a_client_that_left_is_counted(metrics: Metrics) -> None:
+    x = stream()
+    x.status, x.outcome = 499, "abandoned"
+    samples = file(x, metrics)
+    assert samples["llm_requests_total"]["gpt-4o", "499"] == [1]
+    assert samples["gateway_client_disconnects_total"][()] == [1]
+
+
+def test_a_request_that_nobody_answered_counts_for_the_model_asked_for(metrics: Metrics) -> None:
+    x = stream()
+    x.model, x.status, x.outcome, x.meter = "", 503, "failed", Meter()
+    assert file(x, metrics)["llm_requests_total"]["gpt-4o", "503"] == [1]
+
+
+@pytest.mark.parametrize("model", ["made up by a client", ""])
+def test_unknown_models_count_as_other(metrics: Metrics, model: str) -> None:
+    x = stream()
+    x.model, x.status, x.request = "", 404, ChatRequest(b"{}", "/v1/chat/completions", model)
+    samples = file(x, metrics)
+    assert samples["llm_requests_total"]["other", "404"] == [1]
+    assert {labels[0] for labels in samples["llm_requests_total"]} == {"gpt-4o", "other"}
+
+
+def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> None:
+    x = Exchange(RequestId("r-2"), 100.0, 7, "/v1/chat/completions", Principal(), {}, status=401, outcome="failed")
+    samples = file(x, metrics)
+    assert samples["llm_requests_total"]["other", "401"] == [1]
+    assert samples["llm_request_latency_seconds"]["other",][-1] == 3.0  # up to now: it has no end of its own
+
+
+def test_clock_noise_makes_no_negative_overhead(metrics: Metrics) -> None:
+    x = stream()
+    x.upstream_wait_s = 1.6
+    assert file(x, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
+
+
+async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    assert await file_line(stream(), lines) == {
+        "time": "2023-11-14T22:13:20.000Z",
+        "request_id": "r-1",
+        "tenant": "acme",
+        "key_id": "9f2c01ab",
+        "path": "/v1/chat/completions",
+        "route": "direct",
+        "pool": "strong",
+        "model": "gpt-4o",
+        "provider": "openai",
+        "attempts": 2,
+        "status": 200,
+        "outcome": "ok",
+        "error": None,
+        "stream": True,
+        "input_tokens": 100,
+        "output_tokens": 11,
+        "is_estimated": False,
+        "cost_usd": 2.5e-06,
+        "duration_ms": 1500.0,
+        "first_token_ms": 400.0,
+        "overhead_ms": 2.0,
+        "bytes_out": 900,
+        "config": 7,
+    }
+
+
+async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    x = stream()
+    x.error, x.status, x.outcome = UpstreamTimeout("too slow", code="first_token_timeout"), 504, "failed"
+    x.meter = Meter()
+    fields = await file_line(x, lines)
+    assert (fields["error"], fields["status"], fields["outcome"]) == ("first_token_timeout", 504, "failed")
+    assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
+
+
+async def test_neither_prompt_nor_key_is_in_the_line(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    text = json.dumps(await file_line(stream(), lines))
+    assert PROMPT not in text
+    assert KEY not in text
+
+
+async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    log, read = lines
+    x = stream()
+    x.error = UpstreamTimeout("too slow")
+    Reporter(Metrics(), log, HandClock(), format="text").file(x)
+    assert read() == [
+        b"2023-11-14T22:13:20.000Z 200 ok /v1/chat/completions direct/strong/gpt-4o 1500.0 ms"
+        b" tokens=100+11 attempts=2 error=upstream_timeout id=r-1"
+    ]
+
+
+async def test_dropped_lines_show_in_the_metrics(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    log, _ = lines
+    metrics = Metrics()
+    reporter = Reporter(metrics, log, HandClock())
+    log.close()
+    reporter.file(stream())
+    assert msgspec.msgpack.decode(metrics.snapshot(), type=Samples)["gateway_log_lines_dropped_total"][()] == [1]
