@@ -1,0 +1,243 @@
+"""Conditions compiled at load and evaluated per request; the only file that knows the CEL runtime.
+
+CEL checks types at load. Two of its rules are relaxed here, because numbers in YAML are just numbers: whole numbers and
+fractions may be compared and calculated with each other (CEL's own runtime compares them exactly; mixed arithmetic is ours).
+At run time CEL gives errors as values; each counts as false.
+
+A `Conditions` belongs to one snapshot: a reload makes a new one in its own thread and shares nothing with the old.
+"""
+
+import logging
+import operator
+from collections.abc import Mapping
+from itertools import product
+
+from cel_expr_python import cel
+from cel_expr_python.ext.ext_strings import ExtStrings
+
+from gateway.core.chat import ChatRequest
+from gateway.dsl.errors import ConditionError, error_at
+from gateway.dsl.expand import Expanded, expand, name_complaint
+from gateway.dsl.explain import explain, type_name
+from gateway.dsl.variables import VARIABLES, Facts, text
+
+log = logging.getLogger(__name__)
+
+__all__ = ["Condition", "ConditionError", "Conditions", "Scope", "check_condition", "check_lets"]
+
+
+def check_lets(lets: Mapping[str, str]) -> list[tuple[str, ConditionError]]:
+    """Give every fault of the named conditions, in their order; a fault of the name itself stands at 1:1."""
+    return list(Conditions(lets).let_errors)
+
+
+def check_condition(source: str, lets: Mapping[str, str]) -> None:
+    """Raise ConditionError for what is wrong with `source`; a broken let that it uses is no fault of its own.
+
+    To check many conditions make one `Conditions` and call its `check`.
+    """
+    Conditions(lets).check(source)
+
+
+class Scope:
+    """What one request shows to every condition of one `Conditions`; nothing is read until a condition asks."""
+
+    __slots__ = ("_activation", "_conditions", "_facts")
+
+    def __init__(self, conditions: "Conditions", facts: Facts) -> None:
+        self._conditions = conditions
+        self._facts = facts
+        self._activation: cel.Activation | None = None
+
+    @property
+    def activation(self) -> cel.Activation:
+        """The values as CEL takes them, built once."""
+        if self._activation is None:
+            self._activation = self._conditions.activate(self._facts)
+        return self._activation
+
+
+class Condition:
+    """One compiled condition. `errors` counts the evaluations that failed."""
+
+    __slots__ = ("_program", "errors", "source")
+
+    def __init__(self, source: str, program: cel.Expression) -> None:
+        self.source = source
+        self.errors = 0
+        self._program = program
+
+    def holds(self, scope: Scope) -> bool:
+        """Whether it is true for this request; an error is false, counted, and logged the first time."""
+        result = self._program.eval(scope.activation).value()
+        if result is True or result is False:
+            return result
+        self.errors += 1
+        if self.errors == 1:
+            # The reason may quote a client's text: only its kind is told.
+            reason = str(result).partition(":")[0]
+            log.warning("condition failed and counts as false", extra={"condition": self.source, "reason": reason})
+        return False
+
+
+class Conditions:
+    """The conditions of one configuration, which share their lets and what they read of a request.
+
+    `let_errors` tells what is wrong with the lets; while there is any, conditions can be checked but not compiled.
+    """
+
+    def __init__(self, lets: Mapping[str, str]) -> None:
+        self._env = _environment()
+        self._variables: dict[str, None] = {}  # names in the order of their first use
+        self._headers: set[str] = set()
+        self._labels: set[str] = set()
+        self._compiled: list[Condition] = []
+        self._lets: dict[str, Expanded] = {}
+        errors = []
+        for place, (name, source) in enumerate(lets.items()):
+            try:
+                if complaint := name_complaint(name):
+                    raise ConditionError(complaint)
+                self._lets[name] = expand("true", {})  # what conditions see of a broken one
+                self._lets[name] = self._let(source, tuple(lets)[place:])
+            except ConditionError as error:
+                errors.append((name, error))
+        self.let_errors: tuple[tuple[str, ConditionError], ...] = tuple(errors)
+
+    @property
+    def errors(self) -> int:
+        """How many evaluations failed, over all its conditions."""
+        return sum(condition.errors for condition in self._compiled)
+
+    def check(self, source: str) -> None:
+        """Raise ConditionError for what is wrong with `source`, its lets aside."""
+        self._program(expand(source, self._lets))
+
+    def compile(self, source: str) -> Condition:
+        """Give the condition that `source` spells; raises ConditionError for a fault of it or of any let."""
+        for name, error in self.let_errors:
+            raise ConditionError(f'let "{name}": {error.message}')
+        expanded = expand(source, self._lets)
+        condition = Condition(source, self._program(expanded))
+        self._variables.update(dict.fromkeys(sorted(expanded.variables)))
+        self._headers |= expanded.headers
+        self._labels |= expanded.labels
+        self._compiled.append(condition)
+        return condition
+
+    def scope(
+        self, request: ChatRequest, headers: Mapping[str, str], tenant: str, labels: Mapping[str, str], wall_s: float
+    ) -> Scope:
+        """Give what one request shows to the conditions. `headers` is case-insensitive or has lower-case names."""
+        return Scope(self, Facts(request, headers, tenant, labels, wall_s))
+
+    def activate(self, facts: Facts) -> cel.Activation:
+        """Give CEL the values that some condition reads, and no others."""
+        values: dict[str, object] = {}
+        for name in self._variables:
+            if (read := VARIABLES[name].read) is not None:
+                values[name] = read(facts)
+        if self._headers:
+            values["headers"] = {name: text(facts.headers.get(name, "")) for name in self._headers}
+        if self._labels:
+            values["labels"] = {name: text(facts.labels.get(name, "")) for name in self._labels}
+        return self._env.Activation(values)
+
+    def _let(self, source: str, later: tuple[str, ...]) -> Expanded:
+        above = {name: let for name, let in self._lets.items() if name not in later}
+        expanded = expand(source, above, later)
+        self._program(expanded)
+        return expanded
+
+    def _program(self, expanded: Expanded) -> cel.Expression:
+        for pattern in expanded.patterns:
+            reason = self._env.compile(f'"".matches({pattern.literal})').eval(data={}).value()
+            if not isinstance(reason, bool):
+                raise error_at(expanded.source, pattern.offset, _pattern_complaint(str(reason)))
+        try:
+            program = self._env.compile(expanded.text)
+        except RuntimeError as error:
+            raise explain(str(error), expanded) from None
+        result = program.return_type()
+        if result != cel.Type.BOOL:
+            kind = type_name(result.name().lower())
+            raise ConditionError(f"the condition must be true or false, and this is {kind}: compare it with something")
+        return program
+
+
+def _pattern_complaint(reason: str) -> str:
+    return f"this is no RE2 expression: {reason.rpartition('expression: ')[2]}"
+
+
+# Operators and the types that each takes, in place of those of CEL's standard library, which never mixes numbers.
+# Where a pair has no function of ours, the runtime's own serves it: it compares numbers of any type exactly.
+_NUMBERS = {"int64": cel.Type.INT, "double": cel.Type.DOUBLE}
+_COMPARED = {**_NUMBERS, "string": cel.Type.STRING, "bool": cel.Type.BOOL}
+_COMPARISONS = {
+    "_<_": "less",
+    "_<=_": "less_equals",
+    "_>_": "greater",
+    "_>=_": "greater_equals",
+    "_==_": "equals",
+    "_!=_": "not_equals",
+}
+_ARITHMETIC = {
+    "_+_": ("add", operator.add),
+    "_-_": ("subtract", operator.sub),
+    "_*_": ("multiply", operator.mul),
+    "_/_": ("divide", operator.truediv),
+}
+_TYPES = {
+    "bool": cel.Type.BOOL,
+    "int": cel.Type.INT,
+    "double": cel.Type.DOUBLE,
+    "string": cel.Type.STRING,
+    "map": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+}
+
+
+def _environment() -> cel.Env:
+    """Give what conditions are compiled in; 2 ms."""
+    replaced = [*_COMPARISONS, *_ARITHMETIC, "@in"]
+    config = "stdlib:\n  exclude_functions:\n" + "".join(f'  - name: "{name}"\n' for name in replaced)
+    return cel.NewEnv(
+        config=cel.NewEnvConfigFromYaml(config),
+        variables={name: _TYPES[variable.type] for name, variable in VARIABLES.items() if variable.phase == "match"},
+        extensions=[ExtStrings()],
+        functions=[*map(_comparison, _COMPARISONS), *map(_arithmetic, _ARITHMETIC), _membership()],
+    )
+
+
+def _comparison(name: str) -> cel.FunctionDecl:
+    same = [(kind, kind) for kind in _COMPARED]
+    mixed = [(left, right) for left, right in product(_NUMBERS, _NUMBERS) if left != right]
+    return cel.FunctionDecl(
+        name,
+        [
+            cel.Overload(f"{_COMPARISONS[name]}_{left}_{right}", cel.Type.BOOL, [_COMPARED[left], _COMPARED[right]])
+            for left, right in [*same, *mixed]
+        ],
+    )
+
+
+def _arithmetic(name: str) -> cel.FunctionDecl:
+    word, function = _ARITHMETIC[name]
+    overloads = []
+    for left, right in product(_NUMBERS, _NUMBERS):
+        parameters = [_NUMBERS[left], _NUMBERS[right]]
+        if left == right:
+            overloads.append(cel.Overload(f"{word}_{left}", _NUMBERS[left], parameters))
+        else:
+            overloads.append(cel.Overload(f"{word}_{left}_{right}", cel.Type.DOUBLE, parameters, impl=function))
+    return cel.FunctionDecl(name, overloads)
+
+
+def _membership() -> cel.FunctionDecl:
+    pairs = [*product(_NUMBERS, _NUMBERS), ("string", "string"), ("bool", "bool")]
+    return cel.FunctionDecl(
+        "@in",
+        [
+            cel.Overload(f"in_{left}_{right}", cel.Type.BOOL, [_COMPARED[left], cel.Type.List(_COMPARED[right])])
+            for left, right in pairs
+        ],
+    )

@@ -1,0 +1,20 @@
+"""What is wrong with a condition, and where in the text that the user wrote."""
+
+
+class ConditionError(Exception):
+    """A condition that can't be used. `line` and `column` count from 1 in the condition's own source."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}: {self.message}"
+
+
+def error_at(source: str, offset: int, message: str) -> ConditionError:
+    """Give the error for the character at `offset` of `source` (its length: the end)."""
+    before = source[:offset]
+    return ConditionError(message, before.count("\n") + 1, offset - before.rfind("\n"))

@@ -1,0 +1,95 @@
+"""A condition's source cut into tokens, after CEL's own grammar less what conditions do not have (bytes, maps, unsigned numbers).
+
+Source: the CEL language definition, section "Syntax".
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.dsl.errors import error_at
+
+Kind = Literal["name", "number", "text", "operator"]
+
+_RAW = r'[rR](?:"""(?s:.*?)"""|\'\'\'(?s:.*?)\'\'\'|"[^"\n\r]*"|\'[^\'\n\r]*\')'
+_PLAIN = r'"""(?s:(?:[^\\]|\\.)*?)"""|\'\'\'(?s:(?:[^\\]|\\.)*?)\'\'\'|"(?:[^"\\\n\r]|\\.)*"|\'(?:[^\'\\\n\r]|\\.)*\''
+_TOKEN = re.compile(
+    rf"""
+      (?P<space>\s+|//[^\n]*)
+    | (?P<text>{_RAW}|{_PLAIN})
+    | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+(?:[eE][+-]?[0-9]+)?)
+    | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<operator>&&|\|\||[<>=!]=|[-+*/%<>!?:.,()\[\]])
+    """,
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(?:[xX].{0,2}|u.{0,4}|U.{0,8}|[0-7]{1,3}|(?s:.))")
+_KNOWN_ESCAPE = re.compile(r"\\(?:[abfnrtv\\?\"'`]|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7]{2})\Z")
+_HINTS = {
+    "=": 'unexpected "=": write "==" to compare',
+    "&": 'unexpected "&": write "&&" for and',
+    "|": 'unexpected "|": write "||" for or',
+    "`": 'unexpected "`": write headers["x-team"] for a name with dashes',
+    "{": 'unexpected "{": conditions have no maps',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: Kind
+    text: str
+    start: int  # offset in the source
+
+
+def tokenise(source: str) -> list[Token]:
+    """Cut `source` into tokens, white space and comments left out; raises ConditionError at what is none."""
+    tokens: list[Token] = []
+    at = 0
+    while at < len(source):
+        found = _TOKEN.match(source, at)
+        if found is None:
+            raise error_at(source, at, _complaint(source[at]))
+        kind, text = found.lastgroup, found.group()
+        at = found.end()
+        match kind:
+            case "name" | "number" | "text" | "operator":
+                _refuse_glued(source, kind, text, at)
+                if kind == "text":
+                    _refuse_escapes(source, text, found.start())
+                tokens.append(Token(kind, text, found.start()))
+            case _:
+                pass  # space
+    return tokens
+
+
+def _refuse_glued(source: str, kind: Kind, text: str, end: int) -> None:
+    """Refuse what stands right behind a token and would change its meaning in CEL: `10k`, `1u`, `b"…"`."""
+    behind = source[end : end + 1]
+    start = end - len(text)
+    if kind == "number" and (behind.isalnum() or behind == "_"):
+        raise error_at(
+            source, start, f'unexpected "{behind}" behind {text}: numbers in conditions have no units (10k is 10000)'
+        )
+    if kind == "name" and behind and behind in "\"'":
+        raise error_at(
+            source, start, f"unexpected {text} before a quotation mark: strings are written {behind}…{behind}"
+        )
+
+
+def _refuse_escapes(source: str, literal: str, start: int) -> None:
+    """Refuse a backslash that CEL does not know; most often an expression for `matches` that is not raw."""
+    if literal[0] in "rR":
+        return
+    for escape in _ESCAPE.finditer(literal):
+        if not _KNOWN_ESCAPE.match(escape.group()):
+            raise error_at(
+                source,
+                start + escape.start(),
+                f'unknown escape {escape.group()[:2]}: write r"…" for a string in which a backslash is a backslash',
+            )
+
+
+def _complaint(character: str) -> str:
+    if character in "\"'":
+        return "a string that begins here has no closing quotation mark"
+    return _HINTS.get(character, f'unexpected "{character}"')
