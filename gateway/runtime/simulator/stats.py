@@ -1,0 +1,49 @@
+"""What the simulator has seen, in all and by model: the witness of tests that ask what reached the provider, and when."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_MODELS = 1000
+
+
+@dataclass(slots=True)
+class Counts:
+    """Requests and how they ended. `completed`: played to the script's end, faults included; `aborted`: the client left."""
+
+    requests: int = 0
+    active: int = 0
+    completed: int = 0
+    aborted: int = 0
+    bytes: int = 0
+    last_abort_ns: int = 0  # monotonic clock of the machine; 0: none yet
+    last_request: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts in all and by model; the oldest models are forgotten beyond a thousand. `is_recording`: requests are kept."""
+
+    is_recording: bool = False
+    total: Counts = field(default_factory=Counts)
+    models: dict[str, Counts] = field(default_factory=dict)
+
+    def arrive(self, model: str, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[Counts, Counts]:
+        """Count a request; gives what to count on: all, and the model's."""
+        if model not in self.models and len(self.models) >= MAX_MODELS:
+            del self.models[next(iter(self.models))]
+        both = self.total, self.models.setdefault(model, Counts())
+        for counts in both:
+            counts.requests += 1
+            counts.active += 1
+        if self.is_recording:
+            recorded = _recorded(headers, body)
+            for counts in both:
+                counts.last_request = recorded
+        return both
+
+
+def _recorded(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:
+    pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
+    return {"headers": pairs, "body_base64": base64.b64encode(body).decode()}

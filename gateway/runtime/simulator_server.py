@@ -1,0 +1,96 @@
+"""The scripted provider as a process of its own.
+
+`python -m gateway.runtime.simulator_server --socket PATH | --listen HOST:PORT [--lifeline FD] [--record]`
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from gateway.core.clock import SystemClock
+from gateway.runtime.lifeline import end_with
+from gateway.runtime.simulator.server import Simulator
+from gateway.runtime.simulator.stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where to listen: a Unix socket, else an address."""
+
+    socket: str | None
+    host: str
+    port: int
+    lifeline: int | None
+    is_recording: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, SIGINT, or the end of the lifeline."""
+    options = _options(arguments)
+    if options.lifeline is not None:
+        end_with(options.lifeline)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(serve(options))
+        except OSError as error:
+            print(f"simulator: can't listen: {error}", file=sys.stderr)  # noqa: T201
+            return 1
+    return 0
+
+
+async def serve(options: Options) -> None:
+    """Serve until told to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stop.set)
+    app = Simulator(SystemClock(), Stats(options.is_recording)).application()
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site: web.BaseSite
+        if options.socket is not None:
+            site = web.UnixSite(runner, options.socket, backlog=1024)
+        else:
+            site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+        await site.start()
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _options(arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="simulator_server", description="A scripted provider for demos and tests.")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", metavar="PATH", help="listen on a Unix socket")
+    where.add_argument("--listen", metavar="HOST:PORT", type=_address, help="listen on an address")
+    parser.add_argument("--lifeline", metavar="FD", type=int, help="end when this pipe ends")
+    parser.add_argument("--record", action="store_true", help="keep the last request of each model for GET /stats")
+    read = parser.parse_args(arguments)
+    host, port = read.listen or ("", 0)
+    return Options(read.socket, host, port, read.lifeline, read.record)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"an address is written HOST:PORT (got {text!r})")
+    return host.strip("[]"), int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
