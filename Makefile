@@ -13,7 +13,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps
 PYTHON ?=
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))

@@ -73,7 +73,7 @@ class Reporter:
         metrics.latency_s[model].observe(duration_s)
         metrics.overhead_s.observe(overhead_s)
         metrics.cost_picodollars[model].value += x.cost_picodollars
-        if x.outcome == "abandoned":
+        if x.outcome == "abandoned" and x.cut is None:
             metrics.client_disconnects.value += 1
         for attempt in x.attempts:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
@@ -89,7 +89,7 @@ class Reporter:
                 metrics.per_output_token_s[model].observe(spread_s / (output_tokens - 1))
 
     def _line(self, x: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
-        usage, first_event_at = x.meter.usage, x.meter.first_event_at
+        usage, first_event_at, error = x.meter.usage, x.meter.first_event_at, x.error or x.cut
         return RequestLine(
             iso_time(self._clock.wall()),
             x.id,
@@ -103,7 +103,7 @@ class Reporter:
             len(x.attempts),
             x.status,
             x.outcome,
-            x.error.error_code if x.error is not None else None,
+            error.error_code if error is not None else None,
             x.request is not None and x.request.stream,
             usage.total_input if usage is not None else 0,
             usage.output if usage is not None else 0,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.core.chat import ChatRequest, Usage
-from gateway.core.errors import UpstreamTimeout
+from gateway.core.errors import ShuttingDown, UpstreamTimeout
 from gateway.core.exchange import Attempt, Exchange, Meter, Principal, RequestId
 from gateway.observability.metrics import Metrics, Samples
 from gateway.observability.report import Reporter
@@ -125,6 +125,12 @@ def test_a_client_that_left_is_counted(metrics: Metrics) -> None:
     assert samples["gateway_client_disconnects_total"][()] == [1]
 
 
+def test_a_client_cut_off_by_the_gateway_did_not_leave(metrics: Metrics) -> None:
+    x = stream()
+    x.outcome, x.cut = "abandoned", ShuttingDown("the gateway is stopping")
+    assert file(x, metrics)["gateway_client_disconnects_total"][()] == [0]
+
+
 def test_a_request_that_nobody_answered_counts_for_the_model_asked_for(metrics: Metrics) -> None:
     x = stream()
     x.model, x.status, x.outcome, x.meter = "", 503, "failed", Meter()
@@ -141,7 +147,16 @@ def test_unknown_models_count_as_other(metrics: Metrics, model: str) -> None:
 
 
 def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> None:
-    x = Exchange(RequestId("r-2"), 100.0, 7, "/v1/chat/completions", Principal(), {}, status=401, outcome="failed")
+    x = Exchange(
+        RequestId("r-2"),
+        100.0,
+        7,
+        "/v1/chat/completions",
+        principal=Principal(),
+        headers={},
+        status=401,
+        outcome="failed",
+    )
     samples = file(x, metrics)
     assert samples["llm_requests_total"]["other", "401"] == [1]
     assert samples["llm_request_latency_seconds"]["other",][-1] == 3.0  # up to now: it has no end of its own
@@ -188,6 +203,12 @@ async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Cal
     fields = await file_line(x, lines)
     assert (fields["error"], fields["status"], fields["outcome"]) == ("first_token_timeout", 504, "failed")
     assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
+
+
+async def test_the_line_of_a_cut_request_names_why(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    x = stream()
+    x.outcome, x.cut = "abandoned", ShuttingDown("the gateway is stopping")
+    assert (await file_line(x, lines))["error"] == "shutting_down"
 
 
 async def test_neither_prompt_nor_key_is_in_the_line(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
