@@ -1,0 +1,222 @@
+"""The bus: what control and a worker say to each other, over one Unix socket per worker.
+
+A frame is a length (4 bytes, big-endian) and a msgpack message, tagged by its type. Control asks, the worker answers
+with the same `id`; the rest goes one way. The first frame is special: with it travel the listening sockets, and the
+worker reads it before its loop runs (`send_start`, `receive_start`).
+
+| control → worker | worker → control |
+|---|---|
+| Start | Ready, once it serves |
+| Prepare | Prepared |
+| Activate | Activated |
+| AskMetrics | Metrics |
+| AskHealth | Health |
+| Discard, ChildState, Stop | LifeSign |
+
+Either side takes the end of the socket for the death of the other.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Literal, TypeVar
+
+from msgspec import DecodeError, Struct
+from msgspec.msgpack import Decoder, Encoder
+
+MAX_FRAME_BYTES = 64 * 2**20
+MAX_LISTENERS = 64
+
+_LENGTH = struct.Struct(">I")
+
+ChildCondition = Literal["warming", "up", "down"]
+
+
+class Start(Struct, frozen=True, tag="start"):
+    """The configuration to begin with. `children`: provider → its child's condition."""
+
+    generation: int
+    spec: bytes
+    addresses: dict[str, str]
+    children: dict[str, ChildCondition]
+
+
+class Prepare(Struct, frozen=True, tag="prepare"):
+    """Compile this beside what runs; nothing changes yet."""
+
+    generation: int
+    spec: bytes
+    addresses: dict[str, str]
+    id: int = 0
+
+
+class Activate(Struct, frozen=True, tag="activate"):
+    """Serve new requests from what was prepared as `generation`."""
+
+    generation: int
+    id: int = 0
+
+
+class Discard(Struct, frozen=True, tag="discard"):
+    """Forget what was prepared as `generation`."""
+
+    generation: int
+
+
+class AskMetrics(Struct, frozen=True, tag="ask_metrics"):
+    id: int = 0
+
+
+class AskHealth(Struct, frozen=True, tag="ask_health"):
+    id: int = 0
+
+
+class ChildState(Struct, frozen=True, tag="child"):
+    """The server that the gateway runs for `provider` changed its condition."""
+
+    provider: str
+    condition: ChildCondition
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """Take requests for `grace_s` more, finish what runs until `deadline_s` (both from now), then end."""
+
+    grace_s: float
+    deadline_s: float
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    """The worker serves `generation`."""
+
+    generation: int
+
+
+class Prepared(Struct, frozen=True, tag="prepared"):
+    """`problem` is empty where the configuration compiled."""
+
+    id: int
+    problem: str
+
+
+class Activated(Struct, frozen=True, tag="activated"):
+    id: int
+
+
+class Metrics(Struct, frozen=True, tag="metrics"):
+    """`snapshot` is the business of `observability.metrics`. Also sent unasked, as 0, so that a killed worker's last
+    seconds are all that is lost."""
+
+    id: int
+    snapshot: bytes
+
+
+class Health(Struct, frozen=True, tag="health"):
+    """`circuits`: endpoint → closed, open or half_open."""
+
+    id: int
+    circuits: dict[str, str]
+    in_flight: int
+
+
+class LifeSign(Struct, frozen=True, tag="alive"):
+    """Sent every second: the worker's loop turns."""
+
+
+Question = Prepare | Activate | AskMetrics | AskHealth
+ToWorker = Question | Start | Discard | ChildState | Stop
+Answer = Prepared | Activated | Metrics | Health
+ToControl = Answer | Ready | LifeSign
+
+M = TypeVar("M")
+
+
+class BusError(Exception):
+    """The other side sent what is no frame of ours."""
+
+
+class Link:
+    """One asyncio end of the bus. `receive` gives messages of the type that the decoder was made for."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._encoder = Encoder()
+
+    @classmethod
+    async def open(cls, end: socket.socket) -> "Link":
+        """Take over the socket."""
+        reader, writer = await asyncio.open_unix_connection(sock=end)
+        return cls(reader, writer)
+
+    def send(self, message: ToWorker | ToControl) -> None:
+        """Queue one message; one to a peer that is gone is dropped, for its end is seen by `receive`."""
+        if not self._writer.is_closing():
+            self._writer.write(_frame(self._encoder.encode(message)))
+
+    async def receive(self, decoder: Decoder[M]) -> M | None:
+        """The next message, None once the peer is gone. Raises BusError for what is no frame."""
+        try:
+            (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+            if length > MAX_FRAME_BYTES:
+                raise BusError(f"frame of {length} bytes, at most {MAX_FRAME_BYTES} are taken")
+            return decoder.decode(await self._reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        except DecodeError as error:
+            raise BusError(str(error)) from error
+
+    async def flush(self) -> None:
+        """Wait until what was sent has left, or the peer is gone."""
+        try:
+            await self._writer.drain()
+        except ConnectionError:
+            return
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._writer.close()
+
+
+def to_worker_decoder() -> Decoder[ToWorker]:
+    """Decode what control says."""
+    return Decoder(ToWorker)
+
+
+def to_control_decoder() -> Decoder[ToControl]:
+    """Decode what a worker says."""
+    return Decoder(ToControl)
+
+
+def send_listeners(end: socket.socket, listeners: Sequence[socket.socket]) -> None:
+    """Hand over the listening sockets; the first bytes on a fresh socket, so this never blocks."""
+    socket.send_fds(end, [_LENGTH.pack(len(listeners))], [listener.fileno() for listener in listeners])
+
+
+def receive_start(end: socket.socket) -> tuple[Start, list[socket.socket]] | None:
+    """Block for the listening sockets and the first message; None where control has gone instead."""
+    data, fds, _, _ = socket.recv_fds(end, _LENGTH.size, MAX_LISTENERS)
+    if not data:
+        return None
+    listeners = [socket.socket(fileno=fd) for fd in fds]
+    head = _receive_exactly(end, _LENGTH.size)
+    body = _receive_exactly(end, _LENGTH.unpack(head)[0]) if head else None
+    if body is None:
+        return None
+    return Decoder(Start).decode(body), listeners
+
+
+def _receive_exactly(end: socket.socket, count: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < count:
+        part = end.recv(count - len(parts))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)
+
+
+def _frame(body: bytes) -> bytes:
+    if len(body) > MAX_FRAME_BYTES:
+        raise BusError(f"frame of {len(body)} bytes, at most {MAX_FRAME_BYTES} are sent")
+    return _LENGTH.pack(len(body)) + body

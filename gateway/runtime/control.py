@@ -1,0 +1,63 @@
+"""The control process: the parent of all others, and what `gateway run` is.
+
+This file is the order of the start, kept short because the proxy has to serve within a second: the worker's process is
+launched before anything else is even imported, and loads on another core while the configuration is read here. Then
+`control_loop.py` takes over.
+
+Whatever ends this process, the others follow: workers see the end of their bus, finish what runs and go; children see
+the end of their lifeline, which workers hold too, and go last.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker, make_lifeline
+
+FAILED = 1
+BAD_CONFIGURATION = 2
+
+
+def run(config_path: Path) -> int:
+    """Run the gateway until it is told to stop.
+
+    Gives 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # means reload, and there is nothing to reload yet
+    lifeline = make_lifeline()
+    launched = launch_worker(lifeline)
+    try:
+        return _run(config_path, lifeline, launched)
+    except KeyboardInterrupt:
+        return FAILED
+    finally:
+        if launched.process.poll() is None:
+            launched.process.kill()
+            launched.process.wait()
+        launched.bus.close()
+        os.close(lifeline.read_fd)
+        os.close(lifeline.write_fd)
+
+
+def _run(config_path: Path, lifeline: Lifeline, launched: LaunchedWorker) -> int:
+    import asyncio  # none of these before the worker is on its way
+
+    from gateway.core.problem import ConfigError
+    from gateway.runtime.build import load_and_check
+    from gateway.runtime.control_loop import ControlLoop
+    from gateway.runtime.listeners import ListenError
+    from gateway.runtime.sockets import Sockets
+
+    try:
+        loaded = load_and_check(config_path, os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_CONFIGURATION
+    try:
+        sockets = Sockets.bind(config_path, loaded.spec.server)
+    except ListenError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        return FAILED
+    with sockets:
+        return asyncio.run(ControlLoop(config_path, loaded, sockets, lifeline).run(launched))

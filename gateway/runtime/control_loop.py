@@ -1,0 +1,201 @@
+"""What control does once it has a configuration: workers, children, reloads, the admin surface, signals, the stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.config.load import Loaded
+from gateway.core.clock import SystemClock
+from gateway.core.tasks import Tasks
+from gateway.observability import logging as process_log
+from gateway.observability.merge import Merged
+from gateway.observability.metrics import Metrics
+from gateway.runtime.admin_key import admin_key
+from gateway.runtime.build import load_and_check
+from gateway.runtime.children import Children, Surroundings
+from gateway.runtime.edition import Edition
+from gateway.runtime.launch import LaunchedWorker, Lifeline
+from gateway.runtime.listeners import address_of, close_all
+from gateway.runtime.overview import Overview
+from gateway.runtime.reaper import Reaper
+from gateway.runtime.reload import Reloader, Roll, warn
+from gateway.runtime.sockets import Sockets
+from gateway.runtime.watch import Watch
+from gateway.runtime.workers import Nursery, StartError, Workers
+
+if TYPE_CHECKING:
+    from gateway.runtime.admin_doors import AdminDoors
+
+log = logging.getLogger(__name__)
+
+CLEAN = 0
+FAILED = 1
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ControlLoop:
+    """The running control process."""
+
+    def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, lifeline: Lifeline) -> None:
+        self._config_path = config_path
+        self._sockets = sockets
+        self._metrics = Metrics()
+        self._merged = Merged()
+        self._stop = asyncio.Event()
+        self._is_stopping = False
+        self._exit_code = CLEAN
+        self._doors: AdminDoors | None = None
+        self._executor = ThreadPoolExecutor(1, "load")
+        self._tasks = Tasks(on_fatal=self._fail)
+        self._reaper = Reaper()
+        self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
+        clock = SystemClock()
+        nursery = Nursery(self._tasks, clock, self._reaper, lifeline, sockets.data)
+        self._workers = Workers(nursery, self._merged, self._count_restart, self._fail)
+        surroundings = Surroundings(self._tasks, clock, self._reaper, lifeline, self._folder)
+        self._children = Children(surroundings, self._workers.child_changed)
+        self._watch = Watch(self._tasks, self._files_changed)
+        self._reloader = Reloader(
+            loaded,
+            load=lambda: load_and_check(config_path, os.environ),
+            apply=self._apply,
+            roll=lambda: Roll(self._workers.active, self._workers.wanted),
+            executor=self._executor,
+            clock=clock,
+            metrics=self._metrics,
+        )
+        self._overview = Overview(
+            workers=self._workers,
+            children=self._children,
+            reloader=self._reloader,
+            merged=self._merged,
+            own=self._metrics,
+            is_stopping=lambda: self._is_stopping,
+        )
+
+    async def run(self, launched: LaunchedWorker) -> int:
+        """Serve until a signal says stop; gives the exit code."""
+        spec = self._reloader.current.spec
+        process_log.setup(spec.log.format, spec.log.level)
+        warn(self._reloader.current)
+        self._reaper.open()
+        with self._signals():
+            try:
+                await self._serve(launched)
+            except StartError as error:
+                log.error("gateway could not start", extra={"reason": str(error)})
+                self._fail()
+            finally:
+                await self._close()
+        log.info("gateway stopped", extra={"exit_code": self._exit_code})
+        return self._exit_code
+
+    async def _serve(self, launched: LaunchedWorker) -> None:
+        spec = self._reloader.current.spec
+        edition = Edition.of(self._reloader.generation, spec, self._children.plan(spec))
+        self._children.keep(spec)
+        await asyncio.gather(self._workers.start(edition, [launched]), self._open_admin())
+        listen = [address_of(one) for one in self._sockets.data]
+        admin = [address_of(one) for one in self._sockets.admin]
+        log.info("gateway is ready", extra={"listen": listen, "admin": admin, "generation": edition.generation})
+        self._tasks.start(self._reloader.run(), "reload", essential=True)
+        self._follow_files(self._reloader.current)
+        await self._stop.wait()
+        drain = self._reloader.current.spec.server.drain
+        self._tasks.start(self._close_data_after(drain.grace_s), "close listeners")
+        if not await self._workers.stop(drain.grace_s, drain.deadline_s):
+            self._exit_code = FAILED
+
+    async def _open_admin(self) -> None:
+        """Load the admin surface in a thread, for the import alone takes longer than all else here, and serve it."""
+        doors_type = await asyncio.get_running_loop().run_in_executor(self._executor, _import_doors)
+        spec = self._reloader.current.spec
+        self._doors = doors_type(self._overview)
+        key = admin_key(spec, sys.stdout)
+        await self._doors.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
+
+    async def _close(self) -> None:
+        """Leave nothing behind, whatever had been begun."""
+        self._workers.kill()
+        if self._doors is not None:
+            await self._doors.close()
+        await self._children.close()
+        await self._tasks.close()
+        self._reaper.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _apply(self, loaded: Loaded, generation: int) -> list[str]:
+        """Bring a configuration to all workers, or to none; gives what went wrong."""
+        before = self._reloader.current.spec
+        edition = Edition.of(generation, loaded.spec, self._children.plan(loaded.spec))
+        problems = await self._workers.prepare(edition)
+        if problems:
+            self._workers.discard(edition)
+            self._children.keep(before)
+            return problems
+        await self._workers.activate(edition)
+        self._children.keep(loaded.spec, before.server.drain.deadline_s)
+        process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
+        self._follow_files(loaded)
+        return []
+
+    async def _close_data_after(self, grace_s: float) -> None:
+        """Workers stop to accept at the same moment; while one end is open the kernel would keep taking connections."""
+        await asyncio.sleep(grace_s)
+        close_all(self._sockets.data)
+
+    def _follow_files(self, loaded: Loaded) -> None:
+        self._watch.follow(loaded.files if loaded.spec.server.watch else ())
+
+    def _files_changed(self) -> None:
+        self._reloader.request(is_explicit=False)
+
+    def _count_restart(self) -> None:
+        self._metrics.worker_restarts.value += 1
+
+    def _fail(self) -> None:
+        """Something that the gateway can't do without has failed: stop."""
+        self._exit_code = FAILED
+        self._stop.set()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self._told_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
+        try:
+            yield
+        finally:
+            for number in (*_STOP_SIGNALS, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _told_to_stop(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if not self._is_stopping:
+            log.info("gateway is stopping", extra={"signal": name})
+            self._is_stopping = True
+            self._stop.set()
+            return
+        log.warning("told to stop a second time, ending at once", extra={"signal": name})
+        self._exit_code = FAILED
+        self._workers.kill()
+
+    def _told_to_reload(self) -> None:
+        self._reloader.request(is_explicit=True)
+
+
+def _import_doors() -> "type[AdminDoors]":
+    from gateway.runtime.admin_doors import AdminDoors
+
+    return AdminDoors

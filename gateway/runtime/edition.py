@@ -1,0 +1,28 @@
+"""A configuration on its way to the workers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from msgspec import msgpack
+
+from gateway.config.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A checked configuration with its number, and where the servers live that it makes the gateway run."""
+
+    generation: int
+    spec: Spec
+    encoded: bytes  # the spec as the bus carries it
+    addresses: Mapping[str, str]  # provider → `unix:/…`
+
+    @classmethod
+    def of(cls, generation: int, spec: Spec, addresses: Mapping[str, str]) -> "Edition":
+        """Make one, encoding the spec once for all workers."""
+        return cls(generation, spec, msgpack.encode(spec), dict(addresses))
+
+
+def decode_spec(encoded: bytes) -> Spec:
+    """The configuration that a worker was sent."""
+    return msgpack.decode(encoded, type=Spec)

@@ -1,0 +1,119 @@
+"""Bind the sockets that the gateway listens on. Control holds them, so that a killed worker's backlog is not lost."""
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from gateway.config.spec import Listen
+
+BACKLOG = 4096
+
+# Accepted sockets inherit it: a client that does not read holds at most this much in the kernel.
+SEND_BUFFER_BYTES = 256 * 1024
+
+
+class ListenError(Exception):
+    """An address can't be listened on; the message names it."""
+
+
+def listen_on(addresses: Iterable[Listen]) -> list[socket.socket]:
+    """Listening sockets for all `addresses`, or ListenError and none."""
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(one) for address in addresses for one in _open(address)]
+        opened.pop_all()
+        return sockets
+
+
+def open_private(path: Path) -> socket.socket:
+    """Listen on a Unix socket that only this user may connect to."""
+    before = os.umask(0o177)
+    try:
+        return _open_unix(path)
+    finally:
+        os.umask(before)
+
+
+def close_all(sockets: Iterable[socket.socket]) -> None:
+    """Close listening sockets, and remove the files of those that have one."""
+    for one in sockets:
+        if one.fileno() < 0:
+            continue
+        path = one.getsockname() if one.family == socket.AF_UNIX else None
+        one.close()
+        if path:
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+
+
+def address_of(one: socket.socket) -> str:
+    """The address that a socket listens on, as the configuration writes it."""
+    name = one.getsockname()
+    return str(Listen(path=name)) if one.family == socket.AF_UNIX else str(Listen(host=name[0], port=name[1]))
+
+
+def _open(address: Listen) -> list[socket.socket]:
+    if address.path:
+        return [_open_unix(Path(address.path))]
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ListenError(f"{address}: no such host ({error.strerror})") from error
+    return [_open_tcp(address, family, name) for family, _, _, _, name in dict.fromkeys(found)]
+
+
+def _open_tcp(address: Listen, family: int, name: object) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(name)  # type: ignore[arg-type]
+        return _listening(one)
+    except OSError as error:
+        one.close()
+        raise ListenError(f"{address}: {_reason(error)}") from error
+
+
+def _open_unix(path: Path) -> socket.socket:
+    _remove_stale(path)
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        one.bind(str(path))
+        return _listening(one)
+    except OSError as error:
+        one.close()
+        raise ListenError(f"unix:{path}: {_reason(error)}") from error
+
+
+def _listening(one: socket.socket) -> socket.socket:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    one.listen(BACKLOG)
+    one.setblocking(False)
+    return one
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that a dead process left behind; one that answers, and anything else, stays."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ListenError(f"unix:{path}: is there already, and is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ListenError(f"unix:{path}: {_reason(error)}") from error
+        else:
+            raise ListenError(f"unix:{path}: address already in use; is another gateway running?")
+
+
+def _reason(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"{reason}; is another gateway running?" if "in use" in reason else reason

@@ -1,0 +1,180 @@
+"""From one configuration to the next, or not.
+
+Asked by SIGHUP, by `POST /admin/reload` (and so `gateway reload`), and, where `server.watch` is true, by a change of the
+files. Requests that come while a reload runs share the next one. A reload reads and checks all files in a thread; a bad
+configuration, or a change of the static part, changes nothing.
+
+Whoever asks gets a new generation even where the text is the same: what the text points at (`${file:…}`) may have
+changed. A change of files whose text stays the same counts as a reload that went well, and keeps the generation.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config.load import Loaded
+from gateway.config.static import static_changes
+from gateway.core.clock import Clock
+from gateway.core.problem import ConfigError, Place, Problem
+from gateway.observability.logging import iso_time
+from gateway.observability.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reload ended. `generation`: what is in force after it, on `active` of `workers` workers."""
+
+    ok: bool
+    generation: int
+    at: float  # wall seconds
+    active: int
+    workers: int
+    problems: tuple[Problem, ...] = ()
+    static: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """The outcome as JSON."""
+        return {
+            "ok": self.ok,
+            "generation": self.generation,
+            "at": iso_time(self.at),
+            "active": self.active,
+            "workers": self.workers,
+            "problems": [_document(problem) for problem in self.problems],
+            "static": list(self.static),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """How many workers serve the current configuration, of how many."""
+
+    active: int
+    workers: int
+
+
+class Reloader:
+    """Holds the configuration in force, and replaces it.
+
+    `load` reads and checks the files (blocking, raises ConfigError); `apply` brings a configuration to the workers under
+    a generation, and gives what went wrong, in which case nothing has changed.
+    """
+
+    def __init__(
+        self,
+        first: Loaded,
+        *,
+        load: Callable[[], Loaded],
+        apply: Callable[[Loaded, int], Awaitable[Sequence[str]]],
+        roll: Callable[[], Roll],
+        executor: Executor,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.current = first
+        self.generation = 1
+        self.loaded_at = clock.wall()
+        self.last: Outcome | None = None
+        self._load = load
+        self._apply = apply
+        self._roll = roll
+        self._executor = executor
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: list[asyncio.Future[Outcome]] = []
+        self._wanted = asyncio.Event()
+        self._is_explicit = False
+        metrics.config_generation.value = 1
+        metrics.config_last_reload_ok.value = 1
+
+    def request(self, *, is_explicit: bool) -> asyncio.Future[Outcome]:
+        """Ask for a reload; the future gives its outcome. Not `is_explicit`: only files may have changed."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(outcome)
+        self._is_explicit = self._is_explicit or is_explicit
+        self._wanted.set()
+        return outcome
+
+    async def run(self) -> None:
+        """Do what is asked, one reload at a time, for ever."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            waiting, self._waiting = self._waiting, []
+            is_explicit, self._is_explicit = self._is_explicit, False
+            try:
+                outcome = await self._reload(is_explicit)
+            except Exception:
+                log.exception("reload failed for a reason of its own")
+                outcome = self._refuse((Problem(Place(), "", "internal error, see the log"),))
+            self._record(outcome)
+            for one in waiting:
+                if not one.done():
+                    one.set_result(outcome)
+
+    async def _reload(self, is_explicit: bool) -> Outcome:
+        try:
+            loaded = await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
+        except ConfigError as error:
+            return self._refuse(error.problems)
+        if not is_explicit and loaded.spec.digest == self.current.spec.digest:
+            return self._outcome(ok=True)
+        static = static_changes(self.current.spec, loaded.spec)
+        if static:
+            return self._refuse((), tuple(static))
+        problems = await self._apply(loaded, self.generation + 1)
+        if problems:
+            return self._refuse(tuple(Problem(Place(), "", problem) for problem in problems))
+        self.current = loaded
+        self.generation += 1
+        self.loaded_at = self._clock.wall()
+        warn(loaded)
+        return self._outcome(ok=True)
+
+    def _refuse(self, problems: tuple[Problem, ...], static: tuple[str, ...] = ()) -> Outcome:
+        for problem in problems:
+            fields = {"place": str(problem.place), "path": problem.path, "problem": problem.message}
+            log.error("configuration problem", extra=fields)
+        for name in static:
+            log.error("static setting can't be changed by a reload, only by a restart", extra={"path": name})
+        return self._outcome(ok=False, problems=problems, static=static)
+
+    def _outcome(self, *, ok: bool, problems: tuple[Problem, ...] = (), static: tuple[str, ...] = ()) -> Outcome:
+        roll = self._roll()
+        return Outcome(ok, self.generation, self._clock.wall(), roll.active, roll.workers, problems, static)
+
+    def _record(self, outcome: Outcome) -> None:
+        self.last = outcome
+        self._metrics.config_generation.value = self.generation
+        self._metrics.config_last_reload_ok.value = int(outcome.ok)
+        self._metrics.config_reloads["ok" if outcome.ok else "refused"].value += 1
+        fields = {"generation": outcome.generation, "active": outcome.active, "workers": outcome.workers}
+        if outcome.ok:
+            log.info(
+                f"config {outcome.generation} active on {outcome.active} of {outcome.workers} workers", extra=fields
+            )
+        else:
+            log.error("configuration refused, the one in force stays", extra=fields)
+
+
+def warn(loaded: Loaded) -> None:
+    """Log what a configuration was warned about."""
+    for warning in loaded.warnings:
+        fields = {"place": str(warning.place), "path": warning.path, "problem": warning.message}
+        log.warning("configuration warning", extra=fields)
+
+
+def _document(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "path": problem.path,
+        "message": problem.message,
+    }

@@ -1,0 +1,231 @@
+"""All workers: kept alive, and moved together from one configuration to the next.
+
+A reload has two phases: every worker prepares (compiles beside what runs), and only when all could does each activate.
+A worker that ended is replaced after a pause; its successor starts with the last good configuration, never with the file.
+One that became ready with an older configuration than the current is brought up to date on its own.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.core.clock import Clock
+from gateway.core.tasks import Tasks
+from gateway.observability.merge import Merged
+from gateway.runtime import bus
+from gateway.runtime.edition import Edition
+from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
+from gateway.runtime.pauses import Pauses
+from gateway.runtime.reaper import Reaper
+from gateway.runtime.worker_process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+PREPARE_PATIENCE_S = 30.0
+ACTIVATE_PATIENCE_S = 10.0
+ANSWER_PATIENCE_S = 1.0
+LONGEST_SILENCE = 30  # checks, one a second: a loop that has not turned for so long never will
+STOP_MARGIN_S = 3.0  # beyond the deadline of a drain
+
+
+class StartError(Exception):
+    """The first worker ended before it served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nursery:
+    """What it takes to raise a worker."""
+
+    tasks: Tasks
+    clock: Clock
+    reaper: Reaper
+    lifeline: Lifeline
+    listeners: list[socket.socket]
+    launch: Callable[[Lifeline], LaunchedWorker] = launch_worker
+
+
+class Workers:
+    """The workers of one gateway. `on_restart` is called for each that is replaced, `on_fatal` if replacing fails."""
+
+    def __init__(self, nursery: Nursery, merged: Merged, on_restart: Callable[[], None], on_fatal: Callable[[], None]):
+        self._nursery = nursery
+        self._merged = merged
+        self._on_restart = on_restart
+        self._on_fatal = on_fatal
+        self._living: list[WorkerProcess] = []
+        self._slots: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._first_ready: asyncio.Future[bool] | None = None
+        self._edition: Edition | None = None
+        self._children: dict[str, bus.ChildCondition] = {}
+
+    @property
+    def wanted(self) -> int:
+        """How many there should be."""
+        return len(self._slots)
+
+    @property
+    def active(self) -> int:
+        """How many serve the current configuration."""
+        return sum(self._is_current(worker) for worker in self._living)
+
+    def pids(self) -> list[int]:
+        """The process ids of those that live."""
+        return [worker.pid for worker in self._living]
+
+    async def start(self, edition: Edition, launched: list[LaunchedWorker]) -> None:
+        """Begin with `edition` on processes launched already; returns when the first serves. Raises StartError."""
+        self._edition = edition
+        self._first_ready = asyncio.get_running_loop().create_future()
+        tasks = self._nursery.tasks
+        for number, one in enumerate(launched, 1):
+            self._slots.append(tasks.start(self._keep(f"worker-{number}", one), f"worker-{number}"))
+        tasks.start(self._watch(), "life signs")
+        if not await self._first_ready:
+            raise StartError("the worker ended before it served")
+
+    async def prepare(self, edition: Edition) -> list[str]:
+        """Make every worker compile `edition`; gives what went wrong, with the names of the workers."""
+        workers = self._ready()
+        found = await asyncio.gather(*(self._prepare(worker, edition) for worker in workers))
+        return [f"{worker.name} could not compile it: {one}" for worker, one in zip(workers, found, strict=True) if one]
+
+    def discard(self, edition: Edition) -> None:
+        """Make every worker forget what it prepared."""
+        for worker in self._living:
+            worker.prepared = 0
+            worker.tell(bus.Discard(edition.generation))
+
+    async def activate(self, edition: Edition) -> None:
+        """Make `edition` the current configuration everywhere; a worker that can't is replaced."""
+        self._edition = edition
+        await asyncio.gather(*(self._bring_up_to_date(worker, edition) for worker in self._ready()))
+
+    def child_changed(self, provider: str, condition: bus.ChildCondition) -> None:
+        """Tell all workers, now and later, about the server that the gateway runs for `provider`."""
+        self._children[provider] = condition
+        for worker in self._living:
+            worker.tell(bus.ChildState(provider, condition))
+
+    async def collect_metrics(self) -> None:
+        """Bring the merged metrics up to date; a worker that does not answer in time keeps what it last said."""
+        await asyncio.gather(*(worker.ask(bus.AskMetrics(), ANSWER_PATIENCE_S) for worker in self._ready()))
+
+    async def health(self) -> list[bus.Health]:
+        """What the workers say about their circuits and what they have in flight."""
+        answers = await asyncio.gather(*(worker.ask(bus.AskHealth(), ANSWER_PATIENCE_S) for worker in self._ready()))
+        return [answer for answer in answers if isinstance(answer, bus.Health)]
+
+    async def stop(self, grace_s: float, deadline_s: float) -> bool:
+        """Let all finish and end; gives whether each did so by itself."""
+        self._stopping.set()
+        for worker in self._living:
+            worker.tell(bus.Stop(grace_s, deadline_s))
+        if not self._slots:
+            return True
+        _, late = await asyncio.wait(self._slots, timeout=max(grace_s, deadline_s) + STOP_MARGIN_S)
+        if not late:
+            return True
+        log.error("workers did not end by the drain deadline and are killed", extra={"pids": self.pids()})
+        self.kill()
+        await asyncio.wait(late)
+        return False
+
+    def kill(self) -> None:
+        """End all at once."""
+        self._stopping.set()
+        for worker in self._living:
+            worker.kill()
+
+    async def _keep(self, name: str, launched: LaunchedWorker) -> None:
+        """Keep one worker alive until `stop`."""
+        pauses = Pauses(self._nursery.clock)
+        try:
+            while True:
+                pauses.begin()
+                await self._live_once(name, launched)
+                if self._stopping.is_set():
+                    return
+                self._on_restart()
+                if await self._stopped_within(pauses.after_end()):
+                    return
+                launched = self._nursery.launch(self._nursery.lifeline)
+        finally:
+            if not self._stopping.is_set():
+                self._on_fatal()
+
+    async def _live_once(self, name: str, launched: LaunchedWorker) -> None:
+        assert self._edition is not None and self._first_ready is not None
+        edition = self._edition
+        worker = WorkerProcess(f"{name} (pid {launched.process.pid})", launched, self._heard)
+        start = bus.Start(edition.generation, edition.encoded, dict(edition.addresses), dict(self._children))
+        self._living.append(worker)
+        try:
+            code = await worker.live(start, self._nursery.listeners, self._nursery.reaper)
+        finally:
+            self._living.remove(worker)
+            self._merged.retire(worker.name)
+        if not self._first_ready.done():
+            self._first_ready.set_result(self._stopping.is_set())
+        elif not self._stopping.is_set():
+            log.error("worker ended, will be replaced", extra={"worker": worker.name, "exit_code": code})
+
+    async def _stopped_within(self, pause_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), pause_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _heard(self, worker: WorkerProcess, message: bus.ToControl) -> None:
+        match message:
+            case bus.Ready(generation=generation):
+                worker.generation = generation
+                if self._stopping.is_set():
+                    return
+                if self._edition is not None and not self._is_current(worker):
+                    work = self._bring_up_to_date(worker, self._edition)
+                    self._nursery.tasks.start(work, f"catch-up {worker.name}")
+                if self._first_ready is not None and not self._first_ready.done():
+                    self._first_ready.set_result(True)
+            case bus.Metrics(snapshot=snapshot):
+                self._merged.update(worker.name, snapshot)
+            case _:
+                pass
+
+    async def _prepare(self, worker: WorkerProcess, edition: Edition) -> str:
+        """Make it compile `edition`; gives what went wrong, "" for nothing."""
+        question = bus.Prepare(edition.generation, edition.encoded, dict(edition.addresses))
+        answer = await worker.ask(question, PREPARE_PATIENCE_S)
+        if not isinstance(answer, bus.Prepared):
+            return "it ended or did not answer"
+        if not answer.problem:
+            worker.prepared = edition.generation
+        return answer.problem
+
+    async def _bring_up_to_date(self, worker: WorkerProcess, edition: Edition) -> None:
+        if worker.prepared != edition.generation and await self._prepare(worker, edition):
+            worker.kill()
+            return
+        if await worker.ask(bus.Activate(edition.generation), ACTIVATE_PATIENCE_S) is None:
+            worker.kill()
+            return
+        worker.generation = edition.generation
+
+    async def _watch(self) -> None:
+        """Kill workers whose loop has stood still for long; in checks, not seconds, lest a pause of our own count."""
+        while True:
+            await asyncio.sleep(1.0)
+            for worker in self._living:
+                worker.silent_for += 1
+                if worker.silent_for > LONGEST_SILENCE:
+                    log.error("worker gives no life sign and is killed", extra={"worker": worker.name})
+                    worker.kill()
+
+    def _ready(self) -> list[WorkerProcess]:
+        return [worker for worker in self._living if worker.generation]
+
+    def _is_current(self, worker: WorkerProcess) -> bool:
+        return self._edition is not None and worker.generation == self._edition.generation
