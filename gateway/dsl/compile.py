@@ -17,8 +17,9 @@ from cel_expr_python.ext.ext_strings import ExtStrings
 
 from gateway.core.chat import ChatRequest
 from gateway.dsl.errors import ConditionError, error_at
-from gateway.dsl.expand import Expanded, expand, name_complaint
+from gateway.dsl.expand import Expanded, expand
 from gateway.dsl.explain import explain, type_name
+from gateway.dsl.names import name_complaint
 from gateway.dsl.variables import VARIABLES, Facts, text
 
 log = logging.getLogger(__name__)

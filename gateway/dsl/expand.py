@@ -5,12 +5,12 @@ The text is one line, a space between tokens, so that a column in it is an offse
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from gateway.dsl.errors import ConditionError, error_at
 from gateway.dsl.functions import GLOBALS, METHODS
+from gateway.dsl.names import name_complaint, unknown
 from gateway.dsl.tokens import Token, tokenise
 from gateway.dsl.variables import ROOTS, SECRET_HEADERS, TIERS, VARIABLES
 
@@ -18,7 +18,6 @@ MAX_SOURCE = 4096  # characters
 MAX_EXPANDED = 16384  # characters, with every let put in
 
 _HEADER_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~")
-_WORDS = {"and": "&&", "or": "||", "not": "!", "True": "true", "False": "false", "AND": "&&", "OR": "||", "NOT": "!"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ class _Expansion:
                 token, f'"{name}" is a tier, which is known only after classification: a condition cannot use it'
             )
         else:
-            raise self._fail(token, _unknown("variable", name, self._known_names()))
+            raise self._fail(token, unknown("variable", name, self._known_names()))
 
     def _known_names(self) -> list[str]:
         return [
@@ -175,7 +174,7 @@ class _Expansion:
             parts, name = 3, f"{name}.{self._peek(2).text}"
         variable = VARIABLES.get(name)
         if variable is None:
-            raise self._fail(token, _unknown("variable", name, self._known_names()))
+            raise self._fail(token, unknown("variable", name, self._known_names()))
         if variable.phase == "classified":
             raise self._fail(token, f'"{name}" is known only after classification: a condition cannot use it')
         self.variables.add(name)
@@ -238,7 +237,7 @@ class _Expansion:
         if name not in GLOBALS:
             if name in METHODS:
                 raise self._fail(token, f"{name}() stands behind its value: {METHODS[name].usage}")
-            raise self._fail(token, _unknown("function", name, GLOBALS))
+            raise self._fail(token, unknown("function", name, GLOBALS))
         self._emit(token)
 
     def _member(self, dot: Token, name: Token) -> None:
@@ -251,7 +250,7 @@ class _Expansion:
             raise self._fail(name, f'nothing here has a part called "{name.text}"')
         function = METHODS.get(name.text)
         if function is None:
-            raise self._fail(name, _unknown("function", name.text, METHODS))
+            raise self._fail(name, unknown("function", name.text, METHODS))
         if function.kind == "macro":
             self._macro(name)
         elif name.text == "matches":
@@ -282,49 +281,6 @@ class _Expansion:
         self.patterns.append(Pattern(literal.text, literal.start))
 
 
-def name_complaint(name: str, lets: Iterable[str] = ()) -> str | None:
-    """Say why `name` can't be given to a let or to an element of a list; None where it can."""
-    if name in ROOTS or name in TIERS:
-        return f'"{name}" is the name of a variable: choose another'
-    if name in GLOBALS or name in METHODS or name == "has":
-        return f'"{name}" is the name of a function: choose another'
-    if name in _RESERVED or name in _WORDS:
-        return f'"{name}" is a reserved word: choose another'
-    if name in lets:
-        return f'"{name}" is the name of a let: choose another'
-    if not name.isascii() or not name.isidentifier():
-        return f'"{name}" cannot be a name in a condition: use letters, digits and "_", not beginning with a digit'
-    return None
-
-
-# The words that CEL's grammar keeps for itself (language definition, "Syntax").
-_RESERVED = frozenset(
-    [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "in",
-        "let",
-        "loop",
-        "null",
-        "package",
-        "namespace",
-        "return",
-        "true",
-        "var",
-        "void",
-        "while",
-    ]
-)
-
-
 def _macros() -> str:
     return "exists(), all() or exists_one()"
 
@@ -334,16 +290,3 @@ def _plain(literal: str) -> str | None:
     if literal[0] in "rR" or "\\" in literal or literal[:3] in ('"""', "'''"):
         return None
     return literal[1:-1]
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    if name in _WORDS:
-        return f'unknown word "{name}": write {_WORDS[name]}'
-    candidates = sorted(known)
-    last = {candidate.rpartition(".")[2]: candidate for candidate in candidates}
-    tail = name.rpartition(".")[2]
-    if close := get_close_matches(name, candidates, n=1, cutoff=0.6) or get_close_matches(
-        tail, list(last), n=1, cutoff=0.75
-    ):
-        return f'unknown {what} "{name}"; did you mean {last.get(close[0], close[0])}?'
-    return f'unknown {what} "{name}"; known are {", ".join(candidates)}'

@@ -22,7 +22,9 @@ _TYPES: Mapping[str, str] = {
     "null_type": "null",
     "dyn": "a mixed value",
 }
-TOO_DEEP = "the condition is nested too deep, or has too many + - * / in a row: split it into lets"
+TOO_DEEP = (
+    "the condition is nested too deep, its lets included, or has too many + - * / in a row: 32 levels are the most"
+)
 
 
 def explain(raw: str, expanded: Expanded) -> ConditionError:

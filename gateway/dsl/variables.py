@@ -9,7 +9,7 @@ from gateway.core.chat import ChatRequest
 Type = Literal["bool", "int", "double", "string", "map"]
 Phase = Literal["match", "classified"]  # classified: known only once the request has been classified
 
-MAX_TEXT = 4096  # characters of a client's text that a condition sees; bounds what one evaluation can cost
+MAX_TEXT = 1024  # characters of a client's text that a condition sees; bounds what one evaluation can cost
 _MAX_INT = 2**63 - 1
 
 
