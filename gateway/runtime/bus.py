@@ -199,6 +199,8 @@ def receive_start(end: socket.socket) -> tuple[Start, list[socket.socket]] | Non
     if not data:
         return None
     listeners = [socket.socket(fileno=fd) for fd in fds]
+    for listener in listeners:
+        listener.set_inheritable(False)
     head = _receive_exactly(end, _LENGTH.size)
     body = _receive_exactly(end, _LENGTH.unpack(head)[0]) if head else None
     if body is None:

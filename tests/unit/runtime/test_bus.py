@@ -1,0 +1,125 @@
+"""Frames on the bus arrive whole, in order, or not at all."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.runtime import bus
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with left, right:
+        yield left, right
+
+
+MESSAGES = [
+    bus.Prepare(2, b"\x00spec", {"local": "unix:/run/a.sock"}, 7),
+    bus.Activate(2, 8),
+    bus.Discard(2),
+    bus.AskMetrics(9),
+    bus.AskHealth(10),
+    bus.ChildState("local", "up"),
+    bus.Stop(0.5, 30.0),
+]
+
+
+async def test_messages_arrive_as_they_were_sent_and_in_order(ends: tuple[socket.socket, socket.socket]) -> None:
+    sender, receiver = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
+    for message in MESSAGES:
+        sender.send(message)
+    decoder = bus.to_worker_decoder()
+    assert [await receiver.receive(decoder) for _ in MESSAGES] == MESSAGES
+    sender.close()
+    receiver.close()
+
+
+async def test_answers_come_back_with_their_id(ends: tuple[socket.socket, socket.socket]) -> None:
+    control, worker = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
+    answer = bus.Health(4, {"openai/gpt-4o": "half_open"}, 12)
+    worker.send(answer)
+    assert await control.receive(bus.to_control_decoder()) == answer
+    control.close()
+    worker.close()
+
+
+async def test_a_frame_cut_anywhere_is_still_one_message(ends: tuple[socket.socket, socket.socket]) -> None:
+    receiver = await bus.Link.open(ends[1])
+    frame = bus._frame(bus.Encoder().encode(bus.ChildState("local", "down")))
+    receiving = asyncio.gather(receiver.receive(bus.to_worker_decoder()))
+    for byte in frame:
+        ends[0].send(bytes([byte]))
+        await asyncio.sleep(0)
+    assert await receiving == [bus.ChildState("local", "down")]
+    receiver.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x00", b"\x00\x00\x00\x10half"])
+async def test_the_end_of_the_peer_is_none_even_within_a_frame(
+    ends: tuple[socket.socket, socket.socket], sent: bytes
+) -> None:
+    receiver = await bus.Link.open(ends[1])
+    ends[0].send(sent)
+    ends[0].close()
+    assert await receiver.receive(bus.to_worker_decoder()) is None
+    receiver.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        struct.pack(">I", bus.MAX_FRAME_BYTES + 1),
+        struct.pack(">I", 3) + b"\xc1\xc1\xc1",
+        bus._frame(bus.Encoder().encode({"type": "reboot"})),
+        bus._frame(bus.Encoder().encode(bus.LifeSign())),
+    ],
+    ids=["too long", "no msgpack", "no such message", "of the other direction"],
+)
+async def test_what_is_no_frame_is_an_error(ends: tuple[socket.socket, socket.socket], sent: bytes) -> None:
+    receiver = await bus.Link.open(ends[1])
+    ends[0].send(sent)
+    with pytest.raises(bus.BusError):
+        await receiver.receive(bus.to_worker_decoder())
+    receiver.close()
+
+
+async def test_a_message_to_a_peer_that_is_gone_is_dropped(ends: tuple[socket.socket, socket.socket]) -> None:
+    sender = await bus.Link.open(ends[0])
+    ends[1].close()
+    assert await sender.receive(bus.to_control_decoder()) is None
+    sender.close()
+    sender.send(bus.LifeSign())
+    await sender.flush()
+
+
+async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket, socket.socket]) -> None:
+    start = bus.Start(1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        bus.send_listeners(ends[0], [listener])
+    control = await bus.Link.open(ends[0])
+    receiving = asyncio.get_running_loop().run_in_executor(None, bus.receive_start, ends[1])
+    control.send(start)
+    received = await receiving
+    assert received is not None
+    assert received[0] == start
+    with received[1][0] as inherited:
+        assert inherited.getsockname() == address
+        assert not os.get_inheritable(inherited.fileno())
+        with socket.create_connection(address):
+            inherited.accept()[0].close()
+    control.close()
+
+
+@pytest.mark.parametrize("said", [b"", struct.pack(">I", 0), struct.pack(">II", 0, 100) + b"half"])
+def test_control_that_is_gone_before_the_start_gives_none(
+    ends: tuple[socket.socket, socket.socket], said: bytes
+) -> None:
+    ends[0].send(said)
+    ends[0].close()
+    assert bus.receive_start(ends[1]) is None

@@ -1,0 +1,42 @@
+"""Processes of ours are born deaf to what only control may decide on, and hold only what they were given."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gateway.runtime.launch import launch, make_lifeline
+
+REPORT = """
+import os, signal, sys
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+open_fds = []
+for fd in range(3, 64):
+    try:
+        os.fstat(fd)
+        open_fds.append(fd)
+    except OSError:
+        pass
+with open(sys.argv[1], "w") as out:
+    print(sorted(s.name for s in blocked), open_fds, file=out)
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path))
+    return tmp_path / "launched_for_test.py"
+
+
+def test_a_launched_process_blocks_interrupt_and_hangup_and_holds_only_what_it_was_given(
+    module: Path, tmp_path: Path
+) -> None:
+    module.write_text(REPORT)
+    lifeline = make_lifeline()
+    process = launch("launched_for_test", [str(tmp_path / "out")], [lifeline.read_fd])
+    assert process.wait() == 0
+    assert (tmp_path / "out").read_text() == f"['SIGHUP', 'SIGINT'] [{lifeline.read_fd}]\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    os.close(lifeline.read_fd)
+    os.close(lifeline.write_fd)

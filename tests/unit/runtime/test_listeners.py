@@ -1,0 +1,88 @@
+"""Addresses are bound all or none, and a stale socket file is no obstacle."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.config.spec import Listen
+from gateway.runtime.listeners import SEND_BUFFER_BYTES, ListenError, address_of, close_all, listen_on, open_private
+
+LOOPBACK = Listen("127.0.0.1", 0)
+
+
+def test_accepted_sockets_inherit_a_bounded_send_buffer() -> None:
+    (listener,) = listen_on([LOOPBACK])
+    with listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            # The kernel books twice what is asked for.
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER_BYTES
+
+
+def test_an_address_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ListenError, match=rf"^127.0.0.1:{port}: address already in use; is another gateway running\?$"
+        ):
+            listen_on([Listen("127.0.0.1", port)])
+
+
+def test_one_bad_address_closes_the_good_ones(tmp_path: Path) -> None:
+    good = tmp_path / "good.sock"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ListenError, match="is there already, and is no socket"):
+        listen_on([Listen(path=str(good)), Listen(path=str(tmp_path / "file"))])
+    with socket.socket(socket.AF_UNIX) as probe, pytest.raises(ConnectionRefusedError):
+        probe.connect(str(good))
+
+
+def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    place = Listen(path=str(tmp_path / "gateway.sock"))
+    (stale,) = listen_on([place])
+    stale.close()
+    (fresh,) = listen_on([place])
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(place.path)
+    close_all([fresh])
+    assert not Path(place.path).exists()
+
+
+def test_a_socket_that_answers_is_left_alone(tmp_path: Path) -> None:
+    place = Listen(path=str(tmp_path / "gateway.sock"))
+    (first,) = listen_on([place])
+    with first, pytest.raises(ListenError, match="address already in use"):
+        listen_on([place])
+    assert Path(place.path).exists()
+
+
+def test_an_unknown_host_is_named() -> None:
+    with pytest.raises(ListenError, match=r"^nowhere\.invalid:80: no such host"):
+        listen_on([Listen("nowhere.invalid", 80)])
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match="no such file or directory"):
+        listen_on([Listen(path=str(tmp_path / "missing" / "gateway.sock"))])
+
+
+def test_a_private_socket_is_for_its_user_only(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    os.umask(before)
+    one = open_private(tmp_path / "control.sock")
+    with one:
+        assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) == 0o600
+    after = os.umask(before)
+    assert after == before
+
+
+def test_the_address_is_written_as_in_the_configuration(tmp_path: Path) -> None:
+    (tcp,) = listen_on([LOOPBACK])
+    (unix,) = listen_on([Listen(path=str(tmp_path / "a.sock"))])
+    with tcp, unix:
+        assert address_of(tcp) == f"127.0.0.1:{tcp.getsockname()[1]}"
+        assert address_of(unix) == f"unix:{tmp_path}/a.sock"
