@@ -1,0 +1,55 @@
+"""Fixtures for every test. Warnings are errors (setup.cfg), so whatever is opened here is closed here."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.gateway import GatewayProcess
+from tests.support.processes import free_port
+from tests.support.simulator import SimulatorProcess
+
+StartGateway = Callable[..., GatewayProcess]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock turned by hand."""
+    return FakeClock()
+
+
+@pytest.fixture
+def port() -> int:
+    """A free port of the loopback."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulator for all tests of a run; they tell their requests apart by model name."""
+    with SimulatorProcess(tmp_path_factory.mktemp("simulator")) as process:
+        yield process
+        assert process.stop() == 0, process.log()
+        assert process.log() == "", "the simulator has complained"
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """Start gateways (arguments of `GatewayProcess` behind the folder); each must end cleanly when the test does."""
+    started: list[GatewayProcess] = []
+
+    def start(body: str, **options: Any) -> GatewayProcess:
+        process = GatewayProcess(tmp_path / f"gateway-{len(started)}", body, **options)
+        started.append(process)
+        return process
+
+    try:
+        yield start
+        for process in started:
+            if process.exit_code is None:
+                assert process.stop() == 0, process.log()[-8000:]
+    finally:
+        for process in started:
+            process.kill()

@@ -1,0 +1,99 @@
+"""The real gateway as a process: `python -m gateway run --config FILE`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+from tests.support.http import Answer, fetch
+from tests.support.processes import PythonProcess, children_of, command_of, descriptors, free_port, rss_bytes
+from tests.support.waiting import wait_for
+
+ADMIN_KEY = "test-admin-key-0123456789"
+START_S = 20.0
+
+
+class GatewayProcess(PythonProcess):
+    """A gateway on free ports. `body` is its gateway.yaml without `version:` and `server:`; `server` adds to the latter."""
+
+    def __init__(
+        self, folder: Path, body: str, *, server: str = "", env: Mapping[str, str] | None = None, wait: bool = True
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port, self.admin_port = free_port(), free_port()
+        self.config = folder / "gateway.yaml"
+        self._server = server
+        self.write_config(body)
+        environment = {"GATEWAY_ADMIN_KEY": ADMIN_KEY, **(env or {})}
+        super().__init__("gateway", ["run", "--config", str(self.config)], folder / "gateway.log", environment)
+        if wait:
+            try:
+                self.wait_until_ready()
+            except BaseException:
+                self.kill()
+                raise
+
+    def write_config(self, body: str) -> None:
+        """Write the file anew, ports and all; it takes effect at the next reload."""
+        head = f"""\
+            version: 1
+            server:
+              listen: "127.0.0.1:{self.port}"
+              admin: {{listen: "127.0.0.1:{self.admin_port}", key: "${{GATEWAY_ADMIN_KEY}}"}}
+            """
+        self.config.write_text(dedent(head) + indent(dedent(self._server), "  ") + "\n" + dedent(body))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
+    def admin_address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.admin_port
+
+    @property
+    def base_url(self) -> str:
+        """As the official clients take it."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def worker_pids(self) -> list[int]:
+        return [pid for pid in children_of(self.pid) if "gateway.runtime.worker" in command_of(pid)]
+
+    @property
+    def all_pids(self) -> list[int]:
+        """Control and every process that it has started."""
+        return [self.pid, *children_of(self.pid)]
+
+    def rss(self) -> int:
+        """Give the resident bytes of control and workers, without the servers of providers."""
+        return rss_bytes(self.pid) + sum(map(rss_bytes, self.worker_pids))
+
+    def fds(self) -> int:
+        """Give how many descriptors control and workers have open."""
+        return descriptors(self.pid) + sum(map(descriptors, self.worker_pids))
+
+    def admin(self, path: str, *, post: bool = False) -> Answer:
+        """Ask the admin listener with the admin key."""
+        headers = {"authorization": f"Bearer {ADMIN_KEY}", "host": f"127.0.0.1:{self.admin_port}"}
+        return fetch(self.admin_address, path, b"" if post else None, headers)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Give the JSON lines of its log."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+
+    def wait_until_ready(self, timeout_s: float = START_S) -> None:
+        """Wait for 200 of `/ready`."""
+        wait_for(self._is_ready, "the gateway to be ready", timeout_s)
+
+    def _is_ready(self) -> bool:
+        assert self.exit_code is None, f"the gateway ended with {self.exit_code}:\n{self.log()[-8000:]}"
+        try:
+            return fetch(self.address, "/ready").status == 200
+        except (ConnectionRefusedError, ConnectionResetError):
+            return False
