@@ -97,7 +97,7 @@ _DECLARED: Final = (
     ),
     Family(
         "gateway_fallbacks_total",
-        "Requests for which a pool had no answer and the next one was asked.",
+        "Requests handed on to a pool because the one before it had no answer.",
         "counter",
         ("pool",),
     ),

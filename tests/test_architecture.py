@@ -1,0 +1,234 @@
+"""What the import contract can't see. Every exception is named with its reason; the lists may only shrink."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+SOURCES: Final = {str(path.relative_to(ROOT / "gateway")): path for path in sorted(ROOT.glob("gateway/**/*.py"))}
+TREES: Final = {name: ast.parse(path.read_text(), name) for name, path in SOURCES.items()}
+
+PROVIDER_NAME: Final = re.compile(r"(?i)openai|anthropic|llama_?cpp|ollama|vllm")
+
+# Where a provider is named outside `providers/` and `dialects/`, and why.
+NAMES_PROVIDERS: Final = {
+    "config/definitions.py": "examples in the language's own help",
+    "config/not_yet.py": "says which kinds this version refuses",
+    "dispatch.py": "the headers that may cross are named after those who made them",
+    "runtime/children.py": "starts the embedded model's server",
+    "runtime/model_server.py": "is the embedded model's server",
+    "runtime/simulator/script.py": "plays a provider, headers and all",
+}
+
+# Foreign packages that have one home each; a home ending in "/" is a folder.
+HOMES: Final = {
+    "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator/"),
+    "aioprometheus": ("observability/exposition.py",),
+    "cel_expr_python": ("dsl/compile.py",),
+    "httptools": ("providers/transport.py",),
+    "jsonschema": ("config/",),
+    "watchfiles": ("runtime/",),
+    "uvloop": ("runtime/",),
+    "xllamacpp": ("runtime/model_server.py",),
+    "yaml": ("config/",),
+}
+
+# The last catch of everything: each logs with a traceback and goes on.
+CATCHES_ALL: Final = {
+    "api/admin.py": "the edge of the admin listener",
+    "core/tasks.py": "the runner of background tasks",
+    "runtime/reload.py": "the control process' loop of reloads",
+}
+
+
+def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """Give every node of a kind in the whole source, with the file it stands in."""
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, kind):
+                yield name, node
+
+
+def at(name: str, node: ast.AST) -> str:
+    return f"gateway/{name}:{getattr(node, 'lineno', 0)}"
+
+
+def docstrings(tree: ast.AST) -> set[ast.AST]:
+    """Give every string that stands alone: documentation, not code."""
+    return {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Give the top-level packages that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_nothing_is_global() -> None:
+    assert [at(name, node) for name, node in nodes(ast.Global)] == []
+
+
+def test_what_a_module_holds_is_constant() -> None:
+    """A list, dict or set at module level is named as a constant, and nobody changes one."""
+    makers = {"dict", "list", "set", "defaultdict", "deque", "OrderedDict", "Counter", "WeakSet", "WeakValueDictionary"}
+    mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    found = []
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            is_made = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).split(".")[-1] in makers
+            if (is_made or isinstance(node.value, mutable)) and not is_constant(target):
+                found.append(at(name, node))
+    assert found == []
+
+
+def test_nobody_changes_a_constant() -> None:
+    changes = {
+        "append",
+        "add",
+        "update",
+        "extend",
+        "insert",
+        "pop",
+        "popitem",
+        "remove",
+        "discard",
+        "clear",
+        "setdefault",
+    }
+    found = []
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Subscript(value=target, ctx=ast.Store() | ast.Del()) if is_constant(target):
+                    found.append(at(name, node))
+                case ast.Call(func=ast.Attribute(value=target, attr=method)) if (
+                    is_constant(target) and method in changes
+                ):
+                    found.append(at(name, node))
+    assert found == []
+
+
+def is_constant(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and (target.id.isupper() or target.id.startswith("__"))
+
+
+def test_every_task_has_an_owner() -> None:
+    """Tasks are made by `core/tasks.py` or by a TaskGroup, which by habit is called `group`."""
+    found = []
+    for name, node in nodes(ast.Attribute):
+        assert isinstance(node, ast.Attribute)
+        is_group = isinstance(node.value, ast.Name) and node.value.id == "group"
+        if node.attr in ("create_task", "ensure_future") and not is_group and name != "core/tasks.py":
+            found.append(at(name, node))
+    assert found == []
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    """The loop's own `time()` is what its timers are set by, and stays free."""
+    found = [name for name, tree in TREES.items() if "time" in imported(tree)]
+    assert found == ["core/clock.py"]
+    calls = [at(name, node) for name, node in nodes(ast.Attribute) if getattr(node, "attr", "") in ("utcnow", "today")]
+    now = [
+        at(name, node)
+        for name, node in nodes(ast.Attribute)
+        if isinstance(node, ast.Attribute)
+        and node.attr == "now"
+        and ast.unparse(node.value).endswith(("datetime", "date"))
+    ]
+    assert calls + now == []
+
+
+def test_chance_is_passed_in() -> None:
+    found = [
+        at(name, node)
+        for name, node in nodes(ast.Attribute)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "random" and node.attr != "Random"
+    ]
+    assert found == []
+
+
+def test_providers_are_named_in_their_own_rooms_only() -> None:
+    found = set()
+    for name, tree in TREES.items():
+        if name.startswith(("providers/", "dialects/")):
+            continue
+        documentation = docstrings(tree)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Constant(str() as text) if node not in documentation and PROVIDER_NAME.search(text):
+                    found.add(name)
+                case ast.Name(text) | ast.Attribute(attr=text) if PROVIDER_NAME.search(text):
+                    found.add(name)
+    assert found == set(NAMES_PROVIDERS)
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_a_foreign_package_is_imported_in_its_home_only(package: str) -> None:
+    users = [name for name, tree in TREES.items() if package in imported(tree)]
+    assert users, f"{package} is not used: take it out of setup.cfg and of this list"
+    assert [name for name in users if not name.startswith(HOMES[package])] == []
+
+
+def test_everything_is_caught_in_named_places_only() -> None:
+    found = set()
+    for name, node in nodes(ast.ExceptHandler):
+        assert isinstance(node, ast.ExceptHandler)
+        assert node.type is not None, f"{at(name, node)}: a bare except"
+        if ast.unparse(node.type) == "Exception":
+            found.add(name)
+    assert found == set(CATCHES_ALL)
+
+
+def test_what_catches_cancellation_raises_it_again() -> None:
+    found = []
+    for name, node in nodes(ast.ExceptHandler):
+        assert isinstance(node, ast.ExceptHandler)
+        catches = ast.unparse(node.type) if node.type is not None else ""
+        raises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+        if re.search(r"\b(BaseException|CancelledError)\b", catches) and not raises:
+            found.append(at(name, node))
+    assert found == []
+
+
+def test_no_file_is_called_by_a_name_that_says_nothing() -> None:
+    empty = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
+    assert [name for name in SOURCES if set(name.removesuffix(".py").split("/")) & empty] == []
+
+
+def test_every_module_imports_alone() -> None:
+    """No module leans on another one having been imported before it: each is imported first, in turn, without the rest."""
+    modules = [
+        "gateway." + name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name in SOURCES
+        if name not in ("__init__.py", "__main__.py")
+    ]
+    program = """
+import importlib, sys
+for module in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "gateway"]:
+        del sys.modules[name]
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        print(f"{module}: {error}")
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *modules], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert result.stdout + result.stderr == ""
