@@ -13,6 +13,8 @@ _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _SYNTAX = re.compile(r"Syntax error: (?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: expecting |$)")
 _MISSING = re.compile(r"Syntax error: missing (.+?) at ")
 _LITERAL = re.compile(r"invalid (?:int|double) literal")
+_RANGE = re.compile(r"expression of type '(.+?)' cannot be the range of a comprehension")
+_UNSUPPORTED = re.compile(r"unsupported syntax '(.+?)'")
 
 _TYPES: Mapping[str, str] = {
     "bool": "true or false",
@@ -60,6 +62,10 @@ def _message(complaint: str) -> str:
         return "the condition ends too early" if found[1] == "<EOF>" else f"unexpected {found[1]}"
     if _LITERAL.search(complaint):
         return "this number is too large"
+    if found := _RANGE.match(complaint):
+        return f"only a list can be gone through, and this is {type_name(found[1])}"
+    if found := _UNSUPPORTED.match(complaint):
+        return f"unexpected {found[1]}"
     if complaint.startswith("reserved identifier"):
         return f"reserved word {complaint.rpartition(' ')[2]}"
     return complaint.removeprefix("Syntax error: ")

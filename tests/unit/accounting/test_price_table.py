@@ -18,7 +18,7 @@ def test_repository_copy_equals_the_shipped_table() -> None:
 
 
 def test_header_tells_source_date_licence_and_how_to_write_it_anew() -> None:
-    header = SHIPPED.read_text(encoding="utf-8").split("models:")[0]
+    header = SHIPPED.read_text(encoding="utf-8").split("\nmodels:")[0]
     for fact in ("genai-prices", "MIT", "as of 20", "config/generate_prices.py", "estimates"):
         assert fact in header
 
