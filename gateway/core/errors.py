@@ -184,11 +184,31 @@ class StreamInterrupted(UpstreamError):
     hurts_breaker = True
 
 
+class StreamFailed(StreamInterrupted):
+    """The provider itself reported an error in its stream; the client has that event already and is told nothing more."""
+
+    code = "upstream_stream_error"
+
+
+class ClientStalled(GatewayError):
+    """The client takes nothing any more; its connection is cut. Nobody is left to be told."""
+
+    status = 499
+    type = "client_error"
+    code = "client_stalled"
+
+
 class CapacityError(GatewayError):
     """The gateway can't serve this now; waiting helps."""
 
     status = 503
     type = "overloaded_error"
+
+
+class Overloaded(CapacityError):
+    """More requests run than the gateway was told to take."""
+
+    code = "overloaded"
 
 
 class NoCapacity(CapacityError):

@@ -25,6 +25,9 @@ class Principal:
     models: tuple[str, ...] = ("*",)
 
 
+ANYBODY = Principal()
+
+
 @dataclass(slots=True)
 class Attempt:
     """One try at one endpoint. `outcome`: ok, failed or abandoned (the client left); `code` is the error's."""
@@ -46,16 +49,16 @@ class Meter:
     last_event_at: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
-    """A request on its way. `model` and `endpoint` are who answered; "" while nobody has."""
+    """A request on its way. `pool`, `model` and `provider` are who was asked last; "" while nobody was."""
 
     id: RequestId
     received_at: float  # monotonic seconds
     generation: int
     path: str
-    principal: Principal
     headers: Mapping[str, str]  # the client's, read-only, case-insensitive
+    principal: Principal = ANYBODY
     request: ChatRequest | None = None
     route: str = ""
     pool: str = ""
@@ -70,3 +73,4 @@ class Exchange:
     status: int = 0  # the client's HTTP status; 499 where the client left before one
     outcome: Outcome = "running"
     error: GatewayError | None = None
+    cut: GatewayError | None = None  # why the gateway itself ended it early

@@ -52,9 +52,13 @@ class Reporter:
         self._metrics = metrics
         self._log = request_log
         self._clock = clock
-        self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
+        self.use_format(format)
         if request_log is not None:
             metrics.on_snapshot(self._count_dropped_lines)
+
+    def use_format(self, format: Format) -> None:
+        """Write lines as JSON or for people from now on."""
+        self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
 
     def file(self, x: Exchange) -> None:
         """Report `x`, which is over. Queues and adds up only; call it once, from a `finally`."""

@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from gateway.config.spec import ModelSpec
+from gateway.core.kinds import ProviderKind
+from gateway.providers.base import KINDS, HttpProvider
+
 BASE_NAME = "sim"
 
 Kind = Literal["count", "duration", "rate", "share", "flag"]
@@ -184,3 +188,29 @@ _WRITERS: Mapping[Kind, Callable[[Any], str]] = {
 }
 
 SIMULATE_SCHEMA: Mapping[str, Mapping[str, Any]] = {one.name: _schema(one) for one in fields(Behaviour)}
+
+
+class Simulator(HttpProvider):
+    """A child that the gateway starts and watches. A model without `simulate:` is named as its `id` says."""
+
+    kind = ProviderKind(
+        name="simulator",
+        summary="a scripted provider for demos and tests, in a child process of the gateway",
+        model_settings={
+            "simulate": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": dict(SIMULATE_SCHEMA),
+                "description": "how the simulated model behaves",
+            }
+        },
+        is_child=True,
+    )
+    dialect = "openai_chat"
+
+    def model_id(self, model: ModelSpec, asked: str) -> str:
+        behaviour = model.settings.get("simulate")
+        return super().model_id(model, asked) if behaviour is None else simulate_id(behaviour)
+
+
+KINDS.register("simulator", Simulator)

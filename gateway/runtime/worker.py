@@ -20,6 +20,7 @@ from gateway.config.spec import Spec
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
+from gateway.pools.directory import Directory
 from gateway.runtime import build, bus
 from gateway.runtime.drain import drain
 from gateway.runtime.edition import decode_spec
@@ -134,7 +135,9 @@ class Worker:
         self, spec: bytes, generation: int, addresses: dict[str, str]
     ) -> asyncio.Future[tuple[Snapshot, Spec]]:
         """Compile in the one thread kept for it."""
-        return asyncio.get_running_loop().run_in_executor(self._compiler, _compile, spec, generation, addresses)
+        return asyncio.get_running_loop().run_in_executor(
+            self._compiler, _compile, spec, generation, addresses, self._services.directory
+        )
 
     def _activate(self, snapshot: Snapshot, spec: Spec) -> None:
         build.activate(self._services, snapshot)
@@ -161,9 +164,11 @@ class Worker:
         self._leave()
 
 
-def _compile(encoded: bytes, generation: int, addresses: dict[str, str]) -> tuple[Snapshot, Spec]:
+def _compile(
+    encoded: bytes, generation: int, addresses: dict[str, str], directory: Directory
+) -> tuple[Snapshot, Spec]:
     spec = decode_spec(encoded)
-    return build.compile_snapshot(spec, generation, addresses), spec
+    return build.compile_snapshot(spec, generation, addresses, directory), spec
 
 
 if __name__ == "__main__":

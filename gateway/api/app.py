@@ -1,0 +1,106 @@
+"""The public listener: which path is whose.
+
+A dictionary instead of aiohttp's `Application`: with a handful of fixed paths its resolver and middlewares would be a fifth
+of the cost of a request.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from gateway import dialects
+from gateway.api import models
+from gateway.api.chat import Chat
+from gateway.api.connection import ClientServer
+from gateway.api.health import health, ready
+from gateway.api.render import error_response
+from gateway.api.request_id import RequestIds
+from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.snapshot import Services
+
+FIELD_LIMIT = 16 * 2**10
+HEADERS_LIMIT = 100
+LINGER_S = 2.0  # for a client that still sends the body of a request that was refused
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Public:
+    """Handles every request of the public listeners. Nothing but `/health` and `/ready` answers without a credential."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._ids = RequestIds()
+        self._posts: dict[str, Handler] = {
+            path: Chat(services, dialect, self._ids).post for path, dialect in dialects.BY_PATH.items()
+        }
+        self._gets: dict[str, Handler] = {"/health": self._health, "/ready": self._ready, "/v1/models": self._models}
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request."""
+        if request.method == "POST" and (post := self._posts.get(request.path)) is not None:
+            return await post(request)
+        request_id = self._ids.of(request.headers)
+        try:
+            response = await self._find(request)(request)
+        except GatewayError as error:
+            return error_response(error, request_id)
+        response.headers["x-request-id"] = request_id
+        return response
+
+    def _find(self, request: web.BaseRequest) -> Handler:
+        path = request.path
+        is_open = path in ("/health", "/ready")
+        if not is_open:
+            self._services.snapshot.auth.identify(request.headers)
+        get = self._gets.get(path) or (self._model if path.startswith("/v1/models/") else None)
+        allowed = ["GET", "HEAD"] * (get is not None) + ["POST"] * (path in self._posts)
+        if not allowed:
+            raise NotFound("there is nothing at this path")
+        if request.method not in allowed or get is None:
+            names = ", ".join(allowed)
+            raise MethodNotAllowed(f"this path takes {names}", param=names)
+        return get
+
+    async def _health(self, request: web.BaseRequest) -> web.Response:
+        return _json(health(self._services))
+
+    async def _ready(self, request: web.BaseRequest) -> web.Response:
+        status, body = ready(self._services)
+        return _json(body, status)
+
+    async def _models(self, request: web.BaseRequest) -> web.Response:
+        snapshot = self._services.snapshot
+        return _json(models.list_models(snapshot, snapshot.auth.identify(request.headers)))
+
+    async def _model(self, request: web.BaseRequest) -> web.Response:
+        snapshot = self._services.snapshot
+        name = unquote(request.rel_url.raw_path.removeprefix("/v1/models/"))
+        return _json(models.one_model(snapshot, snapshot.auth.identify(request.headers), name))
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return web.Response(body=msgspec.json.encode(body), status=status, headers=headers)
+
+
+def make_runner(services: Services) -> web.ServerRunner:
+    """Give the server of the public listeners, to be set up and given its sites.
+
+    A handler is cancelled when its client leaves: that is what stops the provider.
+    """
+    server = ClientServer(
+        Public(services).handle,
+        handler_cancellation=True,
+        access_log=None,
+        max_line_size=FIELD_LIMIT,
+        max_field_size=FIELD_LIMIT,
+        max_headers=HEADERS_LIMIT,
+        lingering_time=LINGER_S,
+        auto_decompress=False,
+        keepalive_timeout=75.0,
+    )
+    return web.ServerRunner(server)

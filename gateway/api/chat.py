@@ -1,0 +1,43 @@
+"""`POST` of a client dialect: make the exchange, and send it down the line."""
+
+import asyncio
+
+from aiohttp import web
+
+from gateway import pipeline
+from gateway.api.client import HttpClient
+from gateway.api.request_id import RequestIds
+from gateway.core.exchange import Exchange
+from gateway.dialects.base import Dialect
+from gateway.snapshot import Services
+
+
+class Chat:
+    """Serves one dialect."""
+
+    def __init__(self, services: Services, dialect: Dialect, ids: RequestIds) -> None:
+        self._services = services
+        self._dialect = dialect
+        self._ids = ids
+
+    async def post(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve a request; what is returned has been sent already."""
+        services = self._services
+        snapshot = services.snapshot
+        x = Exchange(
+            self._ids.of(request.headers),
+            services.clock.monotonic(),
+            snapshot.generation,
+            self._dialect.PATH,
+            request.headers,
+        )
+        client = HttpClient(request, x, self._dialect, snapshot.spec.server.limits, services.clock)
+        task = asyncio.current_task()
+        assert task is not None
+        services.running[x] = task
+        try:
+            await pipeline.serve(x, snapshot, services, client)
+            await client.drained()
+        finally:
+            del services.running[x]
+        return client.response

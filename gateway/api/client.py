@@ -1,0 +1,240 @@
+"""The client's side of one exchange: its body in, its answer out.
+
+Heads and chunks are written straight to the connection. aiohttp's own response objects would do the same with a dozen
+steps in between, for every event; what they are handed at the end is an answer that has been sent.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
+
+from gateway.accounting.prices import dollars
+from gateway.api.render import error_body, error_headers
+from gateway.core.chat import ChatRequest
+from gateway.core.clock import Clock
+from gateway.core.errors import (
+    ClientStalled,
+    GatewayError,
+    InvalidRequest,
+    RequestTimeout,
+    RequestTooLarge,
+    StreamFailed,
+    UnsupportedMedia,
+)
+from gateway.core.exchange import Exchange
+from gateway.dialects.base import Dialect
+from gateway.dispatch import Upstream
+from gateway.pools.endpoint import Path
+from gateway.streaming.relay import KEEP_ALIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.api.connection import ClientConnection
+    from gateway.config.spec import LimitsSpec
+
+FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model")  # of a provider's headers
+STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+REASONS: Final = {200: "OK"}
+
+
+class SentResponse(web.StreamResponse):
+    """What aiohttp is given for an answer that is on its way already."""
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+class HttpClient:
+    """One request on a client's connection; see `pipeline.Client` and `relay.Reply`, which it is."""
+
+    def __init__(
+        self, request: web.BaseRequest, x: Exchange, dialect: Dialect, limits: "LimitsSpec", clock: Clock
+    ) -> None:
+        connection: ClientConnection = request.protocol  # type: ignore[assignment]
+        self._request = request
+        self._connection = connection
+        self._x = x
+        self._dialect = dialect
+        self._limits = limits
+        self._clock = clock
+        self._is_chunked = request.version >= (1, 1)
+        self._stream: Literal["none", "open", "closed"] = "none"
+        self._signs: asyncio.TimerHandle | None = None
+        self.response = SentResponse()
+        if request.version < (1, 1) or not request.keep_alive:
+            self.response.force_close()
+
+    # pipeline.Client
+
+    async def read(self) -> ChatRequest:
+        headers, limit = self._request.headers, self._limits.body
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedMedia("the content-type must be application/json")
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMedia("compressed bodies are not taken")
+        length = self._request.content_length
+        if length is not None and length > limit:
+            raise RequestTooLarge(f"the body is larger than {limit} bytes")
+        if "expect" in headers:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self._dialect.decode_request(await self._read_body(limit))
+
+    def expect(self, path: Path) -> None:
+        request = self._x.request
+        if path.early_keepalive and path.keepalive_s is not None and request is not None and request.stream:
+            self._sign_in(path.keepalive_s)
+
+    def send(self, body: bytes, upstream: Upstream) -> None:
+        content_type = upstream.answer.headers.get(b"content-type", b"application/json").decode("latin-1")
+        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
+        lines += f"x-gateway-cost: {dollars(self._x.cost_picodollars)}\r\n{self._answer_headers(upstream)}"
+        self._commit(200, lines, body)
+
+    async def relay(self, upstream: Upstream) -> None:
+        assert upstream.stream is not None
+        self._open_stream(self._answer_headers(upstream))
+        try:
+            await upstream.stream.pump(self, upstream.keepalive_s)
+        finally:
+            self._connection.on_drain = None
+        self._close_stream()
+
+    def fail(self, error: GatewayError) -> None:
+        if self._signs is not None:
+            self._signs.cancel()
+        if isinstance(error, ClientStalled):
+            self._abort()
+        elif self._stream == "open":
+            if not isinstance(error, StreamFailed):
+                self.write(self._dialect.encode_error_event(error))
+            self._close_stream()
+        elif not self._x.committed_at:
+            body, content_type = error_body(error, self._dialect)
+            headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
+            if isinstance(error, RequestTooLarge | RequestTimeout) or self._x.cut is error:
+                self.response.force_close()
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            self._commit(error.http_status, lines + self._gateway_headers(), body)
+
+    # relay.Reply
+
+    @property
+    def on_drain(self) -> "Callable[[], None] | None":
+        return self._connection.on_drain
+
+    @on_drain.setter
+    def on_drain(self, callback: "Callable[[], None] | None") -> None:
+        self._connection.on_drain = callback
+
+    def write(self, data: bytes) -> bool:
+        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        return not self._connection.writing_paused
+
+    async def drained(self) -> None:
+        """Wait until the client has taken what it was sent, or cut it."""
+        if self._connection.writing_paused:
+            try:
+                async with asyncio.timeout(self._limits.write_timeout_s):
+                    await self._connection._drain_helper()
+            except TimeoutError:
+                self._abort()
+
+    # The request's body
+
+    async def _read_body(self, limit: int) -> bytes:
+        content = self._request.content
+        if content.is_eof():  # it came with the head
+            body = content.read_nowait(-1)
+            if len(body) > limit:
+                raise RequestTooLarge(f"the body is larger than {limit} bytes")
+            return body
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                while part := await content.readany():
+                    parts.append(part)
+                    size += len(part)
+                    if size > limit:
+                        raise RequestTooLarge(f"the body is larger than {limit} bytes")
+        except TimeoutError:
+            raise RequestTimeout("the body took too long to arrive") from None
+        except RequestPayloadError:
+            self.response.force_close()
+            raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
+        except ConnectionError:
+            raise asyncio.CancelledError from None  # the client left
+        return b"".join(parts)
+
+    # The answer
+
+    def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
+        """Write the head of the answer, and its body or the beginning of it: from here on nothing can be taken back."""
+        x = self._x
+        x.committed_at, x.status = self._clock.monotonic(), status
+        connection = "" if self.response.keep_alive is not False else "connection: close\r\n"
+        reason = "OK" if status == 200 else web.Response(status=status).reason
+        head = f"HTTP/1.1 {status} {reason}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
+        self._write(head.encode("latin-1", "replace") + body)
+
+    def _open_stream(self, lines: str) -> None:
+        if self._signs is not None:
+            self._signs.cancel()
+        if self._stream == "none":
+            self._stream = "open"
+            framing = "transfer-encoding: chunked\r\n" if self._is_chunked else ""
+            self._commit(200, STREAM_HEADERS + framing + lines)
+
+    def _close_stream(self) -> None:
+        self._stream = "closed"
+        if self._is_chunked:
+            self._write(b"0\r\n\r\n")
+
+    def _sign_in(self, every_s: float) -> None:
+        self._signs = asyncio.get_running_loop().call_later(every_s, self._sign_of_life, every_s)
+
+    def _sign_of_life(self, every_s: float) -> None:
+        self._open_stream(self._gateway_headers())
+        self.write(KEEP_ALIVE)
+        self._sign_in(every_s)
+
+    def _answer_headers(self, upstream: Upstream) -> str:
+        lines = self._gateway_headers()
+        for name in FORWARDED:
+            if name in upstream.answer.headers:
+                lines += f"{name.decode()}: {upstream.answer.headers[name].decode('latin-1')}\r\n"
+        return lines
+
+    def _gateway_headers(self) -> str:
+        """Say which way the request went; what is not known yet is left out."""
+        x = self._x
+        overhead_ms = (self._clock.monotonic() - x.received_at - x.upstream_wait_s) * 1000
+        lines = f"x-gateway-config: {x.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
+        if x.route:
+            lines += f"x-gateway-route: {_plain(x.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"
+        if x.attempts:
+            model = x.request.model if "*" in x.model and x.request is not None else x.model
+            lines += f"x-gateway-pool: {_plain(x.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
+            lines += f"x-gateway-attempts: {len(x.attempts)}\r\n"
+        return lines
+
+    def _write(self, data: bytes) -> None:
+        transport = self._connection.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def _abort(self) -> None:
+        self.response.force_close()
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
+
+
+def _plain(value: str) -> str:
+    """Give `value` as a header can hold it: a name that a client chose may hold anything."""
+    return value if value.isascii() and value.isprintable() else quote(value)

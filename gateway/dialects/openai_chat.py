@@ -1,0 +1,342 @@
+"""OpenAI's chat completions, as bytes: https://platform.openai.com/docs/api-reference/chat
+
+Bytes pass untouched but for what must change; so this file looks for the few facts that it needs, and splices.
+That is safe because JSON escapes every quote inside a string: the bytes `"usage"` can't be part of a text.
+"""
+
+import re
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
+from gateway.core.exchange import Meter
+from gateway.streaming.sse import count_events, data_of, events
+
+NAME: Final = "openai_chat"
+PATH: Final = "/v1/chat/completions"
+
+EventKind = Literal["prelude", "content", "end"]
+
+BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
+TOKENS_PER_IMAGE: Final = 800  # roughly: from 85 to some thousands, by size and detail
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: Raw = Raw(b"")
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: Raw = Raw(b"null")
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Request(msgspec.Struct):
+    model: str
+    messages: list[_Message]
+    stream: bool | UnsetType | None = UNSET
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    temperature: float | None = None
+    n: Positive | None = None
+    tools: list[Raw] | None = None
+    functions: list[Raw] | None = None
+    stream_options: _StreamOptions | UnsetType | None = UNSET
+
+
+class _TokenDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _TokenDetails | None = None
+
+
+class _Document(msgspec.Struct):
+    choices: Raw | UnsetType = UNSET
+    usage: _Usage | None = None
+    error: Raw | UnsetType = UNSET
+
+
+class _Choice(msgspec.Struct):
+    delta: dict[str, Raw] | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Raw | UnsetType = UNSET
+
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_parts = msgspec.json.Decoder(list[_Part]).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_DONE_LINE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s")
+_FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
+_MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
+_NOTHING = (b"null", b'""', b"[]")
+DONE: Final = b"data: [DONE]\n\n"
+
+
+# Requests
+
+
+def decode_request(raw: bytes) -> ChatRequest:
+    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    try:
+        body = _decode_request(raw)
+        content_bytes = images = 0
+        for index, message in enumerate(body.messages):
+            size, found = _measure(message.content, index)
+            content_bytes += size
+            images += found
+    except msgspec.ValidationError as error:
+        raise _invalid_field(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequest("the body is not valid JSON", code="invalid_json") from None
+    tools = [*(body.tools or ()), *(body.functions or ())]
+    content_bytes += sum(len(bytes(tool)) for tool in tools)
+    return ChatRequest(
+        raw=raw,
+        path=PATH,
+        model=body.model,
+        stream=bool(body.stream),
+        has_stream=body.stream is not UNSET,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        temperature=body.temperature,
+        n=body.n or 1,
+        tools=len(tools),
+        images=images,
+        tokens=max(1, content_bytes // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE),
+        wants_usage=bool(body.stream_options and body.stream_options.include_usage),
+        has_stream_options=body.stream_options is not UNSET,
+    )
+
+
+def _measure(content: Raw, index: int) -> tuple[int, int]:
+    """Give the bytes of text and the number of images in one message's content."""
+    data = memoryview(content)
+    first = data[0]
+    if first == 0x22:  # a string
+        return len(data), 0
+    if first == 0x6E:  # null
+        return 0, 0
+    param = f"messages[{index}].content"
+    if first != 0x5B:
+        raise InvalidRequest(f"{param} must be a string, null or a list of typed parts", param=param)
+    try:
+        parts = _decode_parts(content)
+    except msgspec.ValidationError as error:
+        raise _invalid_field(error, param) from None
+    texts = sum(len(bytes(part.text)) for part in parts)
+    return texts, sum(part.type in ("image_url", "input_image", "image") for part in parts)
+
+
+def _invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRequest:
+    text = str(error)
+    where = _FIELD_OF_ERROR.search(text)
+    missing = _MISSING_FIELD.search(text)
+    path = [part for part in (prefix + (where.group(1) if where else ""), missing.group(1) if missing else "") if part]
+    param = ".".join(path) or None
+    if missing:
+        return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
+    what = text.partition(" - at ")[0]
+    message = f"{param or 'the body'}: {what[:1].lower()}{what[1:]}"
+    return InvalidRequest(message, param=param, code="invalid_type" if "Expected" in what else "invalid_value")
+
+
+def encode_request(request: ChatRequest, model: str) -> bytes:
+    """Give the body for a provider that calls the model `model`: the client's bytes, with what must change.
+
+    That is the model's name, and for a stream the wish for its usage: we count tokens, whether or not the client does.
+    """
+    raw = request.raw
+    if model != request.model:
+        raw = _with_model(raw, model)
+    if request.stream and not request.wants_usage:
+        raw = _with_usage(raw, request.has_stream_options)
+    return raw
+
+
+def _with_model(raw: bytes, model: str) -> bytes:
+    name = msgspec.json.encode(model)
+    if raw.count(b'"model"') == 1 and b"\\u" not in raw:  # so it is the field itself, spelled literally
+        found = _MODEL.search(raw)
+        if found is not None:
+            return b'%b"model":%b%b' % (raw[: found.start()], name, raw[found.end() :])
+    return _join({**_decode_fields(raw), "model": Raw(name)})
+
+
+def _with_usage(raw: bytes, has_options: bool) -> bytes:
+    if not has_options:
+        start = raw.index(b"{") + 1
+        return b'%b"stream_options":{"include_usage":true},%b' % (raw[:start], raw[start:])
+    fields = _decode_fields(raw)
+    options = {} if bytes(fields["stream_options"]) == b"null" else _decode_fields(fields["stream_options"])
+    options["include_usage"] = Raw(b"true")
+    return _join({**fields, "stream_options": Raw(_join(options))})
+
+
+def _join(fields: dict[str, Raw]) -> bytes:
+    return b"{%b}" % b",".join(b"%b:%b" % (msgspec.json.encode(name), bytes(value)) for name, value in fields.items())
+
+
+# Unstreamed answers
+
+
+def read_answer(body: bytes) -> Usage | None:
+    """Check an answer that came with status 200, and give the usage it reports.
+
+    Raises `ProtocolError` where it is no chat completion, `Unavailable` where it is an error in disguise.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a chat completion") from None
+    if document.choices is UNSET:
+        if document.error is not UNSET:
+            raise Unavailable("the provider answered 200 with an error in it")
+        raise ProtocolError("the provider's answer is not a chat completion")
+    return _usage(document.usage)
+
+
+def _usage(usage: _Usage | None) -> Usage | None:
+    if usage is None or usage.prompt_tokens is None:
+        return None
+    details = usage.prompt_tokens_details or _TokenDetails()
+    cached, written = details.cached_tokens or 0, details.cache_write_tokens or 0
+    return Usage(
+        input=max(0, usage.prompt_tokens - cached - written),
+        cached_input=cached,
+        cache_write=written,
+        output=usage.completion_tokens or 0,
+    )
+
+
+# Streams
+
+
+def read_stream(meter: Meter, *, hides_usage: bool) -> "ChatStream":
+    """Give what watches one stream; with `hides_usage` the client did not ask for the usage event and does not get it."""
+    return ChatStream(meter, hides_usage=hides_usage)
+
+
+class ChatStream:
+    """Watches one stream pass: notes its usage and its end, strips what the client did not ask for."""
+
+    __slots__ = ("_hides_usage", "_meter", "has_failed", "is_done", "is_finished")
+
+    def __init__(self, meter: Meter, *, hides_usage: bool) -> None:
+        self._meter = meter
+        self._hides_usage = hides_usage
+        self.is_done = False  # [DONE] has passed
+        self.is_finished = False  # a finish_reason has passed
+        self.has_failed = False  # the provider has reported an error in the stream
+
+    def kind(self, event: bytes) -> EventKind:
+        """Say whether an event holds content, comes before it, or ends the stream.
+
+        Raises `ProtocolError` where it is no chunk, `Unavailable` where it reports an error.
+        """
+        data = data_of(event)
+        if data is None or not data.strip():
+            return "prelude"
+        if data.strip() == b"[DONE]":
+            return "end"
+        try:
+            chunk = _decode_chunk(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProtocolError("the provider's stream holds something that is no chat completion chunk") from None
+        if chunk.error is not UNSET and not chunk.choices:
+            raise Unavailable("the provider reported an error in its stream")
+        return "content" if any(map(_has_content, chunk.choices or ())) else "prelude"
+
+    def pass_on(self, block: bytes) -> bytes:
+        """Look at a block of whole events; give what of it the client shall have."""
+        meter = self._meter
+        meter.events += count_events(block)
+        meter.bytes_out += len(block)
+        if b'"usage"' in block:
+            block = self._take_usage(block)
+        if not self.is_finished and _FINISH.search(block):
+            self.is_finished = True
+        if b"[DONE]" in block and _DONE_LINE.search(block):
+            self.is_done = True
+        if b'"error"' in block:
+            self._look_for_error(block)
+        return block
+
+    def closing(self) -> bytes | None:
+        """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
+        if self.is_done or self.has_failed:
+            return b""
+        return DONE if self.is_finished else None
+
+    def _take_usage(self, block: bytes) -> bytes:
+        if self._hides_usage:
+            block = block.replace(b',"usage":null', b"")
+        if not _USAGE.search(block):
+            return block
+        kept = []
+        for event in events(block):
+            chunk = self._decode(event) if b'"usage"' in event else None
+            usage = _usage(chunk.usage) if chunk else None
+            if usage is not None:
+                self._meter.usage = usage
+                if self._hides_usage and chunk is not None and not chunk.choices:
+                    continue
+            kept.append(event)
+        return b"".join(kept)
+
+    def _look_for_error(self, block: bytes) -> None:
+        for event in events(block):
+            chunk = self._decode(event) if b'"error"' in event else None
+            if chunk is not None and chunk.error is not UNSET and not chunk.choices:
+                self.has_failed = True
+
+    @staticmethod
+    def _decode(event: bytes) -> _Chunk | None:
+        try:
+            return _decode_chunk(data_of(event) or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+
+def _has_content(choice: _Choice) -> bool:
+    if choice.finish_reason is not None:
+        return True
+    delta = choice.delta or {}
+    return any(name != "role" and bytes(value) not in _NOTHING for name, value in delta.items())
+
+
+# Errors
+
+
+def encode_error(error: GatewayError) -> bytes:
+    """Give an error in OpenAI's shape."""
+    shape = {"message": error.message, "type": error.type, "param": error.param, "code": error.error_code}
+    return msgspec.json.encode({"error": shape})
+
+
+def encode_error_event(error: GatewayError) -> bytes:
+    """Give an error as an event of a stream; the official clients raise it."""
+    return b"data: %b\n\n" % encode_error(error)

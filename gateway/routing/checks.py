@@ -1,0 +1,63 @@
+"""The `checks:` of a configuration: requests that are routed at load, to see that they go where its author expects."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gateway.config.spec import CheckSpec, Spec
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import ModelNotFound
+from gateway.core.exchange import ANYBODY, Principal
+from gateway.core.problem import Problem
+from gateway.routing.router import Router
+
+DAY_S: Final = 86400
+MONDAY: Final = 4 * DAY_S  # the epoch began on a Thursday
+
+
+def failed_checks(spec: Spec, router: Router) -> list[Problem]:
+    """Run every check; give a problem for each that fails. Providers count as if each had its key."""
+    return [problem for check in spec.checks for problem in _run(check, spec, router)]
+
+
+def route_of(given: Mapping[str, Any], spec: Spec, router: Router) -> dict[str, str]:
+    """Give where a request like `given` goes: `route`, and `pool` or `model`. Raises `ModelNotFound`."""
+    request = ChatRequest(
+        raw=b"",
+        path=given.get("path", "/v1/chat/completions"),
+        model=given.get("model", ""),
+        stream=bool(given.get("stream")),
+        has_stream="stream" in given,
+        max_tokens=given.get("max_tokens"),
+        temperature=given.get("temperature"),
+        tools=int(given.get("tools", 0)),
+        images=int(given.get("images", 0)),
+        tokens=int(given.get("tokens", 0)),
+    )
+    headers = {name.lower(): value for name, value in given.get("headers", {}).items()}
+    tenant = spec.tenants.get(given.get("tenant", ""))
+    principal = ANYBODY if tenant is None else Principal(tenant.name, "", tenant.labels, tenant.models)
+    moment = MONDAY + (given.get("weekday", 1) - 1) * DAY_S + given.get("hour", 0) * 3600
+    match = router.match(request, headers, principal, float(moment))
+    found = {"route": match.route}
+    if match.goal in spec.pools:
+        return found | {"pool": match.goal, "model": spec.pools[match.goal].members[0]}
+    pool = next((pool.name for pool in spec.pools.values() if match.goal in pool.members), "")
+    return found | {"model": match.goal} | ({"pool": pool} if pool else {})
+
+
+def _run(check: CheckSpec, spec: Spec, router: Router) -> Iterator[Problem]:
+    def problem(message: str) -> Problem:
+        return Problem(check.place, f"checks: {check.name}", message)
+
+    try:
+        found = route_of(check.given, spec, router)
+    except ModelNotFound as error:
+        if not check.expect.get("none"):
+            yield problem(f"no route takes it: {error.message}")
+        return
+    if check.expect.get("none"):
+        yield problem(f'expected no route, went to route "{found["route"]}"')
+    for what in ("route", "pool", "model"):
+        expected, actual = check.expect.get(what), found.get(what, "none")
+        if expected is not None and expected != actual:
+            yield problem(f'expected {what} "{expected}", went to {what} "{actual}" (route "{found["route"]}")')

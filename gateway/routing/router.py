@@ -1,0 +1,107 @@
+"""Which route a request takes: the first whose `match` covers the model's name and whose `when` holds.
+
+`match` is a dictionary, made at load for every name that the configuration spells; only the members of families (`mock-*`)
+are looked at when asked for. Conditions see the facts of one request, made once and only when a condition stands in the way.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from typing import NamedTuple
+
+from gateway.config.spec import Spec
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import ModelNotFound
+from gateway.core.exchange import Principal
+from gateway.dsl.compile import Condition, Conditions, Scope
+from gateway.routing.names import NamePattern
+
+REQUESTED = "requested"
+
+
+class Match(NamedTuple):
+    """Where a request goes: a route, and the pool, model or family of models that it leads to for this name."""
+
+    route: str
+    goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One route as it stands for one name."""
+
+    condition: Condition | None
+    match: Match
+
+
+class Router:
+    """The routes of one configuration. Immutable."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._conditions = Conditions(spec.lets)
+        self._routes = tuple(
+            (route, NamePattern(route.match), None if route.when is None else self._conditions.compile(route.when))
+            for route in spec.routes
+        )
+        self._goals = {*spec.models, *spec.pools}
+        self._families = tuple((name, NamePattern([name])) for name in spec.models if "*" in name)
+        spelled = {name for route in spec.routes for name in route.match}
+        names = sorted(name for name in self._goals | spelled if "*" not in name)
+        self._choices = {name: choices for name in names if (choices := self._choices_of(name))}
+        self._allowed = {tenant.models: NamePattern(tenant.models) for tenant in spec.tenants.values()}
+
+    def match(self, request: ChatRequest, headers: Mapping[str, str], principal: Principal, wall_s: float) -> Match:
+        """Give where a request goes. Raises `ModelNotFound`, with a suggestion where a name is close."""
+        asked = request.model
+        if self._may(principal, asked):
+            choices = self._choices.get(asked)
+            scope: Scope | None = None
+            for choice in self._choices_of(asked) if choices is None else choices:
+                if choice.condition is None:
+                    return choice.match
+                if scope is None:
+                    scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
+                if choice.condition.holds(scope):
+                    return choice.match
+        raise self._not_found(asked, principal)
+
+    def matches(self) -> Iterator[Match]:
+        """Give everything that `match` can give."""
+        yield from dict.fromkeys(choice.match for choices in self._choices.values() for choice in choices)
+        for name, _ in self._families:
+            yield from (Match(route.name, name if route.to == REQUESTED else route.to) for route, _, _ in self._routes)
+
+    def names(self, principal: Principal) -> list[str]:
+        """Give every name that `principal` may ask for, in alphabetical order; families by their pattern."""
+        families = (name for name, _ in self._families if self._choices_of(name))
+        return sorted(name for name in (*self._choices, *families) if self._may(principal, name))
+
+    @property
+    def condition_errors(self) -> int:
+        """How often a condition failed at run time, and so counted as false."""
+        return self._conditions.errors
+
+    def _choices_of(self, name: str) -> tuple[_Choice, ...]:
+        """Give the routes whose `match` covers `name` and that lead somewhere for it."""
+        goal = name if name in self._goals else self._family_of(name)
+        return tuple(
+            _Choice(condition, Match(route.name, goal or "" if route.to == REQUESTED else route.to))
+            for route, pattern, condition in self._routes
+            if pattern.covers(name) and (goal is not None or name in pattern.exact)
+            if goal is not None or route.to != REQUESTED
+        )
+
+    def _family_of(self, name: str) -> str | None:
+        return next((family for family, pattern in self._families if pattern.covers(name)), None)
+
+    def _may(self, principal: Principal, name: str) -> bool:
+        pattern = self._allowed.get(principal.models)
+        return pattern is None or pattern.covers(name)
+
+    def _not_found(self, asked: str, principal: Principal) -> ModelNotFound:
+        shown = asked if len(asked) <= 100 else f"{asked[:100]}…"
+        close = get_close_matches(asked[:100], islice(self.names(principal), 1000), n=1)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        return ModelNotFound(f"the model {shown!r} does not exist or is not allowed to this key{hint}", param="model")
+

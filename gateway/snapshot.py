@@ -1,0 +1,80 @@
+"""All wiring of a worker in two values: `Snapshot` is replaced by a reload, `Services` lives as long as the worker."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.accounting.prices import Price
+from gateway.admission.auth import Auth
+from gateway.config.spec import BreakerSpec, Spec
+from gateway.core.clock import Clock
+from gateway.core.errors import Overloaded, ShuttingDown
+from gateway.core.exchange import Exchange
+from gateway.core.tasks import Tasks
+from gateway.observability.metrics import Metrics
+from gateway.observability.report import Reporter
+from gateway.pools.children import Children, State
+from gateway.pools.directory import Directory
+from gateway.pools.endpoint import Endpoint, Path
+from gateway.providers.transport import Transport
+from gateway.routing.router import Match, Router
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One configuration, compiled: everything that a request needs and that a reload changes. Immutable."""
+
+    generation: int
+    spec: Spec
+    auth: Auth
+    router: Router
+    paths: Mapping[Match, Path]
+    prices: Mapping[str, Price]  # by model
+    endpoints: Mapping[Endpoint, BreakerSpec | None]  # with the breaker settings that hold for each
+
+
+@dataclass(slots=True, eq=False)
+class Services:
+    """What outlives configurations: clocks, connections, live endpoints, counters. One per worker."""
+
+    clock: Clock
+    tasks: Tasks
+    transport: Transport
+    directory: Directory
+    children: Children
+    metrics: Metrics
+    reporter: Reporter
+    snapshot: Snapshot = field(init=False)  # unset until the first is activated
+    running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
+    draining: bool = False  # `/ready` says no
+    refusing: bool = False  # new requests are turned away
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that run."""
+        return len(self.running)
+
+    def check_room(self) -> None:
+        """Raise `CapacityError` where no further request can be taken."""
+        if self.refusing:
+            raise ShuttingDown("the gateway is shutting down", retry_after_s=1.0)
+        if len(self.running) > self.snapshot.spec.server.limits.in_flight:
+            raise Overloaded("too many requests at once", retry_after_s=1.0)
+
+    def child_changed(self, provider: str, state: State) -> None:
+        """Note the state of an embedded server."""
+        self.children.change(provider, state)
+
+    def circuits(self) -> dict[str, str]:
+        """Give each endpoint's breaker: closed, open or half_open."""
+        return {endpoint.id: endpoint.breaker.state.label for endpoint in self.directory}
+
+    def refuse_new(self) -> None:
+        """Turn away requests that still come on open connections."""
+        self.refusing = True
+
+    def cut_running(self) -> None:
+        """End what still runs with an error, in-band where its answer has begun."""
+        for x, task in list(self.running.items()):
+            x.cut = ShuttingDown("the gateway is shutting down")
+            task.cancel()

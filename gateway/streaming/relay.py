@@ -1,0 +1,210 @@
+"""From a provider's answer to the client, pushed: whoever reads from the provider writes to the client in the same call.
+
+A stream is held back until its first content, so that until then another endpoint can still be asked; from the commit
+point on its events pass as they come. When the client is slow the provider is not read, and between the two there is
+nothing but the sockets' buffers and one unfinished event.
+
+`EventStream` and `Document` are the two sinks of an answer: held → flowing → ended, and collecting → ended.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from gateway.core.errors import (
+    GatewayError,
+    ProtocolError,
+    StreamFailed,
+    StreamInterrupted,
+    Unavailable,
+    UpstreamError,
+)
+from gateway.streaming.sse import EventTooLarge, Framer, events
+from gateway.streaming.watch import Watch
+
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class Source(Protocol):
+    """The provider's side: an answer that is being received."""
+
+    watch: Watch
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def fail(self, error: GatewayError) -> None: ...
+
+
+class Reply(Protocol):
+    """The client's side."""
+
+    def write(self, data: bytes) -> bool:
+        """Send `data`; give False where the client should be given time: `on_drain` is called when it took enough."""
+        ...
+
+    on_drain: Callable[[], None] | None
+
+
+class Codec(Protocol):
+    """What a dialect knows of its streams."""
+
+    has_failed: bool
+
+    def kind(self, event: bytes) -> Literal["prelude", "content", "end"]: ...
+
+    def pass_on(self, block: bytes) -> bytes: ...
+
+    def closing(self) -> bytes | None: ...
+
+
+class EventStream:
+    """A streamed answer. `until_content`, then `pump`; the caller closes the source."""
+
+    __slots__ = ("_codec", "_content", "_done", "_error", "_framer", "_has_ended", "_held", "_loop", "_reply", "_source")
+
+    def __init__(self, source: Source, codec: Codec, event_limit: int) -> None:
+        self._source = source
+        self._codec = codec
+        self._framer = Framer(event_limit)
+        self._loop = asyncio.get_running_loop()
+        self._held: list[bytes] = []
+        self._content: asyncio.Future[None] = self._loop.create_future()
+        self._done: asyncio.Future[None] | None = None
+        self._reply: Reply | None = None
+        self._has_ended = False
+        self._error: GatewayError | None = None
+
+    async def until_content(self) -> None:
+        """Wait for the first content. Raises `UpstreamError` where the answer ends or fails before."""
+        await self._content
+
+    async def pump(self, reply: Reply, keepalive_s: float | None) -> None:
+        """Send everything to `reply`, from what was held back to the end.
+
+        Raises `StreamInterrupted` where the answer broke off, and the error of the clock that ran out.
+        """
+        self._reply = reply
+        watch = self._source.watch
+        watch.begin_body()
+        held, self._held = b"".join(self._held), []
+        self._send(held)
+        if not self._has_ended:
+            if not watch.stalled_at:
+                self._source.resume()
+            self._done = self._loop.create_future()
+            if keepalive_s is not None:
+                watch.call_on_silence(keepalive_s, self._sign_of_life)
+            await self._done
+        self._close()
+
+    # Sink
+
+    def feed(self, data: bytes) -> None:
+        try:
+            block = self._framer.feed(data)
+        except EventTooLarge:
+            self._source.fail(ProtocolError("an event of the provider's stream is too long"))
+            return
+        if not block or self._has_ended:
+            return
+        if self._reply is not None:
+            self._send(block)
+        else:
+            self._hold(block)
+
+    def finish(self, error: GatewayError | None) -> None:
+        self._has_ended, self._error = True, error
+        if not self._content.done():
+            self._content.set_exception(error or ProtocolError("the provider's stream ended before its first content"))
+            self._content.exception()
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    # Before the commit point
+
+    def _hold(self, block: bytes) -> None:
+        self._held.append(block)
+        if self._content.done():
+            self._source.pause()  # the request path takes over in the next turn of the loop
+            return
+        try:
+            if any(self._codec.kind(event) != "prelude" for event in events(block)):
+                self._content.set_result(None)
+        except UpstreamError as error:
+            self._source.fail(error)
+
+    # After it
+
+    def _send(self, block: bytes) -> None:
+        reply = self._reply
+        assert reply is not None
+        block = self._codec.pass_on(block)
+        if block and not reply.write(block):
+            self._source.watch.stalled_at = self._loop.time()
+            self._source.pause()
+            reply.on_drain = self._go_on
+
+    def _go_on(self) -> None:
+        watch = self._source.watch
+        watch.stalled_at, watch.last_at = 0.0, self._loop.time()
+        self._source.resume()
+
+    def _sign_of_life(self) -> None:
+        if self._reply is not None and not self._source.watch.stalled_at:
+            self._reply.write(KEEP_ALIVE)
+
+    def _close(self) -> None:
+        """See that the stream ends as it should, or say that it did not."""
+        reply, codec, error = self._reply, self._codec, self._error
+        assert reply is not None
+        rest = self._framer.rest
+        if rest and error is None:  # some providers forget the last empty line
+            rest = codec.pass_on(rest.rstrip(b"\r\n") + b"\n\n")
+            if codec.closing() is not None:
+                reply.write(rest)
+        closing = codec.closing()
+        if codec.has_failed:
+            raise StreamFailed("the provider reported an error in its stream")
+        if closing is None or (closing and error is not None):
+            raise StreamInterrupted("the provider's stream broke off") if isinstance(error, Unavailable | None) else error
+        if closing:
+            reply.write(closing)
+
+
+class Document:
+    """An unstreamed answer, collected up to `limit` bytes."""
+
+    __slots__ = ("_done", "_limit", "_parts", "_size", "_source")
+
+    def __init__(self, source: Source, limit: int) -> None:
+        self._source = source
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def read(self) -> bytes:
+        """Give the whole body. Raises `UpstreamError`."""
+        await self._done
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    # Sink
+
+    def feed(self, data: bytes) -> None:
+        if not self._parts:
+            self._source.watch.begin_body()
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            self._source.fail(ProtocolError("the provider's answer is too long"))
+
+    def finish(self, error: GatewayError | None) -> None:
+        if self._done.done():
+            return
+        if error is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(error)
+            self._done.exception()

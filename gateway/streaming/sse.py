@@ -1,0 +1,105 @@
+"""Where server-sent events end, whatever the network did to them (WHATWG HTML, section 9.2).
+
+A line ends with LF, CRLF or CR; an event ends with an empty line. Bytes are only ever cut between events, so a frame, a
+UTF-8 character or a JSON document is never torn apart.
+"""
+
+import re
+from collections.abc import Iterator
+
+# Two line ends in a row. The groups are atomic: without that, the CR and the LF of one CRLF would count as two.
+_BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventTooLarge(Exception):
+    """An event grew over the limit before it ended."""
+
+
+class Framer:
+    """Cuts a byte stream into blocks of whole events; keeps what is not yet finished, up to `limit` bytes."""
+
+    __slots__ = ("_limit", "_rest")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived and give every event that is complete by now, as one block: b"" where none is.
+
+        Raises `EventTooLarge`.
+        """
+        rest = self._rest
+        if not rest:
+            if data.endswith(b"\n\n"):  # nearly always: providers write whole events
+                return data
+            end = last_boundary(data, 0)
+            rest += data[end:]
+            block = data[:end]
+        else:
+            seen = max(0, len(rest) - 3)  # a boundary is at most four bytes
+            rest += data
+            end = last_boundary(rest, seen)
+            block = bytes(rest[:end])
+            del rest[:end]
+        if len(rest) > self._limit:
+            raise EventTooLarge
+        return block
+
+    @property
+    def rest(self) -> bytes:
+        """What has arrived of an event that has not ended."""
+        return bytes(self._rest)
+
+
+def last_boundary(data: bytes | bytearray, start: int) -> int:
+    """Give the index behind the last complete event in `data`, looking from `start`; 0 where there is none.
+
+    A CR at the very end may be half of a CRLF, so an event that only such a CR would end counts as unfinished.
+    """
+    if b"\r" not in data:
+        return data.rfind(b"\n\n", start) + 2 if b"\n\n" in data[start:] else 0
+    end = 0
+    for found in _BOUNDARY.finditer(data, start):
+        end = found.end()
+    if end == len(data) and data.endswith(b"\r"):
+        return _boundary_before(data, start, end)
+    return end
+
+
+def _boundary_before(data: bytes | bytearray, start: int, limit: int) -> int:
+    end = 0
+    for found in _BOUNDARY.finditer(data, start):
+        if found.end() < limit:
+            end = found.end()
+    return end
+
+
+def events(block: bytes) -> Iterator[bytes]:
+    """Give each event of a block of whole events, its ending included."""
+    start = 0
+    for found in _BOUNDARY.finditer(block):
+        if found.start() >= start:
+            yield block[start : found.end()]
+            start = found.end()
+    if start < len(block):
+        yield block[start:]
+
+
+def data_of(event: bytes) -> bytes | None:
+    """Give the data of one event, its `data` lines joined with LF; None for comments and events without data."""
+    if event.startswith(b"data: ") and event.find(b"\n") >= len(event) - 2 and b"\r" not in event:
+        return event[6:].rstrip(b"\n")
+    lines = []
+    for line in _LINE_END.split(event.removeprefix(_BOM)):
+        name, colon, value = line.partition(b":")
+        if name == b"data":
+            lines.append(value.removeprefix(b" ") if colon else b"")
+    return b"\n".join(lines) if lines else None
+
+
+def count_events(block: bytes) -> int:
+    """Give the number of events in a block of whole events: data lines, which is close enough to bill by and cheap."""
+    return block.count(b"\ndata:") + block.startswith(b"data:")

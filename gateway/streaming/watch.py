@@ -1,0 +1,117 @@
+"""The clocks of one attempt, kept by one timer that is moved only when it fires.
+
+Noting a time on every event costs nothing; arming a timer on every event would. So the timer sleeps until the
+earliest moment at which something could be due, looks, and sleeps again.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.core.errors import ClientStalled, GatewayError, UpstreamTimeout
+from gateway.resilience.deadline import Clocks
+
+
+class Watch:
+    """Calls `expire` with the error of the first clock that runs out, once; `stop` ends the watch.
+
+    Until `begin_body`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
+    clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up:
+    then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole request is over.
+    All times are the loop's.
+    """
+
+    __slots__ = (
+        "_clocks",
+        "_expire",
+        "_first",
+        "_first_at",
+        "_handle",
+        "_loop",
+        "_on_silence",
+        "_silence_s",
+        "_total_at",
+        "_write_timeout_s",
+        "last_at",
+        "stalled_at",
+    )
+
+    def __init__(
+        self,
+        clocks: Clocks,
+        *,
+        is_stream: bool,
+        total_at: float | None,
+        write_timeout_s: float,
+        expire: Callable[[GatewayError], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clocks = clocks
+        self._expire = expire
+        self._total_at = total_at
+        self._write_timeout_s = write_timeout_s
+        self._first: str | None = "first_token" if is_stream else "answer"
+        self.last_at = self._loop.time()
+        first_s = clocks.first_token_s if is_stream else clocks.answer_s
+        self._first_at = None if first_s is None else self.last_at + first_s
+        self.stalled_at = 0.0
+        self._silence_s: float | None = None
+        self._on_silence: Callable[[], None] | None = None
+        self._handle: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def stop(self) -> None:
+        """End the watch; nothing is called any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def begin_body(self) -> None:
+        """Note that the first answer has come: from now on the idle clock runs."""
+        self._first = None
+        self.last_at = self._loop.time()
+        self._arm()
+
+    def call_on_silence(self, silence_s: float, on_silence: Callable[[], None]) -> None:
+        """Call `on_silence` whenever nothing has come for `silence_s`, again after each further `silence_s`."""
+        self._silence_s, self._on_silence = silence_s, on_silence
+        self._arm()
+
+    def _due(self) -> tuple[float, str] | None:
+        """Give the clock that is due next, and when."""
+        due = [] if self._total_at is None else [(self._total_at, "total")]
+        if self._first is not None:
+            if self._first_at is not None:
+                due.append((self._first_at, self._first))
+        elif self.stalled_at:
+            due.append((self.stalled_at + self._write_timeout_s, "write"))
+        elif self._clocks.idle_s is not None:
+            due.append((self.last_at + self._clocks.idle_s, "idle"))
+        return min(due, default=None)
+
+    def _arm(self) -> None:
+        """Sleep until the next clock is due, unless the timer wakes before that anyway."""
+        due = self._due()
+        wake_at = None if due is None else due[0]
+        if self._silence_s is not None:
+            silence_at = self._loop.time() + self._silence_s
+            wake_at = silence_at if wake_at is None else min(wake_at, silence_at)
+        if wake_at is None or (self._handle is not None and self._handle.when() <= wake_at):
+            return
+        self.stop()
+        self._handle = self._loop.call_at(wake_at, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        due, now = self._due(), self._loop.time()
+        if due is not None and due[0] <= now:
+            self._expire(_error(due[1]))
+            return
+        if self._on_silence is not None and self._silence_s is not None and now - self.last_at >= self._silence_s * 0.99:
+            self._on_silence()
+        self._arm()
+
+
+def _error(clock: str) -> GatewayError:
+    if clock == "write":
+        return ClientStalled("the client takes nothing any more")
+    return UpstreamTimeout(f"the provider did not answer in time ({clock} clock)", code=f"{clock}_timeout")
