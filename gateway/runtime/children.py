@@ -16,8 +16,9 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from gateway.config.spec import ProviderSpec, Spec
+from gateway.config.spec import Spec
 from gateway.core.clock import Clock
 from gateway.core.tasks import Tasks
 from gateway.runtime.bus import ChildCondition
@@ -72,9 +73,10 @@ class Child:
         self._task = self._run.tasks.start(self._live(), f"child {self.recipe.provider}")
 
     async def stop(self) -> None:
-        """End its process, politely first."""
+        """End its process, politely first. May be called again, by somebody else: both wait for the end."""
         if self._task is not None:
-            self._task.cancel()
+            if not self._task.cancelling():  # a second cancellation would cut the burial short
+                self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _live(self) -> None:
@@ -138,6 +140,7 @@ class Surroundings:
     reaper: Reaper
     lifeline: Lifeline
     folder: Path  # private, short: holds their sockets
+    modules: Mapping[str, str]  # kind → the module that is its server
 
 
 class Children:
@@ -147,13 +150,14 @@ class Children:
         self._run = run
         self._on_change = on_change
         self._living: dict[Recipe, Child] = {}
+        self._retiring: set[Child] = set()
         self._current: frozenset[Recipe] = frozenset()
         self._count = 0
 
     def plan(self, spec: Spec) -> dict[str, str]:
         """Start what `spec` needs and does not run yet; gives provider → address."""
         addresses: dict[str, str] = {}
-        for recipe in recipes(spec):
+        for recipe in self._recipes(spec):
             child = self._living.get(recipe)
             if child is None or child.is_given_up:
                 child = self._start(recipe)
@@ -162,9 +166,10 @@ class Children:
 
     def keep(self, spec: Spec, linger_s: float = 0.0) -> None:
         """Make `spec` the current configuration: what it does not name is stopped after `linger_s`."""
-        self._current = frozenset(recipes(spec))
+        self._current = frozenset(self._recipes(spec))
         for recipe in self._living.keys() - self._current:
             child = self._living.pop(recipe)
+            self._retiring.add(child)
             self._run.tasks.start(self._retire(child, linger_s), f"retire {recipe.provider}")
         for recipe in self._current:
             self._tell(self._living[recipe])
@@ -179,8 +184,12 @@ class Children:
 
     async def close(self) -> None:
         """Stop them all."""
-        living, self._living = list(self._living.values()), {}
-        await asyncio.gather(*(child.stop() for child in living))
+        children = [*self._living.values(), *self._retiring]
+        self._living.clear()
+        await asyncio.gather(*(child.stop() for child in children))
+
+    def _recipes(self, spec: Spec) -> list[Recipe]:
+        return recipes(spec, self._run.modules)
 
     def _start(self, recipe: Recipe) -> Child:
         self._count += 1
@@ -192,6 +201,7 @@ class Children:
     async def _retire(self, child: Child, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         await child.stop()
+        self._retiring.discard(child)
 
     def _tell(self, child: Child) -> None:
         if self._is_current(child):
@@ -201,17 +211,15 @@ class Children:
         return child.recipe in self._current and self._living.get(child.recipe) is child
 
 
-def recipes(spec: Spec) -> list[Recipe]:
+def recipes(spec: Spec, modules: Mapping[str, str]) -> list[Recipe]:
     """The children that a configuration needs: one for each provider of such a kind that a model names."""
     used = {model.provider for model in spec.models.values()}
-    return [
-        _recipe(one) for one in spec.providers.values() if one.is_on and one.name in used and one.kind in CHILD_MODULES
-    ]
+    needed = (one for one in spec.providers.values() if one.is_on and one.name in used and one.kind in modules)
+    return [Recipe(one.name, modules[one.kind], _options(one.settings)) for one in needed]
 
 
-def _recipe(provider: ProviderSpec) -> Recipe:
-    options = [part for name, value in sorted(provider.settings.items()) for part in (f"--{name}", str(value))]
-    return Recipe(provider.name, CHILD_MODULES[provider.kind], tuple(options))
+def _options(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(part for name, value in sorted(settings.items()) for part in (f"--{name}", str(value)))
 
 
 async def is_healthy(path: Path) -> bool:
