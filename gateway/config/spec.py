@@ -11,6 +11,8 @@ from typing import Any, Literal
 from gateway.core.problem import Place
 from gateway.core.secret import Secret
 
+NOWHERE = Place()
+
 Clock = Literal["connect", "first_token", "answer", "idle", "total"]
 
 
@@ -44,6 +46,7 @@ class LimitsSpec:
     """What one request or answer may cost in bytes and seconds."""
 
     body: int = 32 * 2**20
+    head_timeout_s: float = 5.0
     body_timeout_s: float = 30.0
     answer: int = 64 * 2**20  # an unstreamed answer
     event: int = 8 * 2**20  # one event of a stream
@@ -161,7 +164,7 @@ class RouteSpec:
     to: str
     when: str | None = None  # CEL, names of `let` not yet put in
     policy: Policy = Policy()
-    place: Place = Place()
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ class CheckSpec:
     name: str
     given: Mapping[str, Any]
     expect: Mapping[str, Any]
-    place: Place = Place()
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

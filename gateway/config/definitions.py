@@ -1,0 +1,126 @@
+"""The `$defs` of the JSON Schema: units, names, and the settings that stand at several levels.
+
+A definition's `title` and `examples` word the error where a value does not fit: "must be <title>, such as <examples>".
+Definitions named in `units.READERS` are read by the reader of that name.
+"""
+
+from typing import Any
+
+from gateway.config import units
+
+Schema = dict[str, Any]
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
+PATTERN = r"^(?=.*[A-Za-z0-9*])[A-Za-z0-9*._:/@+-]+$"
+IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+
+HIDDEN = frozenset({"secret", "key_hash", "header_value"})
+"""Definitions whose values no message shows."""
+
+
+def mapping(properties: Schema, description: str = "", required: tuple[str, ...] = (), **more: Any) -> Schema:
+    """Give the schema of a mapping with these keys and no others."""
+    schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
+    if description:
+        schema["description"] = description
+    if required:
+        schema["required"] = list(required)
+    return schema
+
+
+def ref(definition: str, description: str, **more: Any) -> Schema:
+    """Give a reference to one of the definitions below, with what it means here."""
+    return {"$ref": f"#/$defs/{definition}", "description": description, **more}
+
+
+def definitions() -> Schema:
+    """Give all `$defs`."""
+    return {**_units(), **_names(), **_policies()}
+
+
+def _units() -> Schema:
+    def text(pattern: str, title: str, examples: list[Any], **more: Any) -> Schema:
+        return {"type": "string", "pattern": pattern, "title": title, "examples": examples, **more}
+
+    durations = ["500ms", "30s", "5m", "1h"]
+    return {
+        "duration": text(units.DURATION, "a duration", durations),
+        "positive_duration": text(units.DURATION, "a duration of more than 0", durations),
+        "clock": text(units.CLOCK, "a duration of more than 0, or none", [*durations, "none"]),
+        "size": text(units.SIZE, "a size", ["512KiB", "32MiB", "1GiB"]),
+        "count": {**text(units.COUNT, "a count", [500, "128k", "2M"]), "type": ["integer", "string"], "minimum": 1},
+        "share": text(units.SHARE, "a percentage", ["20%", "0.5%"]),
+        "rate": text(units.RATE, "a rate", ["50/s", "600/min", "100/60s"]),
+        "price": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": units.DEAREST_USD,
+            "title": "US dollars per million tokens",
+            "examples": [2.5, 0.15],
+        },
+        "key_hash": text(units.KEY_HASH, "the SHA-256 of a client's key", [f"sha256:{'0123456789abcdef' * 4}"]),
+        "secret": {"type": "string", "title": "a key", "examples": ["${OPENAI_API_KEY:-}", "${file:/run/secrets/key}"]},
+        "address": {"type": "string", "title": "an address", "examples": ["127.0.0.1:8000", "unix:/run/gateway.sock"]},
+    }
+
+
+def _names() -> Schema:
+    def text(pattern: str, title: str, examples: list[str], length: int = 128) -> Schema:
+        return {"type": "string", "pattern": pattern, "maxLength": length, "title": title, "examples": examples}
+
+    return {
+        "name": text(NAME, "a name of letters, digits and . _ : / @ + -", ["gpt-4o", "strong"]),
+        "pattern": text(PATTERN, "a name, or a pattern in which * stands for any text", ["auto", "gpt-*"]),
+        "model_name": text(PATTERN, "a name, or for a family of models a pattern with *", ["gpt-4o", "gpt-*"]),
+        "identifier": text(IDENTIFIER, "a name of letters, digits and _", ["agentic"], 64),
+        "header_name": text(HEADER_NAME, "the name of a header", ["x-team"]),
+        "header_value": {"type": "string", "maxLength": 4096, "title": "the value of a header"},
+        "condition": {
+            "type": "string",
+            "minLength": 1,
+            "title": "a condition in CEL; quote it",
+            "examples": ["request.tools > 0 || request.images > 0", 'headers["x-team"] == "search"'],
+        },
+        "url": {
+            "type": "string",
+            "pattern": r"^(?:https?://|\$\{)",
+            "maxLength": 2048,
+            "title": "an http:// or https:// URL",
+            "examples": ["https://api.openai.com/v1", "http://127.0.0.1:11434/v1"],
+        },
+    }
+
+
+def _policies() -> Schema:
+    def or_none(schema: Schema) -> Schema:
+        return {**schema, "type": ["object", "string"], "pattern": "^none$", "title": 'a mapping, or "none"'}
+
+    def whole(default: int, description: str) -> Schema:
+        return {"type": "integer", "minimum": 1, "maximum": 1000, "default": default, "description": description}
+
+    clocks = {
+        "connect": ref("clock", "until a connection stands: DNS, TCP and TLS", default="2s"),
+        "first_token": ref("clock", "streams: until the first content", default="20s"),
+        "answer": ref("clock", "unstreamed: until the first byte of the answer's body", default="5m"),
+        "idle": ref("clock", "longest silence within an answer", default="30s"),
+        "total": ref("clock", "the whole request, every attempt included", default="10m"),
+    }
+    breaker = {
+        "failures": whole(5, "failures in a row that open the breaker of an endpoint"),
+        "recovery": ref("positive_duration", "how long an open breaker keeps requests away", default="30s"),
+        "successes": whole(3, "probes in a row that must succeed to close it"),
+    }
+    keepalive = {
+        "every": ref("positive_duration", "silence of a stream after which a comment is sent", default="15s"),
+        "early": {
+            "type": "boolean",
+            "default": False,
+            "description": "send comments before the first content too; this commits status 200, so failover ends",
+        },
+    }
+    return {
+        "timeout": or_none(mapping(clocks, "The five clocks of a request; `none` switches one off, or all.")),
+        "breaker": or_none(mapping(breaker, "When an endpoint that fails is left alone; `none`: never.")),
+        "keepalive": or_none(mapping(keepalive, "Comments in streams that are silent; `none`: no comments.")),
+    }

@@ -1,0 +1,99 @@
+"""What the language has a place for and this version does not serve: refused in words, never ignored.
+
+Whoever builds a feature deletes its lines here. Paths are dotted; `*` stands for any name or index.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+KEYS: Final = MappingProxyType(
+    {
+        "classifier": "classification by complexity",
+        "caches": "the cache of answers",
+        "experiments": "experiments",
+        "limits": "rate and token limits",
+        "aliases": "aliases",
+        "embedding": "the embedding engine",
+        "server.cors": "CORS",
+        "server.tls": "TLS on a listener",
+        "server.admin.tls": "TLS on a listener",
+        "state.url": "a shared store",
+        "defaults.retry": "retries within a pool",
+        "defaults.hedge": "hedged requests",
+        "defaults.max_inflight": "concurrency limits",
+        "defaults.queue": "queues",
+        "defaults.all_open": "a choice for when every breaker is open",
+        "defaults.balance": "balancing",
+        "providers.*.retry": "retries within a pool",
+        "providers.*.max_inflight": "concurrency limits",
+        "providers.*.keys": "several keys for a provider",
+        "providers.*.proxy": "a proxy for a provider",
+        "providers.*.ca": "a certificate authority for a provider",
+        "models.*.retry": "retries within a pool",
+        "models.*.max_inflight": "concurrency limits",
+        "models.*.weight": "balancing",
+        "models.*.capabilities": "routing by capability",
+        "pools.*.balance": "balancing",
+        "pools.*.sticky": "sticky balancing",
+        "pools.*.weights": "balancing",
+        "pools.*.queue": "queues",
+        "pools.*.max_inflight": "concurrency limits",
+        "pools.*.all_open": "a choice for when every breaker is open",
+        "pools.*.retry": "retries within a pool",
+        "pools.*.hedge": "hedged requests",
+        "pools.*.breaker": "a breaker policy for a pool (give it at the provider or model)",
+        "routes.*.choose": "choosing by complexity",
+        "routes.*.reference": "the counterfactual price",
+        "routes.*.cache": "the cache of answers",
+        "routes.*.experiment": "experiments",
+        "routes.*.experiments": "experiments",
+        "routes.*.mirror": "mirrored traffic",
+        "routes.*.limits": "rate and token limits",
+        "routes.*.retry": "retries within a pool",
+        "routes.*.hedge": "hedged requests",
+        "routes.*.breaker": "a breaker policy for a route (give it at the provider or model)",
+        "tenants.*.limits": "rate and token limits",
+        "tenants.*.over_budget": "budgets",
+        "tenants.*.priority": "queues",
+        "observe.zipkin": "tracing",
+        "observe.trace_share": "tracing",
+        "observe.requests": "the request log",
+        "checks.*.given.tier": "classification by complexity",
+        "checks.*.expect.tier": "classification by complexity",
+        "checks.*.expect.arm": "experiments",
+        "checks.*.expect.cache": "the cache of answers",
+    }
+)
+
+VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
+    ("state.store", lambda value: str(value).startswith(("redis", "valkey", "unix:")), "a shared store"),
+    ("server.workers", lambda value: isinstance(value, int) and value > 1, "more than one worker"),
+    ("server.listen", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
+    ("server.listen.*", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
+    ("server.admin.listen", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
+    ("providers.*.kind", lambda value: value == "anthropic", "the provider kind anthropic"),
+)
+
+
+def refused_key(trail: tuple[str | int, ...]) -> str | None:
+    """Say that the key that ends `trail` is not available yet; None where it is simply unknown."""
+    return _said(next((what for path, what in KEYS.items() if _fits(path, trail)), None))
+
+
+def refused_value(trail: tuple[str | int, ...], value: Any) -> str | None:
+    """Say that `value` at `trail` is not available yet; None where there is nothing to say."""
+    return _said(next((what for path, test, what in VALUES if _fits(path, trail) and test(value)), None))
+
+
+def _said(what: str | None) -> str | None:
+    return f"not available yet: {what} comes in a later version; remove it" if what else None
+
+
+def _is_tls(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("https://", "tls:"))
+
+
+def _fits(path: str, trail: tuple[str | int, ...]) -> bool:
+    steps = path.split(".")
+    return len(steps) == len(trail) and all(step in ("*", str(given)) for step, given in zip(steps, trail, strict=True))

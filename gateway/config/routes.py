@@ -1,0 +1,79 @@
+"""Routes: that they lead somewhere, and that each can be reached."""
+
+from typing import Any
+
+from gateway.config.globs import fits, meet
+from gateway.config.judge import meant
+from gateway.config.names import REQUESTED, Names
+from gateway.config.nodes import Trail, name
+from gateway.config.read import Reader
+from gateway.config.references import single
+
+
+def judge_routes(reader: Reader, names: Names) -> None:
+    """Each route by itself, then each against those before it."""
+    seen: dict[str, int] = {}
+    for index, route in names.routes:
+        trail: Trail = ("routes", index)
+        own_name, to = route.get("name"), route.get("to")
+        if isinstance(own_name, str) and seen.setdefault(own_name, index) != index:
+            reader.complain((*trail, "name"), f"routes[{seen[own_name]}] has this name already")
+        if to == REQUESTED:
+            _requested(reader, names, trail, _patterns(route))
+        elif names.refer(reader, (*trail, "to"), to, ("pools", "models")):
+            single(reader, names, (*trail, "to"), str(to))
+    _unreachable(reader, names)
+    _families(reader, names)
+
+
+def _requested(reader: Reader, names: Names, trail: Trail, patterns: list[tuple[int, str]]) -> None:
+    """What may be asked for must exist, where the route leads to what was asked for."""
+    if names.broken & {"models", "pools"}:
+        return
+    known = [*names.models, *names.pools]
+    for index, pattern in patterns:
+        if any(meet(pattern, one) for one in known):
+            continue
+        what = "no model or pool fits" if "*" in pattern else "there is no model or pool"
+        hint = "" if "*" in pattern else meant(pattern, sorted(known))
+        said = f"{what} {name(pattern)}, and `to: {REQUESTED}` leads only to those; name one, or send it to a pool"
+        reader.complain((*trail, "match", index), said + (hint if "did you mean" in hint else ""))
+
+
+def _unreachable(reader: Reader, names: Names) -> None:
+    """Refuse a route all of whose names are taken before: by routes without a condition, or with the same one."""
+    for position, (index, route) in enumerate(names.routes):
+        when = _when(route)
+        patterns = _patterns(route)
+        if not patterns or when == "":
+            continue
+        takers = []
+        for _, pattern in patterns:
+            earlier = (other for other in names.routes[:position] if _when(other[1]) in (None, when))
+            takers.append(next((one for one in earlier if any(fits(p, pattern) for _, p in _patterns(one[1]))), None))
+        if all(taker is not None for taker in takers):
+            by = {taker[0]: taker[1].get("name", "") for taker in takers if taker is not None}
+            said = " and ".join(f"routes[{i}] {name(str(title))}" for i, title in sorted(by.items()))
+            hint = "; put this route before it, or give that one a `when`"
+            reader.complain(("routes", index), f"can never be reached: all that it matches goes to {said}{hint}")
+
+
+def _families(reader: Reader, names: Names) -> None:
+    """Warn of families of models to which no route leads."""
+    patterns = [p for _, route in names.routes if route.get("to") == REQUESTED for _, p in _patterns(route)]
+    for model in names.models:
+        if "*" in model and not any(meet(pattern, model) for pattern in patterns):
+            reader.warn(("models", model), f"no route leads to this family; one with `to: {REQUESTED}` would")
+
+
+def _patterns(route: dict[str, Any]) -> list[tuple[int, str]]:
+    """Give the sound patterns of a route, with their indices."""
+    patterns = route.get("match")
+    return [(i, p) for i, p in enumerate(patterns) if isinstance(p, str)] if isinstance(patterns, list) else []
+
+
+def _when(route: dict[str, Any]) -> str | None:
+    """Give a condition with its blanks made alike; None for none, "" for a broken one."""
+    if "when" not in route:
+        return None
+    return " ".join(route["when"].split()) if isinstance(route["when"], str) else ""

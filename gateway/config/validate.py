@@ -1,0 +1,104 @@
+"""What only the whole can tell: references, prices, unreachable routes, pools without life, keys, listeners.
+
+Works on the values of a `Reader`, in which anything may be broken; what is broken has been told and is passed over.
+"""
+
+from collections.abc import Mapping, Set
+
+from gateway.config.conditions import judge_conditions
+from gateway.config.globs import fits
+from gateway.config.judge import meant
+from gateway.config.names import Names
+from gateway.config.nodes import Trail, name
+from gateway.config.read import Reader, path_text
+from gateway.config.references import judge_life, judge_models, judge_pools, judge_providers
+from gateway.config.routes import judge_routes
+from gateway.config.spec import AdminSpec, Listen, ServerSpec
+from gateway.core.kinds import ProviderKind
+
+
+def validate(reader: Reader, kinds: Mapping[str, ProviderKind], priced: Set[str]) -> None:
+    """Tell `reader` of everything that does not fit together. `priced`: models known to a builtin that is not included."""
+    names = Names(reader.values)
+    judge_providers(reader, names)
+    judge_models(reader, names, kinds, priced)
+    judge_pools(reader, names)
+    judge_routes(reader, names)
+    judge_life(reader, names)
+    _tenants(reader, names)
+    _server(reader, names)
+    _checks(reader, names)
+    _conditions(reader, names)
+
+
+def _tenants(reader: Reader, names: Names) -> None:
+    owners: dict[str, Trail] = {}
+    askable = {*names.models, *names.pools}
+    for _, route in names.routes:
+        askable.update(one for one in route.get("match") or () if isinstance(one, str))
+    for tenant, settings in names.tenants.items():
+        if not isinstance(settings, dict):
+            continue
+        keys = settings.get("keys")
+        for index, key in enumerate(keys if isinstance(keys, list) else []):
+            trail: Trail = ("tenants", tenant, "keys", index)
+            if isinstance(key, str) and (first := owners.setdefault(key, trail)) != trail:
+                reader.complain(trail, f"the same key as {path_text(first)}; a key belongs to one tenant")
+        allowed = settings.get("models")
+        for index, pattern in enumerate(allowed if isinstance(allowed, list) else []):
+            if not isinstance(pattern, str) or "*" in pattern or names.broken & {"models", "pools", "routes"}:
+                continue
+            if not any(fits(one, pattern) for one in askable):
+                said = f"nothing of the name {name(pattern)} can be asked for{meant(pattern, sorted(askable))}"
+                reader.complain(("tenants", tenant, "models", index), said)
+
+
+def _server(reader: Reader, names: Names) -> None:
+    listen = names.server.get("listen", list(ServerSpec().listen))
+    admin = names.server.get("admin", {})
+    admin_listen = admin.get("listen", AdminSpec().listen) if isinstance(admin, dict) else None
+    allowed = names.server.get("allow_without_keys", "loopback")
+    for index, one in enumerate(listen if isinstance(listen, list) else []):
+        trail: Trail = (
+            ("server", "listen", index) if reader.scalar(("server", "listen")) is None else ("server", "listen")
+        )
+        if not isinstance(one, Listen):
+            continue
+        if one == admin_listen and (one.path or one.port):
+            reader.complain(trail, f"the admin listener has the same address ({one})")
+        if not one.is_local and allowed == "loopback" and not names.tenants and "tenants" not in names.broken:
+            said = f"{one} is open to other machines and there are no tenants, so anybody could ask without a key"
+            reader.complain(trail, f"{said}; add tenants, or say allow_without_keys: everyone")
+    if allowed == "everyone" and names.tenants:
+        reader.warn(
+            ("server", "allow_without_keys"), "has no effect while there are tenants: every request needs a key"
+        )
+
+
+def _checks(reader: Reader, names: Names) -> None:
+    routes = {route.get("name"): None for _, route in names.routes}
+    for index, check in names.checks:
+        trail: Trail = ("checks", index)
+        given, expect = check.get("given"), check.get("expect")
+        if isinstance(given, dict) and "tenant" in given:
+            names.refer(reader, (*trail, "given", "tenant"), given["tenant"], ("tenants",))
+        if not isinstance(expect, dict):
+            continue
+        route = expect.get("route")
+        if isinstance(route, str) and route not in routes and None not in routes and "routes" not in names.broken:
+            known = sorted(str(one) for one in routes)
+            reader.complain((*trail, "expect", "route"), f"there is no route {name(route)}{meant(route, known)}")
+        for key in ("pool", "model"):
+            if key in expect:
+                names.refer(reader, (*trail, "expect", key), expect[key], (f"{key}s",))
+        if "none" in expect and len(expect) > 1:
+            reader.complain(
+                (*trail, "expect", "none"), "stands alone: where no route takes it there is nothing more to expect"
+            )
+
+
+def _conditions(reader: Reader, names: Names) -> None:
+    whens: list[tuple[Trail, str]] = [
+        (("routes", i, "when"), one["when"]) for i, one in names.routes if isinstance(one.get("when"), str)
+    ]
+    judge_conditions(reader, names.lets, whens)
