@@ -26,7 +26,14 @@ def free_port() -> int:
 class PythonProcess:
     """`python -m MODULE …`, its output in a file. A context: starts nothing, but ends what was started."""
 
-    def __init__(self, module: str, arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self._log = log
         self._is_over = False
         with log.open("ab") as output:
@@ -37,6 +44,7 @@ class PythonProcess:
                 stderr=output,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     @property
