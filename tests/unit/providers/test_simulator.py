@@ -1,6 +1,7 @@
 """The language of the simulator's model names."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +96,14 @@ def test_every_setting_has_a_schema_with_a_description() -> None:
     assert SIMULATE_SCHEMA["error_share"]["$ref"] == "#/$defs/share"
     assert SIMULATE_SCHEMA["error"]["minimum"] == 300
     assert SIMULATE_SCHEMA["crlf"]["type"] == "boolean"
+
+
+def test_every_setting_stands_in_the_page_with_a_name_that_can_be_read() -> None:
+    page = Path(__file__).parents[3] / "docs" / "simulator.md"
+    rows = [
+        row.split(" | ") for row in page.read_text().splitlines() if row.startswith("| `") and row.count(" | ") == 3
+    ]
+    assert [row[0].strip("| `") for row in rows] == [one.name for one in fields(Behaviour)]
+    for one, (_, name, _, about) in zip(fields(Behaviour), rows, strict=True):
+        assert about.removesuffix(" |") == one.metadata["about"]
+        assert getattr(behaviour_of("sim-" + name.strip("`")), one.name) != one.default
