@@ -113,7 +113,10 @@ _DECLARED: Final = (
         "counter",
     ),
     Family(
-        "gateway_event_loop_lag_seconds", "How late the busiest worker's event loop last woke up.", "gauge", merge="max"
+        "gateway_event_loop_lag_seconds",
+        "The longest that an event loop woke up late in the last ten to twenty seconds.",
+        "gauge",
+        merge="max",
     ),
     Family("gateway_log_lines_dropped_total", "Request lines lost because the log could not take them.", "counter"),
     Family("gateway_worker_restarts_total", "Workers that ended unasked and were replaced.", "counter"),

@@ -69,6 +69,11 @@ class Reporter:
         if self._log is not None:
             self._log.write(self._encode(self._line(x, duration_s, overhead_s)))
 
+    def close(self) -> None:
+        """Write the lines that are queued; whatever is filed later gets none. Blocks, for two seconds at most."""
+        if self._log is not None:
+            self._log.close()
+
     def _count(self, x: Exchange, duration_s: float, overhead_s: float) -> None:
         metrics, meter = self._metrics, x.meter
         asked_for = x.request.model if x.request is not None else OTHER

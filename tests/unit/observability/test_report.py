@@ -228,6 +228,27 @@ async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[
     ]
 
 
+async def test_the_format_can_change_between_lines(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    log, read = lines
+    reporter = Reporter(Metrics(), log, HandClock())
+    reporter.file(stream())
+    reporter.use_format("text")
+    reporter.file(stream())
+    first, second = read()
+    assert first.startswith(b"{")
+    assert second.startswith(b"2023-11-14T")
+
+
+async def test_closing_writes_what_is_queued(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
+    log, read = lines
+    reporter = Reporter(Metrics(), log, HandClock())
+    reporter.file(stream())
+    reporter.close()
+    reporter.file(stream())
+    assert log.dropped == 1
+    assert len(read()) == 1
+
+
 async def test_dropped_lines_show_in_the_metrics(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
     log, _ = lines
     metrics = Metrics()
