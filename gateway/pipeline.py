@@ -68,6 +68,9 @@ async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Cli
         x.outcome, x.error = "failed", x.cut
         client.fail(x.cut)
     finally:
+        if x.outcome == "running":  # a failure of our own: the edge answers 500
+            x.outcome = "failed"
         x.finished_at = services.clock.monotonic()
+        x.status = x.status or (499 if x.outcome == "abandoned" else 500)
         x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
         services.reporter.file(x)
