@@ -26,9 +26,9 @@ NAMES_PROVIDERS: Final = {
     "runtime/simulator/script.py": "plays a provider, headers and all",
 }
 
-# Foreign packages that have one home each; a home ending in "/" is a folder.
+# Foreign packages that have one home each; each is the beginning of a path.
 HOMES: Final = {
-    "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator/"),
+    "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator"),
     "aioprometheus": ("observability/exposition.py",),
     "cel_expr_python": ("dsl/compile.py",),
     "httptools": ("providers/transport.py",),
@@ -41,7 +41,6 @@ HOMES: Final = {
 
 # The last catch of everything: each logs with a traceback and goes on.
 CATCHES_ALL: Final = {
-    "api/admin.py": "the edge of the admin listener",
     "core/tasks.py": "the runner of background tasks",
     "runtime/reload.py": "the control process' loop of reloads",
 }
