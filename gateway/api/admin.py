@@ -7,25 +7,24 @@ only the user who runs the gateway may connect to it. Fails closed.
 
 import hmac
 import ipaddress
-import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from msgspec import json
 
+from gateway.api.connection import ClientServer
+from gateway.api.render import error_response
 from gateway.config.spec import Listen
 from gateway.core.errors import Forbidden, GatewayError, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
 from gateway.core.secret import Secret
-
-log = logging.getLogger(__name__)
+from gateway.observability.exposition import CONTENT_TYPE
 
 OPEN_PATHS: Final = frozenset({"/metrics", "/health", "/ready"})
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Document = Mapping[str, Any]
+Handler = Callable[[], Awaitable[web.Response]]
 
 
 class Control(Protocol):
@@ -54,7 +53,7 @@ class Guard:
     key: Secret
     listen: Listen
 
-    def check(self, request: web.Request) -> None:
+    def check(self, request: web.BaseRequest) -> None:
         """Let the request pass, or raise what is wrong with it."""
         is_open = request.path in OPEN_PATHS
         if len(request.headers.getall("Host", [])) > 1:
@@ -80,7 +79,7 @@ class Guard:
         # An address can't be rebound, but on a loopback listener only loopback addresses make sense.
         return address.is_loopback or not self.listen.is_local
 
-    def _is_authorized(self, request: web.Request) -> bool:
+    def _is_authorized(self, request: web.BaseRequest) -> bool:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         expected = self.key.value.encode()
         return scheme.lower() == "bearer" and hmac.compare_digest(
@@ -88,95 +87,64 @@ class Guard:
         )
 
 
-def make_app(control: Control, guard: Guard | None) -> web.Application:
-    """The application for one door; `guard` None: whoever can connect may do everything."""
-    app = web.Application(middlewares=[_edge(guard)], client_max_size=64 * 1024)
+class Admin:
+    """Handles every request at one door; `guard` None: whoever can connect may do everything."""
 
-    async def metrics(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=await control.metrics(), headers={"content-type": METRICS_TYPE})
+    def __init__(self, control: Control, guard: Guard | None) -> None:
+        self._control = control
+        self._guard = guard
+        self._paths: dict[str, tuple[str, Handler]] = {
+            "/metrics": ("GET", self._metrics),
+            "/health": ("GET", self._health),
+            "/ready": ("GET", self._ready),
+            "/admin/config": ("GET", self._configuration),
+            "/admin/reload": ("POST", self._reload),
+        }
 
-    async def health(_: web.Request) -> web.StreamResponse:
-        return _json(await control.health())
-
-    async def ready(_: web.Request) -> web.StreamResponse:
-        is_ready, document = control.ready()
-        return _json(document, 200 if is_ready else 503)
-
-    async def configuration(_: web.Request) -> web.StreamResponse:
-        return _json(control.configuration())
-
-    async def reload(_: web.Request) -> web.StreamResponse:
-        outcome = await control.reload()
-        return _json(outcome, 200 if outcome["ok"] else 422)
-
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/health", health)
-    app.router.add_get("/ready", ready)
-    app.router.add_get("/admin/config", configuration)
-    app.router.add_post("/admin/reload", reload)
-    return app
-
-
-def make_runner(app: web.Application) -> web.AppRunner:
-    """A runner for `app` without an access log; what no parser takes is answered in our shape too."""
-    return _Runner(app, access_log=None, shutdown_timeout=1.0)
-
-
-class _Handler(web.RequestHandler):
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """Answer what the parser refused, without its words: they may quote the request."""
-        self.force_close()
-        return _failure(GatewayError("internal error") if status >= 500 else InvalidRequest("malformed request"))
-
-
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Handler(self, loop=self._loop, **self._kwargs)
-
-
-class _Runner(web.AppRunner):
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        server.__class__ = _Server
-        return server
-
-
-def _edge(guard: Guard | None) -> Middleware:
-    """The outermost layer: guards the door, and gives every error our shape."""
-
-    @web.middleware
-    async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request."""
         try:
-            if guard is not None:
-                guard.check(request)
-            response = await handler(request)
+            if self._guard is not None:
+                self._guard.check(request)
+            response = await self._find(request)()
         except GatewayError as error:
-            response = _failure(error)
-        except web.HTTPMethodNotAllowed as error:
-            response = _failure(MethodNotAllowed(f"method {request.method} is not taken here"))
-            response.headers["allow"] = ", ".join(sorted(error.allowed_methods))
-        except web.HTTPNotFound:
-            response = _failure(NotFound("no such path"))
-        except web.HTTPException as error:
-            response = _failure(InvalidRequest(error.reason or "bad request", status=error.status))
-        except Exception:
-            log.exception("admin request failed", extra={"path": request.path})
-            response = _failure(GatewayError("internal error"))
+            response = error_response(error)
         response.headers["cache-control"] = "no-store"
         response.headers["x-content-type-options"] = "nosniff"
         return response
 
-    return edge
+    def _find(self, request: web.BaseRequest) -> Handler:
+        if request.path not in self._paths:
+            raise NotFound("there is nothing at this path")
+        method, handler = self._paths[request.path]
+        allowed = ("GET", "HEAD") if method == "GET" else (method,)
+        if request.method not in allowed:
+            names = ", ".join(allowed)
+            raise MethodNotAllowed(f"this path takes {names}", param=names)
+        return handler
+
+    async def _metrics(self) -> web.Response:
+        return web.Response(body=await self._control.metrics(), headers={"content-type": CONTENT_TYPE})
+
+    async def _health(self) -> web.Response:
+        return _json(await self._control.health())
+
+    async def _ready(self) -> web.Response:
+        is_ready, document = self._control.ready()
+        return _json(document, 200 if is_ready else 503)
+
+    async def _configuration(self) -> web.Response:
+        return _json(self._control.configuration())
+
+    async def _reload(self) -> web.Response:
+        outcome = await self._control.reload()
+        return _json(outcome, 200 if outcome["ok"] else 422)
 
 
-def _failure(error: GatewayError) -> web.Response:
-    shape = {"message": error.message, "type": error.type, "param": error.param, "code": error.error_code}
-    response = _json({"error": shape}, error.http_status)
-    if isinstance(error, Unauthenticated):
-        response.headers["www-authenticate"] = 'Bearer realm="admin"'
-    return response
+def make_admin_runner(control: Control, guard: Guard | None) -> web.ServerRunner:
+    """Give the server of one door, to be set up and given its sites."""
+    server = ClientServer(Admin(control, guard).handle, access_log=None)
+    return web.ServerRunner(server, shutdown_timeout=1.0)
 
 
 def _json(document: Document, status: int = 200) -> web.Response:
@@ -184,7 +152,7 @@ def _json(document: Document, status: int = 200) -> web.Response:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets."""
+    """Give the name in a Host header, without port and brackets."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

@@ -4,7 +4,7 @@ import socket
 
 from aiohttp import web
 
-from gateway.api.admin import Control, Guard, make_app, make_runner
+from gateway.api.admin import Control, Guard, make_admin_runner
 from gateway.config.spec import Listen
 from gateway.core.secret import Secret
 
@@ -14,7 +14,7 @@ class AdminDoors:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._runners: list[web.AppRunner] = []
+        self._runners: list[web.ServerRunner] = []
 
     async def open(
         self, public: list[socket.socket], listen: Listen, key: Secret, private: list[socket.socket]
@@ -29,7 +29,7 @@ class AdminDoors:
             await runner.cleanup()
 
     async def _open(self, sockets: list[socket.socket], guard: Guard | None) -> None:
-        runner = make_runner(make_app(self._control, guard))
+        runner = make_admin_runner(self._control, guard)
         self._runners.append(runner)
         await runner.setup()
         for one in sockets:

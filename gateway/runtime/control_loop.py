@@ -143,8 +143,9 @@ class ControlLoop:
             self._workers.discard(edition)
             self._children.keep(before)
             return problems
-        await self._workers.activate(edition)
+        # First, so that workers hear of a server that still warms up before they send it requests.
         self._children.keep(loaded.spec, before.server.drain.deadline_s)
+        await self._workers.activate(edition)
         process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
         self._follow_files(loaded)
         return []

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Ctrl-C and a closed terminal reach the whole process group, but only control decides what they mean. Blocked signals
+# Only control decides what these mean, even where somebody sends them to every process of the gateway. Blocked signals
 # stay blocked over exec: there is no moment at which a newborn process could die of one.
 _FOR_CONTROL_ONLY = (signal.SIGINT, signal.SIGHUP)
 
@@ -49,9 +49,15 @@ def launch_worker(lifeline: Lifeline) -> LaunchedWorker:
 
 
 def launch(module: str, arguments: Sequence[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Run a module of ours in a fresh interpreter that inherits `fds`, under their numbers."""
+    """Run a module of ours in a fresh interpreter that inherits `fds`, under their numbers.
+
+    In a process group of its own: Ctrl-C, and whoever stops the whole group of control, reach control alone, which
+    lets the others finish first.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_CONTROL_ONLY)
     try:
-        return subprocess.Popen([sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, pass_fds=fds)
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, pass_fds=fds, process_group=0
+        )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -16,11 +16,9 @@ import uvloop
 from aiohttp import web
 
 from gateway.api.app import make_runner
-from gateway.config.spec import Spec
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
-from gateway.pools.directory import Directory
 from gateway.runtime import build, bus
 from gateway.runtime.drain import drain
 from gateway.runtime.edition import decode_spec
@@ -54,16 +52,16 @@ class Worker:
         self._exit_code = 0
         self._tasks = Tasks(on_fatal=self._fail)
         self._services = build.build_services(self._tasks)
-        self._prepared: tuple[Snapshot, Spec] | None = None
+        self._prepared: Snapshot | None = None
         self._compiler = ThreadPoolExecutor(1, "compile")
 
     async def run(self, start: bus.Start) -> int:
         """Serve from `start` on; gives the exit code once everything has ended."""
         link = await bus.Link.open(self._end)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
         for provider, condition in start.children.items():
             self._services.child_changed(provider, condition)
-        self._activate(*await self._compile(start.spec, start.generation, start.addresses))
+        self._activate(await self._compile(start.spec, start.generation, start.addresses))
 
         runner = make_runner(self._services)
         await runner.setup()
@@ -92,15 +90,16 @@ class Worker:
             while (message := await link.receive(decoder)) is not None:
                 await self._obey(message, link)
         finally:
-            self._leave()
+            self._stop = bus.Stop(0.0, self._stop.deadline_s)  # nobody is left to wait for
+            self._leaving.set()
 
     async def _obey(self, message: bus.ToWorker, link: bus.Link) -> None:
         match message:
             case bus.Prepare():
                 link.send(bus.Prepared(message.id, await self._prepare(message)))
             case bus.Activate():
-                if self._prepared is not None and self._prepared[0].generation == message.generation:
-                    self._activate(*self._prepared)
+                if self._prepared is not None and self._prepared.generation == message.generation:
+                    self._activate(self._prepared)
                     link.send(bus.Activated(message.id))
                 self._prepared = None
             case bus.Discard():
@@ -131,15 +130,16 @@ class Worker:
                 log.error("configuration does not compile", exc_info=error)
                 return f"{type(error).__name__} while compiling"
 
-    def _compile(
-        self, spec: bytes, generation: int, addresses: dict[str, str]
-    ) -> asyncio.Future[tuple[Snapshot, Spec]]:
+    def _compile(self, encoded: bytes, generation: int, addresses: dict[str, str]) -> asyncio.Future[Snapshot]:
         """Compile in the one thread kept for it."""
-        return asyncio.get_running_loop().run_in_executor(
-            self._compiler, _compile, spec, generation, addresses, self._services.directory
-        )
 
-    def _activate(self, snapshot: Snapshot, spec: Spec) -> None:
+        def compile_now() -> Snapshot:
+            return build.compile_snapshot(decode_spec(encoded), generation, addresses, self._services.directory)
+
+        return asyncio.get_running_loop().run_in_executor(self._compiler, compile_now)
+
+    def _activate(self, snapshot: Snapshot) -> None:
+        spec = snapshot.spec
         build.activate(self._services, snapshot)
         process_log.setup(spec.log.format, spec.log.level)
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
@@ -153,22 +153,10 @@ class Worker:
             if count % METRICS_EVERY == 0:
                 link.send(bus.Metrics(0, self._services.metrics.snapshot()))
 
-    def _leave(self) -> None:
-        """Leave of our own accord, by the rules of the configuration; grace would help nobody who looks at control."""
-        if not self._leaving.is_set():
-            self._stop = bus.Stop(0.0, self._stop.deadline_s)
-            self._leaving.set()
-
     def _fail(self) -> None:
+        """Something that a worker can't do without has ended: finish what runs, and be replaced."""
         self._exit_code = FAILED
-        self._leave()
-
-
-def _compile(
-    encoded: bytes, generation: int, addresses: dict[str, str], directory: Directory
-) -> tuple[Snapshot, Spec]:
-    spec = decode_spec(encoded)
-    return build.compile_snapshot(spec, generation, addresses, directory), spec
+        self._leaving.set()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ for fd in range(3, 64):
     except OSError:
         pass
 with open(sys.argv[1], "w") as out:
-    print(sorted(s.name for s in blocked), open_fds, file=out)
+    print(sorted(s.name for s in blocked), open_fds, os.getpgid(0) == os.getpid(), file=out)
 """
 
 
@@ -29,14 +29,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "launched_for_test.py"
 
 
-def test_a_launched_process_blocks_interrupt_and_hangup_and_holds_only_what_it_was_given(
+def test_a_launched_process_is_deaf_to_signals_for_control_and_holds_only_what_it_was_given(
     module: Path, tmp_path: Path
 ) -> None:
     module.write_text(REPORT)
     lifeline = make_lifeline()
     process = launch("launched_for_test", [str(tmp_path / "out")], [lifeline.read_fd])
     assert process.wait() == 0
-    assert (tmp_path / "out").read_text() == f"['SIGHUP', 'SIGINT'] [{lifeline.read_fd}]\n"
+    assert (tmp_path / "out").read_text() == f"['SIGHUP', 'SIGINT'] [{lifeline.read_fd}] True\n"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     os.close(lifeline.read_fd)
     os.close(lifeline.write_fd)
