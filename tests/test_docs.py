@@ -13,6 +13,7 @@ import pytest
 from gateway.config import spec
 from gateway.core import errors
 from gateway.observability.families import FAMILIES
+from gateway.runtime.build import load_and_check
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -107,3 +108,18 @@ def test_every_room_says_which_file_to_read_first() -> None:
         docstring = inspect.getdoc(importlib.import_module(f"gateway.{room}")) or ""
         assert "Read `" in docstring, f"gateway/{room}/__init__.py"
         assert "mports" in docstring or "mport " in docstring, f"gateway/{room}/__init__.py"
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("config/examples/*.yaml"), ROOT / "gateway.yaml"], ids=lambda path: path.name
+)
+def test_examples_load_without_anything_set(path: Path) -> None:
+    assert load_and_check(path, env={}).spec.routes
+
+
+def test_the_readme_configuration_loads(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(version:.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(block)
+    spec = load_and_check(path, env={"OPENAI_API_KEY": "test"}).spec
+    assert [route.name for route in spec.routes] == ["direct", "auto"]
