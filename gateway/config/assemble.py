@@ -106,7 +106,7 @@ def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> Pr
     return ProviderSpec(
         name=name,
         kind=kind.name,
-        url="" if kind.is_child else str(given.get("url") or kind.default_url).rstrip("/"),
+        url="" if kind.is_child else str(given.get("url") or kind.default_url),
         key=key or None,
         is_on=key is None or bool(key),
         auth=given.get("auth", "bearer"),

@@ -18,7 +18,7 @@ def read_bounded(path: Path, limit: int) -> tuple[bytes | None, str]:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except FileNotFoundError:
-        return None, "there is no such file"
+        return None, "no such file"
     except PermissionError:
         return None, "permission denied"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

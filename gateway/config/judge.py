@@ -45,7 +45,7 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
         for key in error.validator_value:
             if key not in error.instance:
                 reader.complain((*trail, key), f"is missing{_hint(error.schema, key)}")
-    elif error.validator is None:  # the schema `false`: a key of another kind
+    elif error.validator == "not":  # a key of another kind
         reader.complain(trail, _of_another_kind(trail, reader.plain, kinds), at_key=True)
     else:
         reader.complain(trail, refused_value(trail, error.instance) or _value(error, reader, trail))
@@ -53,7 +53,7 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
 
 def _hint(schema: Schema, key: str) -> str:
     wanted = schema["properties"].get(key, {}).get("description", "")
-    return f"; give {wanted[0].lower()}{wanted[1:].rstrip('.')}" if wanted else ""
+    return f" ({wanted[0].lower()}{wanted[1:].rstrip('.')})" if wanted else ""
 
 
 def _of_another_kind(trail: Trail, plain: Any, kinds: Mapping[str, ProviderKind]) -> str:
@@ -67,7 +67,7 @@ def _of_another_kind(trail: Trail, plain: Any, kinds: Mapping[str, ProviderKind]
 
 def _value(error: Any, reader: Reader, trail: Trail) -> str:
     """Word an error about one value, by keyword."""
-    got = f" (got {shown})" if (shown := reader.got(trail)) else ""
+    got = reader.got(trail)
     wanted = error.validator_value
     match error.validator:
         case "type":
@@ -93,10 +93,6 @@ def _value(error: Any, reader: Reader, trail: Trail) -> str:
                 "remove it" if len(trail) == 1 and trail[0] == "tenants" else "give at least one"
             )
         case "uniqueItems":
-            twice = next(item for index, item in enumerate(error.instance) if item in error.instance[:index])
-            return (
-                f"lists {name(twice)} twice"
-                if isinstance(twice, str) and "keys" not in trail
-                else "lists one thing twice"
-            )
+            twice = next(index for index, item in enumerate(error.instance) if item in error.instance[:index])
+            return f"lists {reader.shown((*trail, twice)) or 'one thing'} twice"
     return "is not what the schema allows"

@@ -52,8 +52,7 @@ def load_text(data: bytes, path: Path, *, env: Mapping[str, str], kinds: Mapping
     references = References(env)
     reader = Reader(sources.root, schema, references)
     judge(reader, schema, kinds)
-    if sources.is_whole:  # else a name that is not there may be in what could not be read
-        validate(reader, kinds, frozenset() if sources.known_models else _known_models())
+    validate(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
     problems = {*sources.problems, *reader.problems.values()}
     if problems:
         raise ConfigError(problems)

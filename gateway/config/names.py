@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.config.judge import meant
-from gateway.config.nodes import Trail, name
+from gateway.config.nodes import Trail
 from gateway.config.read import BROKEN, Reader
+from gateway.config.schema import INCLUDABLE
 from gateway.core.secret import Secret
 
 REQUESTED = "requested"
@@ -13,9 +14,9 @@ REQUESTED = "requested"
 
 
 class Names:
-    """What the sections define. Where a section as a whole is broken, every name counts as known."""
+    """What the sections define. `broken`: sections of which names may be missing; in these, every name counts as known."""
 
-    def __init__(self, values: Any) -> None:
+    def __init__(self, values: Any, is_whole: bool) -> None:
         self.providers = self._section(values, "providers")
         self.models = self._section(values, "models")
         self.pools = self._section(values, "pools")
@@ -25,6 +26,8 @@ class Names:
         self.routes = self._items(values, "routes")
         self.checks = self._items(values, "checks")
         self.broken = {key for key, value in values.items() if value is BROKEN} if isinstance(values, dict) else set()
+        if not is_whole:
+            self.broken.update(INCLUDABLE)
 
     def is_off(self, provider: Any) -> bool:
         """Whether a provider has a key that is empty."""
@@ -48,7 +51,7 @@ class Names:
         if not isinstance(word, str) or word in known or self.broken.intersection(sections):
             return isinstance(word, str) and word in known
         what = " or ".join(of.removesuffix("s") for of in sections)
-        reader.complain(trail, f"there is no {what} {name(word)}{meant(word, sorted(known))}")
+        reader.complain(trail, f"there is no {what} {reader.shown(trail)}{meant(word, sorted(known))}")
         return False
 
     @staticmethod

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from gateway.config.quoting import advise_quotes
+from gateway.config.secrets import hide_keys
 from gateway.core.problem import ConfigError, Place, Problem
 
 MAX_BYTES = 2**20
@@ -202,7 +203,8 @@ class _Composer:
 
 
 def name(text: str) -> str:
-    """Quote a name for a message: short, printable on any terminal."""
+    """Quote a name for a message: short, printable on any terminal, without a key that stands in it."""
+    text = hide_keys(text)
     shown = text if len(text) <= 60 else text[:57] + "..."
     return '"' + "".join(c if c.isprintable() else "?" for c in shown) + '"'
 
@@ -243,7 +245,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if (advice := advise_quotes(text, mark.index)) is not None:
         return Problem(place, "", advice)
     message = _OUR_WORDS.get(problem, problem)
-    if re.search(r"\$\{[^}\n]*\}[^\n]*$", text[: mark.index + 1]) and problem.endswith("'}'"):
+    if "${" in text[max(0, mark.index - 1) : mark.index + 2]:
         message = "a ${…} inside braces must be quoted"
     if opened is not None and opened.line != mark.line:
         message += f" (in what begins at line {opened.line + 1})"

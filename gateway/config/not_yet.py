@@ -87,7 +87,7 @@ def refused_value(trail: tuple[str | int, ...], value: Any) -> str | None:
 
 
 def _said(what: str | None) -> str | None:
-    return f"not available yet: {what} comes in a later version; remove it" if what else None
+    return f"not available yet ({what}); remove it" if what else None
 
 
 def _is_tls(value: Any) -> bool:

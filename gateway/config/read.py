@@ -31,6 +31,7 @@ class Reader:
         self.problems: dict[Trail, Problem] = {}
         self.warnings: list[Problem] = []
         self._root = root
+        self._hidden: set[Trail] = set()  # where secrets stand
         self._definitions: Mapping[str, Schema] = schema["$defs"]
         self._references = references
         self.plain, self.values = self._read(root, schema, ())
@@ -50,10 +51,14 @@ class Reader:
         """Note what is allowed but doubtful at `trail`."""
         self.warnings.append(Problem(place_of(self._root, trail), path_text(trail), message))
 
-    def got(self, trail: Trail, definition: str = "") -> str:
-        """Show a scalar for a message, as it was written; never a secret."""
-        _, node = find(self._root, trail)
-        return _shown(node, definition in HIDDEN) if isinstance(node, Scalar) else ""
+    def shown(self, trail: Trail) -> str:
+        """Show a scalar for a message, as it was written: neither secrets nor what a reference stands for; "" where that leaves nothing."""
+        node = self.scalar(trail)
+        return "" if node is None else _shown(node, trail in self._hidden)
+
+    def got(self, trail: Trail) -> str:
+        """Show a scalar as the end of a message."""
+        return f" (got {shown})" if (shown := self.shown(trail)) else ""
 
     def scalar(self, trail: Trail) -> Scalar | None:
         """Give the scalar at `trail`, where there is one."""
@@ -85,6 +90,8 @@ class Reader:
         except ReferenceProblem as error:
             return node.text, self._broken(node, trail, str(error))
         text, is_given = expanded.text, bool(expanded.names)
+        if definition in HIDDEN:
+            self._hidden.add(trail)
         self._watch_for_keys(node, definition, trail, is_given)
         if text == "" and node.is_plain and not is_given:
             return None, self._broken(node, trail, f"has no value; it {wanted_of(schema)}, or remove the line")
@@ -95,12 +102,12 @@ class Reader:
             try:
                 value = READERS[definition](text)
             except UnitError as error:
-                said = refused_value(trail, text) or f"{error}{_got(node, definition)}"
+                said = refused_value(trail, text) or f"{error}{self.got(trail)}"
                 return text, self._broken(node, trail, said)
             return _plain_number(text) if "number" in kinds or "integer" in kinds else text, value
         plain = _typed(text, kinds, node.is_plain or is_given)
         if plain is None:
-            said = refused_value(trail, text) or f"{wanted_of(schema)}{_got(node, definition)}"
+            said = refused_value(trail, text) or f"{wanted_of(schema)}{self.got(trail)}"
             return text, self._broken(node, trail, said)
         return plain, plain
 
@@ -217,14 +224,9 @@ def one_of(words: Any) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _got(node: Scalar, definition: str) -> str:
-    shown = _shown(node, definition in HIDDEN)
-    return f" (got {shown})" if shown else ""
-
-
 def _shown(node: Scalar, is_hidden: bool) -> str:
     if (names := referred(node.text)) != "":
-        return f"the value of {names}"
+        return f"what {names} stands for"
     if is_hidden or looks_like_key(node.text) or ("@" in node.text and "//" in node.text):
         return ""
     return name(node.text) if node.text else "nothing"

@@ -32,7 +32,11 @@ def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind]
         if not isinstance(settings, dict):
             continue
         names.refer(reader, (*trail, "provider"), settings.get("provider"), ("providers",))
-        if "price" not in settings and not any("price" in at for at in reader.problems if at[:2] == trail):
+        if (
+            "price" not in settings
+            and "models" not in names.broken
+            and not any("price" in at for at in reader.problems if at[:2] == trail)
+        ):
             hint = "; builtin:prices knows it: include that" if model in priced else ""
             said = "has no price; give price: {input: …, output: …} in US dollars per million tokens, 0 if it costs nothing"
             reader.complain(trail, said + hint, at_key=True)

@@ -5,7 +5,7 @@ from typing import Any
 from gateway.config.globs import fits, meet
 from gateway.config.judge import meant
 from gateway.config.names import REQUESTED, Names
-from gateway.config.nodes import Trail, name
+from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.references import single
 
@@ -36,7 +36,7 @@ def _requested(reader: Reader, names: Names, trail: Trail, patterns: list[tuple[
             continue
         what = "no model or pool fits" if "*" in pattern else "there is no model or pool"
         hint = "" if "*" in pattern else meant(pattern, sorted(known))
-        said = f"{what} {name(pattern)}, and `to: {REQUESTED}` leads only to those; name one, or send it to a pool"
+        said = f"{what} {reader.shown((*trail, 'match', index))}, and `to: {REQUESTED}` leads only to those; name one, or send it to a pool"
         reader.complain((*trail, "match", index), said + (hint if "did you mean" in hint else ""))
 
 
@@ -52,8 +52,8 @@ def _unreachable(reader: Reader, names: Names) -> None:
             earlier = (other for other in names.routes[:position] if _when(other[1]) in (None, when))
             takers.append(next((one for one in earlier if any(fits(p, pattern) for _, p in _patterns(one[1]))), None))
         if all(taker is not None for taker in takers):
-            by = {taker[0]: taker[1].get("name", "") for taker in takers if taker is not None}
-            said = " and ".join(f"routes[{i}] {name(str(title))}" for i, title in sorted(by.items()))
+            by = sorted({taker[0] for taker in takers if taker is not None})
+            said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in by)
             hint = "; put this route before it, or give that one a `when`"
             reader.complain(("routes", index), f"can never be reached: all that it matches goes to {said}{hint}")
 

@@ -177,9 +177,9 @@ def _provider(kinds: Mapping[str, ProviderKind]) -> Schema:
 
 def _only_for(kind: ProviderKind, own: Schema) -> Schema:
     """Give the if/then that puts in a kind's own settings and refuses those of the others."""
-    properties: Schema = {name: kind.settings.get(name, False) for name in own}
+    properties: Schema = {name: kind.settings.get(name, {"not": {}}) for name in own}
     if kind.is_child:
-        properties |= dict.fromkeys(CHILD_TAKES_NO, False)
+        properties |= {key: {"not": {}} for key in CHILD_TAKES_NO}
     then: Schema = {"properties": properties}
     if not kind.is_child and kind.default_url is None:
         then["required"] = ["url"]

@@ -112,7 +112,7 @@ class _Gatherer:
         else:
             data, fault = read_bounded(path, MAX_BYTES)
             if data is None:
-                self._complain(item, trail, f"{name(item.text)} {fault}")
+                self._complain(item, trail, f"can't include {name(item.text)}: {fault}")
             else:
                 self._take(data, str(Path(label).parent / item.text), (*chain, path))
 

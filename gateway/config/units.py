@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.config.spec import Listen
 from gateway.core.secret import Secret
@@ -27,6 +28,8 @@ KEY_HASH = r"^sha256:[0-9a-fA-F]{64}$"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _TIMES = {"": 1, "k": 10**3, "M": 10**6}
+
+_NO_URL = "must be an http:// or https:// URL, such as https://api.openai.com/v1"
 
 LONGEST_S = 7 * 86400
 LARGEST_BYTES = 2**40
@@ -137,6 +140,22 @@ def read_secret(text: str) -> Secret:
     return Secret(text)
 
 
+def read_url(text: str) -> str:
+    """Give an http or https URL without a slash at its end, query, fragment, or credentials."""
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port or an IPv6 address that is none
+        raise UnitError(_NO_URL) from None
+    if not is_url or not text.isascii() or not text.isprintable() or set(' "<>\\^`{|}') & set(text):
+        raise UnitError(_NO_URL)
+    if "@" in parts.netloc:
+        raise UnitError("must not hold a user name or password; give the key as `key`")
+    if "?" in text or "#" in text:
+        raise UnitError("must end with the path: no query, no fragment")
+    return text.rstrip("/")
+
+
 def read_listen(text: str) -> Listen:
     """Give the address of a listener: `host:port`, `[v6]:port` or `unix:path`."""
     if text.startswith("unix:"):
@@ -162,6 +181,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "price": read_price,
         "key_hash": read_key_hash,
         "secret": read_secret,
+        "url": read_url,
         "address": read_listen,
     }
 )

@@ -9,7 +9,7 @@ from gateway.config.conditions import judge_conditions
 from gateway.config.globs import fits
 from gateway.config.judge import meant
 from gateway.config.names import Names
-from gateway.config.nodes import Trail, name
+from gateway.config.nodes import Trail
 from gateway.config.read import Reader, path_text
 from gateway.config.references import judge_life, judge_models, judge_pools, judge_providers
 from gateway.config.routes import judge_routes
@@ -17,9 +17,13 @@ from gateway.config.spec import AdminSpec, Listen, ServerSpec
 from gateway.core.kinds import ProviderKind
 
 
-def validate(reader: Reader, kinds: Mapping[str, ProviderKind], priced: Set[str]) -> None:
-    """Tell `reader` of everything that does not fit together. `priced`: models known to a builtin that is not included."""
-    names = Names(reader.values)
+def validate(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, priced: Set[str]) -> None:
+    """Tell `reader` of everything that does not fit together.
+
+    `is_whole`: every file could be read; else what is not there may be in one that could not. `priced`: models known to a
+    builtin that is not included.
+    """
+    names = Names(reader.values, is_whole)
     judge_providers(reader, names)
     judge_models(reader, names, kinds, priced)
     judge_pools(reader, names)
@@ -28,7 +32,8 @@ def validate(reader: Reader, kinds: Mapping[str, ProviderKind], priced: Set[str]
     _tenants(reader, names)
     _server(reader, names)
     _checks(reader, names)
-    _conditions(reader, names)
+    if "let" not in names.broken:
+        _conditions(reader, names)
 
 
 def _tenants(reader: Reader, names: Names) -> None:
@@ -49,8 +54,9 @@ def _tenants(reader: Reader, names: Names) -> None:
             if not isinstance(pattern, str) or "*" in pattern or names.broken & {"models", "pools", "routes"}:
                 continue
             if not any(fits(one, pattern) for one in askable):
-                said = f"nothing of the name {name(pattern)} can be asked for{meant(pattern, sorted(askable))}"
-                reader.complain(("tenants", tenant, "models", index), said)
+                at: Trail = ("tenants", tenant, "models", index)
+                known = sorted({*names.models, *names.pools})
+                reader.complain(at, f"nothing of the name {reader.shown(at)} can be asked for{meant(pattern, known)}")
 
 
 def _server(reader: Reader, names: Names) -> None:
@@ -65,9 +71,9 @@ def _server(reader: Reader, names: Names) -> None:
         if not isinstance(one, Listen):
             continue
         if one == admin_listen and (one.path or one.port):
-            reader.complain(trail, f"the admin listener has the same address ({one})")
+            reader.complain(trail, f"the admin listener has the same address{reader.got(trail)}")
         if not one.is_local and allowed == "loopback" and not names.tenants and "tenants" not in names.broken:
-            said = f"{one} is open to other machines and there are no tenants, so anybody could ask without a key"
+            said = "this address is open to other machines and there are no tenants, so anybody could ask without a key"
             reader.complain(trail, f"{said}; add tenants, or say allow_without_keys: everyone")
     if allowed == "everyone" and names.tenants:
         reader.warn(
@@ -76,7 +82,8 @@ def _server(reader: Reader, names: Names) -> None:
 
 
 def _checks(reader: Reader, names: Names) -> None:
-    routes = {route.get("name"): None for _, route in names.routes}
+    titles = [(i, route.get("name")) for i, route in names.routes]
+    routes = {title for _, title in titles}
     for index, check in names.checks:
         trail: Trail = ("checks", index)
         given, expect = check.get("given"), check.get("expect")
@@ -86,8 +93,9 @@ def _checks(reader: Reader, names: Names) -> None:
             continue
         route = expect.get("route")
         if isinstance(route, str) and route not in routes and None not in routes and "routes" not in names.broken:
-            known = sorted(str(one) for one in routes)
-            reader.complain((*trail, "expect", "route"), f"there is no route {name(route)}{meant(route, known)}")
+            at = (*trail, "expect", "route")
+            literal = [str(title) for i, title in titles if reader.shown(("routes", i, "name")).startswith('"')]
+            reader.complain(at, f"there is no route {reader.shown(at)}{meant(route, literal)}")
         for key in ("pool", "model"):
             if key in expect:
                 names.refer(reader, (*trail, "expect", key), expect[key], (f"{key}s",))
