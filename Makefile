@@ -25,7 +25,7 @@ run: $(VENV)/run.stamp $(VENV)/local.stamp
 	@exec $(BIN)/gateway run $(ARGS)
 
 test: $(VENV)/dev.stamp $(VENV)/local.stamp
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint test
 
