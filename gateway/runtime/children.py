@@ -144,7 +144,10 @@ class Surroundings:
 
 
 class Children:
-    """All children, by provider. `on_change(provider, condition)` hears of those that the current configuration names."""
+    """All children, by provider. None runs before `release`: the first worker comes first.
+
+    `on_change(provider, condition)` hears of those that the current configuration names.
+    """
 
     def __init__(self, run: Surroundings, on_change: Callable[[str, ChildCondition], None]) -> None:
         self._run = run
@@ -153,6 +156,13 @@ class Children:
         self._retiring: set[Child] = set()
         self._current: frozenset[Recipe] = frozenset()
         self._count = 0
+        self._is_released = False
+
+    def release(self) -> None:
+        """Let what is planned run, now and later."""
+        self._is_released = True
+        for child in self._living.values():
+            child.start()
 
     def plan(self, spec: Spec) -> dict[str, str]:
         """Start what `spec` needs and does not run yet; gives provider → address."""
@@ -195,7 +205,8 @@ class Children:
         self._count += 1
         child = Child(recipe, self._run.folder / f"child-{self._count}.sock", self._run, self._tell)
         self._living[recipe] = child
-        child.start()
+        if self._is_released:
+            child.start()
         return child
 
     async def _retire(self, child: Child, linger_s: float) -> None:

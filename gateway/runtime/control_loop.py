@@ -104,6 +104,7 @@ class ControlLoop:
         edition = Edition.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
         await asyncio.gather(self._workers.start(edition, [launched]), self._open_admin())
+        self._children.release()
         listen = [address_of(one) for one in self._sockets.data]
         admin = [address_of(one) for one in self._sockets.admin]
         log.info("gateway is ready", extra={"listen": listen, "admin": admin, "generation": edition.generation})

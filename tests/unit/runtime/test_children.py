@@ -100,6 +100,7 @@ async def nest(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Nest]:
         monkeypatch.setenv("PYTHONPATH", folder)
         run = Surroundings(tasks, SystemClock(), reaper, lifeline, Path(folder), {"test": "child_for_test"})
         one = Nest(run)
+        one.children.release()
         yield one
         await one.children.close()
         await tasks.close()
@@ -125,6 +126,21 @@ async def test_a_child_is_warming_until_it_answers_200(nest: Nest) -> None:
     assert nest.heard == [("local", "warming"), ("local", "up")]
     assert await is_healthy(Path(addresses["local"].removeprefix("unix:")))
     assert len(addresses["local"]) < 100
+
+
+async def test_nothing_runs_before_it_is_released(nest: Nest) -> None:
+    later = Children(nest.run, nest.children._on_change)
+    spec = spec_of(local="good")
+    later.plan(spec)
+    later.keep(spec)
+    await asyncio.sleep(0)
+    assert later.pids() == {"local": 0}
+    assert later.conditions() == {"local": "warming"}
+    later.release()
+    async with asyncio.timeout(10):
+        while later.conditions() != {"local": "up"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await later.close()
 
 
 async def test_a_killed_child_is_down_and_then_comes_back_at_the_same_address(nest: Nest) -> None:
