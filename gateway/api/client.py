@@ -42,7 +42,11 @@ REASONS: Final = {200: "OK"}
 
 
 class SentResponse(web.StreamResponse):
-    """What aiohttp is given for an answer that is on its way already."""
+    """What aiohttp is given for an answer that is on its way already; `force_close` ends the connection behind it."""
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keep_alive is None
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         return None
@@ -178,7 +182,7 @@ class HttpClient:
         """Write the head of the answer, and its body or the beginning of it: from here on nothing can be taken back."""
         x = self._x
         x.committed_at, x.status = self._clock.monotonic(), status
-        connection = "" if self.response.keep_alive is not False else "connection: close\r\n"
+        connection = "" if self.response.keep_alive else "connection: close\r\n"
         reason = "OK" if status == 200 else web.Response(status=status).reason
         head = f"HTTP/1.1 {status} {reason}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
         self._write(head.encode("latin-1", "replace") + body)

@@ -165,6 +165,7 @@ class _Connection(asyncio.Protocol):
         self._in_head = True
         self._is_complete = False
         self._ends_with_close = False
+        self._can_stay = False
         self._is_paused = False
 
     @property
@@ -177,7 +178,7 @@ class _Connection(asyncio.Protocol):
         self._answer = answer = Answer(self, call)
         self._head_bytes, self._in_head, self._is_complete = 0, True, False
         self.has_answered = False
-        self._transport.writelines((call.head, call.body))
+        self._transport.write(call.head + call.body)
         return answer
 
     def pause(self) -> None:
@@ -248,9 +249,8 @@ class _Connection(asyncio.Protocol):
     def _finish(self, answer: Answer) -> None:
         """Give the connection back before the answer's end is told, so that the next request can have it."""
         self._answer = None
-        keep = self._parser.should_keep_alive() and not self._ends_with_close
         self.resume()
-        if keep:
+        if self._can_stay and not self._ends_with_close:
             self._pool.give_back(self)
         elif self._transport is not None:
             self._transport.close()
@@ -290,6 +290,7 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if not self._in_head:
             self._is_complete = True
+            self._can_stay = self._parser.should_keep_alive()  # the parser knows only now
 
 
 class _Pool:
