@@ -1,7 +1,8 @@
 """The real gateway as a process: `python -m gateway run --config FILE`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
@@ -97,3 +98,29 @@ class GatewayProcess(PythonProcess):
             return fetch(self.address, "/ready").status == 200
         except (ConnectionRefusedError, ConnectionResetError):
             return False
+
+
+PROVIDER_KEY = "provider-key-of-the-gateway"
+
+
+def simulated(url: str, more: str = "") -> str:
+    """Give a configuration whose every `sim-*` model is the simulator's at `url`; `more` stands between models and routes."""
+    return f"""
+providers:
+  sim: {{kind: openai, url: "{url}", key: "${{SIM_KEY}}"}}
+models:
+  sim-*: {{provider: sim, price: {{input: 1, output: 2}}, quality: 0.5}}
+defaults: {{breaker: none}}
+{dedent(more)}
+routes:
+  - {{name: direct, match: ["*"], to: requested}}
+"""
+
+
+@contextmanager
+def gateway_over(folder: Path, body: str, **options: Any) -> Iterator[GatewayProcess]:
+    """Run a gateway for as long as the context lasts; it must end cleanly."""
+    env = {"SIM_KEY": PROVIDER_KEY, **options.pop("env", {})}
+    with GatewayProcess(folder, body, env=env, **options) as process:
+        yield process
+        assert process.stop() == 0, process.log()[-8000:]
