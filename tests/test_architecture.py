@@ -20,6 +20,7 @@ PROVIDER_NAME: Final = re.compile(r"(?i)openai|anthropic|llama_?cpp|ollama|vllm"
 NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
     "config/not_yet.py": "says which kinds this version refuses",
+    "config/units.py": "an example in an error message",
     "dispatch.py": "the headers that may cross are named after those who made them",
     "runtime/children.py": "starts the embedded model's server",
     "runtime/model_server.py": "is the embedded model's server",

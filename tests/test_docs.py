@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 import pytest
 
+from gateway.cli import main
 from gateway.config import spec
 from gateway.core import errors
 from gateway.observability.families import FAMILIES
@@ -85,6 +86,21 @@ def test_documented_daggers_are_the_errors_that_hurt_a_breaker() -> None:
         row = re.match(r"\| `(\w+)` (†?)", line)
         if row and row[1] in by_code:
             assert bool(row[2]) == by_code[row[1]], line
+
+
+def test_every_command_is_documented_and_every_documented_one_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    existing = set(re.findall(r"^    ([a-z]+) ", capsys.readouterr().out, re.MULTILINE))
+    readme = (ROOT / "README.md").read_text()
+    assert set(re.findall(r"^\| `gateway ([a-z]+)", readme, re.MULTILINE)) == existing
+    assert set(re.findall(r"`gateway ([a-z]+)", readme)) == existing
+
+
+def test_every_make_target_is_documented_and_every_documented_one_exists() -> None:
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    existing = set(targets.split())
+    assert set(re.findall(r"^\| `make ([a-z]+)`", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)) == existing
 
 
 def test_every_module_says_what_it_holds() -> None:
