@@ -5,6 +5,7 @@ another kind is refused there; under `models.<name>` all of them, since a model'
 judges that).
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -333,3 +334,8 @@ def _check() -> Schema:
         },
         required=("name", "given", "expect"),
     )
+
+
+def schema_text(kinds: Mapping[str, ProviderKind]) -> str:
+    """Give the schema as the text of its file."""
+    return json.dumps(build_schema(kinds), indent=2, ensure_ascii=False) + "\n"
