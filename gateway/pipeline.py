@@ -63,14 +63,14 @@ async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Cli
         client.fail(error)
     except asyncio.CancelledError:
         if x.cut is None:
-            x.outcome = "abandoned"
+            x.outcome, x.status = "abandoned", x.status or 499
             raise
         x.outcome, x.error = "failed", x.cut
         client.fail(x.cut)
+    except BaseException:  # a failure of our own: the edge answers 500
+        x.outcome, x.status = "failed", x.status or 500
+        raise
     finally:
-        if x.outcome == "running":  # a failure of our own: the edge answers 500
-            x.outcome = "failed"
         x.finished_at = services.clock.monotonic()
-        x.status = x.status or (499 if x.outcome == "abandoned" else 500)
         x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
         services.reporter.file(x)
