@@ -17,6 +17,7 @@ Either side takes the end of the socket for the death of the other.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Sequence
@@ -166,16 +167,15 @@ class Link:
         except DecodeError as error:
             raise BusError(str(error)) from error
 
-    async def flush(self) -> None:
-        """Wait until what was sent has left, or the peer is gone."""
-        try:
-            await self._writer.drain()
-        except ConnectionError:
-            return
-
     def close(self) -> None:
-        """Drop the connection."""
+        """Send what is queued, then drop the connection; returns at once."""
         self._writer.close()
+
+    async def finish(self) -> None:
+        """Close, and wait until what was queued has left or the peer is gone."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
 
 
 def to_worker_decoder() -> Decoder[ToWorker]:

@@ -70,16 +70,14 @@ class Worker:
             await door.start()
         link.send(bus.Ready(start.generation))
         self._tasks.start(self._show_life(link), "life signs")
-        listening = self._tasks.start(self._listen(link), "bus")
+        self._tasks.start(self._listen(link), "bus")
 
         await self._leaving.wait()
         await drain(self._services, doors, self._stop.grace_s, self._stop.deadline_s)
         await runner.cleanup()
         link.send(bus.Metrics(0, self._services.metrics.snapshot()))
-        await link.flush()
-        listening.cancel()
         await self._tasks.close()
-        link.close()
+        await link.finish()
         self._compiler.shutdown(wait=False)
         return self._exit_code
 

@@ -57,7 +57,8 @@ class WorkerProcess:
                     asked.set_result(None)
             if self._link is not None:
                 self._link.close()
-            self._end.close()
+            else:
+                self._end.close()
         try:
             return await asyncio.wait_for(reaper.wait(self._process), ENDING_PATIENCE_S)
         except TimeoutError:

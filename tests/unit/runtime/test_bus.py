@@ -92,9 +92,18 @@ async def test_a_message_to_a_peer_that_is_gone_is_dropped(ends: tuple[socket.so
     sender = await bus.Link.open(ends[0])
     ends[1].close()
     assert await sender.receive(bus.to_control_decoder()) is None
-    sender.close()
+    await sender.finish()
     sender.send(bus.LifeSign())
-    await sender.flush()
+
+
+async def test_finishing_sends_what_was_queued(ends: tuple[socket.socket, socket.socket]) -> None:
+    sender, receiver = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
+    large = bus.Metrics(1, b"x" * 2_000_000)
+    sender.send(large)
+    receiving = asyncio.gather(receiver.receive(bus.to_control_decoder()))
+    await sender.finish()
+    assert await receiving == [large]
+    receiver.close()
 
 
 async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -1,0 +1,327 @@
+"""Workers move together from one configuration to the next, and one that dies is replaced by one that knows the last."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from gateway.config.spec import LogSpec, Policy, ServerSpec, Spec
+from gateway.core.clock import SystemClock
+from gateway.core.tasks import Tasks
+from gateway.observability.merge import Merged
+from gateway.observability.metrics import Metrics
+from gateway.runtime import bus, workers
+from gateway.runtime.edition import Edition, decode_spec
+from gateway.runtime.launch import LaunchedWorker, Lifeline
+from gateway.runtime.workers import Nursery, StartError, Workers
+
+
+class FakeProcess:
+    """What control sees of a process."""
+
+    def __init__(self, pid: int, end: socket.socket) -> None:
+        self.pid = pid
+        self.ended = asyncio.Event()
+        self.code: int | None = None
+        self._end = end
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def leave(self, code: int) -> None:
+        if self.code is None:
+            self.code = code
+            with contextlib.suppress(OSError):  # closed already
+                self._end.shutdown(socket.SHUT_RDWR)
+            self.ended.set()
+
+    def kill(self) -> None:
+        self.leave(-9)
+
+    def terminate(self) -> None:
+        self.leave(-15)
+
+
+class FakeReaper:
+    async def wait(self, process: FakeProcess) -> int:
+        await process.ended.wait()
+        assert process.code is not None
+        return process.code
+
+
+class FakeWorker:
+    """A worker's side of the bus, in this process. `refuses`, `dies_at` and `is_deaf` make it misbehave."""
+
+    def __init__(self, launched: LaunchedWorker, process: FakeProcess, end: socket.socket) -> None:
+        self.launched = launched
+        self.process = process
+        self.end = end
+        self.heard: list[bus.ToWorker] = []
+        self.start: bus.Start | None = None
+        self.active = 0
+        self.refuses = ""
+        self.dies_at: type | None = None
+        self.stays = False
+        self.requests = 0
+
+    async def live(self) -> None:
+        received = await asyncio.get_running_loop().run_in_executor(None, bus.receive_start, self.end)
+        if received is None:
+            return
+        self.start, listeners = received
+        for listener in listeners:
+            listener.close()
+        link = await bus.Link.open(self.end)
+        if self.dies_at is bus.Start:
+            self.process.leave(1)
+            link.close()
+            return
+        self.active = self.start.generation
+        link.send(bus.Ready(self.active))
+        try:
+            await self._obey(link)
+        finally:
+            link.close()
+
+    async def _obey(self, link: bus.Link) -> None:
+        decoder = bus.to_worker_decoder()
+        while (message := await link.receive(decoder)) is not None:
+            self.heard.append(message)
+            if self.dies_at is type(message):
+                self.process.leave(1)
+                return
+            if self._answer(link, message):
+                return
+
+    def _answer(self, link: bus.Link, message: bus.ToWorker) -> bool:
+        match message:
+            case bus.Prepare():
+                link.send(bus.Prepared(message.id, self.refuses))
+            case bus.Activate():
+                self.active = message.generation
+                link.send(bus.Activated(message.id))
+            case bus.AskMetrics():
+                metrics = Metrics()
+                metrics.requests["m", "200"].value = self.requests
+                link.send(bus.Metrics(message.id, metrics.snapshot()))
+            case bus.AskHealth():
+                link.send(bus.Health(message.id, {"p/m": "closed"}, 3))
+            case bus.Stop() if not self.stays:
+                self.process.leave(0)
+                return True
+            case _:
+                pass
+        return False
+
+    def kinds(self) -> list[str]:
+        return [type(message).__name__ for message in self.heard]
+
+
+class Stable:
+    """Two workers under test, and what control was told."""
+
+    def __init__(self) -> None:
+        self.tasks = Tasks()
+        self.merged = Merged()
+        self.born: list[FakeWorker] = []
+        self.restarts = 0
+        self.fatal = 0
+        self.prepare_next: Callable[[FakeWorker], None] = lambda worker: None
+        nursery = Nursery(
+            self.tasks,
+            SystemClock(),
+            FakeReaper(),
+            Lifeline(-1, -1),
+            [],
+            self.launch,  # type: ignore[arg-type]
+        )
+        self.workers = Workers(nursery, self.merged, self._restarted, self._failed)
+
+    def launch(self, _: Lifeline) -> LaunchedWorker:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        process = FakeProcess(1000 + len(self.born), theirs)
+        launched = LaunchedWorker(process, ours)  # type: ignore[arg-type]
+        worker = FakeWorker(launched, process, theirs)
+        self.prepare_next(worker)
+        self.born.append(worker)
+        self.tasks.start(worker.live(), "fake worker")
+        return launched
+
+    async def start(self, count: int = 2) -> None:
+        launched = [self.launch(Lifeline(-1, -1)) for _ in range(count)]
+        await self.workers.start(edition(1), launched)
+        await self.until(lambda: self.workers.active == count)
+
+    async def until(self, is_so: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not is_so():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        self.workers.kill()
+        await asyncio.sleep(0)
+        await self.tasks.close()
+        for worker in self.born:
+            worker.end.close()
+            worker.launched.bus.close()
+
+    def _restarted(self) -> None:
+        self.restarts += 1
+
+    def _failed(self) -> None:
+        self.fatal += 1
+
+
+@pytest.fixture
+async def stable() -> AsyncIterator[Stable]:
+    one = Stable()
+    yield one
+    await one.close()
+
+
+def edition(generation: int) -> Edition:
+    spec = Spec(ServerSpec(), "/s", {}, {}, {}, Policy(), {}, (), {}, LogSpec(), (), f"digest-{generation}")
+    return Edition.of(generation, spec, {"local": "unix:/x"})
+
+
+async def test_workers_start_with_the_first_configuration(stable: Stable) -> None:
+    stable.workers.child_changed("local", "warming")
+    await stable.start()
+    for worker in stable.born:
+        assert worker.start is not None
+        assert decode_spec(worker.start.spec).digest == "digest-1"
+        assert worker.start.addresses == {"local": "unix:/x"}
+        assert worker.start.children == {"local": "warming"}
+    assert (stable.workers.active, stable.workers.wanted) == (2, 2)
+
+
+async def test_a_first_worker_that_dies_before_it_serves_fails_the_start(stable: Stable) -> None:
+    stable.prepare_next = lambda worker: setattr(worker, "dies_at", bus.Start)
+    with pytest.raises(StartError, match="before it served"):
+        await stable.start(1)
+
+
+async def test_a_reload_prepares_everywhere_before_it_activates_anywhere(stable: Stable) -> None:
+    await stable.start()
+    assert await stable.workers.prepare(edition(2)) == []
+    assert [worker.kinds() for worker in stable.born] == [["Prepare"], ["Prepare"]]
+    assert [worker.active for worker in stable.born] == [1, 1]
+    await stable.workers.activate(edition(2))
+    assert [worker.active for worker in stable.born] == [2, 2]
+    assert stable.workers.active == 2
+
+
+async def test_one_worker_that_cannot_prepare_is_named_and_nothing_is_activated(stable: Stable) -> None:
+    await stable.start()
+    stable.born[1].refuses = "no such thing"
+    (problem,) = await stable.workers.prepare(edition(2))
+    assert problem == "worker-2 (pid 1001) could not compile it: no such thing"
+    stable.workers.discard(edition(2))
+    await stable.until(lambda: stable.born[0].kinds() == ["Prepare", "Discard"])
+    assert [worker.active for worker in stable.born] == [1, 1]
+    assert stable.workers.active == 2
+
+
+async def test_a_worker_that_dies_while_preparing_refuses_the_reload_and_comes_back_with_the_old(
+    stable: Stable,
+) -> None:
+    await stable.start()
+    stable.born[0].dies_at = bus.Prepare
+    (problem,) = await stable.workers.prepare(edition(2))
+    assert "it ended or did not answer" in problem
+    stable.workers.discard(edition(2))
+    await stable.until(lambda: stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    assert stable.born[2].start.generation == 1
+
+
+async def test_a_killed_worker_is_replaced_by_one_with_the_last_good_configuration(stable: Stable) -> None:
+    await stable.start()
+    await stable.workers.prepare(edition(2))
+    await stable.workers.activate(edition(2))
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    assert decode_spec(stable.born[2].start.spec).digest == "digest-2"
+    assert stable.restarts == 1
+    assert stable.fatal == 0
+
+
+async def test_a_worker_that_becomes_ready_with_an_old_configuration_catches_up(stable: Stable) -> None:
+    await stable.start(1)
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 2)
+    assert await stable.workers.prepare(edition(2)) == []
+    await stable.workers.activate(edition(2))
+    await stable.until(lambda: stable.workers.active == 1)
+    assert stable.born[1].active == 2
+
+
+async def test_a_worker_that_cannot_activate_is_replaced(stable: Stable, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stable.start()
+    stable.born[0].dies_at = bus.Activate
+    await stable.workers.prepare(edition(2))
+    await stable.workers.activate(edition(2))
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    assert stable.born[2].start.generation == 2
+
+
+async def test_a_discarded_generation_is_prepared_anew_when_its_number_comes_again(stable: Stable) -> None:
+    await stable.start(1)
+    await stable.workers.prepare(edition(2))
+    stable.workers.discard(edition(2))
+    await stable.workers.activate(edition(2))
+    assert stable.born[0].kinds() == ["Prepare", "Discard", "Prepare", "Activate"]
+
+
+async def test_what_a_dead_worker_counted_is_kept(stable: Stable) -> None:
+    await stable.start()
+    stable.born[0].requests, stable.born[1].requests = 5, 7
+    await stable.workers.collect_metrics()
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    await stable.workers.collect_metrics()
+    assert stable.merged.samples()["llm_requests_total"]["m", "200"] == [12]
+
+
+async def test_a_silent_worker_is_left_out_after_its_time(stable: Stable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "ANSWER_PATIENCE_S", 0.05)
+    await stable.start()
+    stable.born[0]._answer = lambda link, message: False  # type: ignore[method-assign]
+    assert len(await stable.workers.health()) == 1
+
+
+async def test_news_of_children_reach_all_workers(stable: Stable) -> None:
+    await stable.start()
+    stable.workers.child_changed("local", "up")
+    await stable.until(lambda: all(worker.heard == [bus.ChildState("local", "up")] for worker in stable.born))
+
+
+async def test_stopped_workers_are_not_replaced(stable: Stable) -> None:
+    await stable.start()
+    assert await stable.workers.stop(0.0, 5.0)
+    assert len(stable.born) == 2
+    assert stable.restarts == 0
+    assert [worker.heard for worker in stable.born] == [[bus.Stop(0.0, 5.0)]] * 2
+
+
+async def test_workers_that_stay_beyond_the_deadline_are_killed(
+    stable: Stable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "STOP_MARGIN_S", 0.05)
+    await stable.start()
+    stable.born[0].stays = True
+    assert not await stable.workers.stop(0.0, 0.0)
+    assert stable.born[0].process.code == -9
+
+
+async def test_garbage_on_the_bus_costs_the_worker_its_place(stable: Stable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.runtime.worker_process.ENDING_PATIENCE_S", 0.01)
+    await stable.start(1)
+    os.write(stable.born[0].end.fileno(), b"\x00\x00\x00\x02\xc1\xc1")
+    await stable.until(lambda: len(stable.born) == 2 and stable.workers.active == 1)
