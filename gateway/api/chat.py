@@ -1,6 +1,7 @@
 """`POST` of a client dialect: make the exchange, and send it down the line."""
 
 import asyncio
+from typing import cast
 
 from aiohttp import web
 
@@ -40,4 +41,4 @@ class Chat:
             await client.drained()
         finally:
             del services.running[x]
-        return client.response
+        return cast(web.StreamResponse, client.response)

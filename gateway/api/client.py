@@ -5,7 +5,8 @@ steps in between, for every event; what they are handed at the end is an answer 
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Literal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 from aiohttp import web
@@ -38,20 +39,21 @@ if TYPE_CHECKING:
 
 FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model")  # of a provider's headers
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-REASONS: Final = {200: "OK"}
+REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
-class SentResponse(web.StreamResponse):
-    """What aiohttp is given for an answer that is on its way already; `force_close` ends the connection behind it."""
+class SentResponse:
+    """What aiohttp is given for an answer that is on its way already: the three things that it asks of a response."""
 
-    @property
-    def keep_alive(self) -> bool:
-        return self._keep_alive is None
+    __slots__ = ("keep_alive",)
 
-    async def prepare(self, request: web.BaseRequest) -> Any:
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
         return None
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self) -> None:
         return None
 
 
@@ -71,9 +73,7 @@ class HttpClient:
         self._is_chunked = request.version >= (1, 1)
         self._stream: Literal["none", "open", "closed"] = "none"
         self._signs: asyncio.TimerHandle | None = None
-        self.response = SentResponse()
-        if request.version < (1, 1) or not request.keep_alive:
-            self.response.force_close()
+        self.response = SentResponse(keep_alive=self._is_chunked and request.keep_alive)
 
     # pipeline.Client
 
@@ -123,7 +123,7 @@ class HttpClient:
             body, content_type = error_body(error, self._dialect)
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
             if isinstance(error, RequestTooLarge | RequestTimeout) or self._x.cut is error:
-                self.response.force_close()
+                self.response.keep_alive = False
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             self._commit(error.http_status, lines + self._gateway_headers(), body)
 
@@ -170,7 +170,7 @@ class HttpClient:
         except TimeoutError:
             raise RequestTimeout("the body took too long to arrive") from None
         except RequestPayloadError:
-            self.response.force_close()
+            self.response.keep_alive = False
             raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
@@ -183,7 +183,7 @@ class HttpClient:
         x = self._x
         x.committed_at, x.status = self._clock.monotonic(), status
         connection = "" if self.response.keep_alive else "connection: close\r\n"
-        reason = "OK" if status == 200 else web.Response(status=status).reason
+        reason = REASONS.get(status, "")
         head = f"HTTP/1.1 {status} {reason}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
         self._write(head.encode("latin-1", "replace") + body)
 
@@ -234,7 +234,7 @@ class HttpClient:
             transport.write(data)
 
     def _abort(self) -> None:
-        self.response.force_close()
+        self.response.keep_alive = False
         if self._connection.transport is not None:
             self._connection.transport.abort()
 
