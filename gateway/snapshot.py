@@ -48,6 +48,7 @@ class Services:
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
     draining: bool = False  # `/ready` says no
     refusing: bool = False  # new requests are turned away
+    past_condition_errors: int = 0  # of the snapshots before this one
 
     @property
     def in_flight(self) -> int:

@@ -65,7 +65,7 @@ def _fill_gauges(services: Services) -> None:
     metrics.streams_in_flight.value = sum(
         1 for x in services.running if x.request is not None and x.request.stream and x.committed_at
     )
-    metrics.condition_errors.value = services.snapshot.router.condition_errors
+    metrics.condition_errors.value = services.past_condition_errors + services.snapshot.router.condition_errors
     metrics.set_breakers((e.id, e.provider, e.breaker.state) for e in services.directory)
 
 
@@ -90,6 +90,8 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
 
 def activate(services: Services, snapshot: Snapshot) -> None:
     """Let `snapshot` serve from the next request on; endpoints that it does not name are let go. On the loop only."""
+    if hasattr(services, "snapshot"):
+        services.past_condition_errors += services.snapshot.router.condition_errors
     services.snapshot = snapshot
     for endpoint, breaker in snapshot.endpoints.items():
         endpoint.breaker.reconfigure(breaker)

@@ -19,6 +19,7 @@ from gateway.api.app import make_runner
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
+from gateway.observability.lag import LoopLag
 from gateway.runtime import build, bus
 from gateway.runtime.drain import drain
 from gateway.runtime.edition import decode_spec
@@ -69,12 +70,15 @@ class Worker:
         for door in doors:
             await door.start()
         link.send(bus.Ready(start.generation))
+        lag = LoopLag(self._services.metrics, asyncio.get_running_loop())
         self._tasks.start(self._show_life(link), "life signs")
         self._tasks.start(self._listen(link), "bus")
 
         await self._leaving.wait()
         await drain(self._services, doors, self._stop.grace_s, self._stop.deadline_s)
         await runner.cleanup()
+        lag.close()
+        self._services.reporter.close()
         link.send(bus.Metrics(0, self._services.metrics.snapshot()))
         await self._tasks.close()
         await link.finish()
