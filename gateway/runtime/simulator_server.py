@@ -6,9 +6,12 @@
 import argparse
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
@@ -16,6 +19,9 @@ from gateway.core.clock import SystemClock
 from gateway.runtime.lifeline import end_with
 from gateway.runtime.simulator.server import Simulator
 from gateway.runtime.simulator.stats import Stats
+
+BACKLOG: Final = 1024
+SEND_BUFFER_BYTES: Final = 256 * 1024  # accepted connections inherit it: a reader that is slow is felt soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +59,29 @@ async def serve(options: Options) -> None:
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site: web.BaseSite
-        if options.socket is not None:
-            site = web.UnixSite(runner, options.socket, backlog=1024)
-        else:
-            site = web.TCPSite(runner, options.host, options.port, backlog=1024)
-        await site.start()
+        await web.SockSite(runner, _listening(options), backlog=BACKLOG).start()
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+def _listening(options: Options) -> socket.socket:
+    if options.socket is not None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        address: str | tuple[str, int] = options.socket
+        Path(options.socket).unlink(missing_ok=True)  # of a simulator that was killed
+    else:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        address = (options.host, options.port)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    try:
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

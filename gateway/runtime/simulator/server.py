@@ -5,8 +5,10 @@ would refuse to be wrong. A write waits until the client has taken the one befor
 """
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ from gateway.runtime.simulator.stats import Counts, Stats
 
 MAX_BODY_BYTES: Final = 256 * 2**20
 STEPS_PER_TURN: Final = 32
+LOOK_S: Final = 0.001
+MAX_LOOKS: Final = 5000
 
 
 class Simulator:
@@ -101,7 +105,7 @@ class Simulator:
             elif step is Fate.CLOSE:
                 _transport(request).close()
             else:
-                _reset(_transport(request))
+                await _reset(_transport(request))
 
     async def _models(self, request: web.Request) -> web.Response:
         entry = {"id": BASE_NAME, "object": "model", "created": 0, "owned_by": "simulator"}
@@ -134,9 +138,23 @@ def _transport(request: web.Request) -> asyncio.Transport:
     return request.transport
 
 
-def _reset(transport: asyncio.Transport) -> None:
-    """Drop the connection as a crash would: over TCP with a reset instead of an orderly end."""
+async def _reset(transport: asyncio.Transport) -> None:
+    """Drop the connection as a crash would: over TCP with a reset instead of an orderly end.
+
+    A reset also drops what the other side's kernel has not got yet; so that a script's bytes all arrive, they are
+    waited for first.
+    """
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family != socket.AF_UNIX:
+        for _ in range(MAX_LOOKS):
+            if not _unsent(sock.fileno()):
+                break
+            await asyncio.sleep(LOOK_S)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+
+
+def _unsent(fd: int) -> int:
+    """Give how many bytes the other side has not acknowledged (SIOCOUTQ)."""
+    count: int = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0]
+    return count
