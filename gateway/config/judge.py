@@ -33,7 +33,7 @@ def meant(word: str, known: Iterable[str]) -> str:
 def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> None:
     trail: Trail = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
-        said = f"the name must be {error.schema['title']}{such_as(error.schema)}"
+        said = f"must be {error.schema['title']}{such_as(error.schema)}"
         reader.complain((*trail, str(error.instance)), said, at_key=True)
     elif error.validator == "additionalProperties":
         known = [key for key, schema in error.schema["properties"].items() if schema is not True]
@@ -52,7 +52,10 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
 
 
 def _hint(schema: Schema, key: str) -> str:
-    wanted = schema["properties"].get(key, {}).get("description", "")
+    inner = schema["properties"].get(key, {})
+    if "enum" in inner:
+        return f"; give {one_of(inner['enum'])}"
+    wanted = inner.get("description", "")
     return f" ({wanted[0].lower()}{wanted[1:].rstrip('.')})" if wanted else ""
 
 

@@ -187,7 +187,9 @@ class _Composer:
     def _refuse_tag(self, event: Any) -> None:
         advice = advise_quotes(self._text, event.start_mark.index)
         self._stop(
-            event, "tags (words that begin with !) are not taken; " + (advice or "quote the value if it is text")
+            event,
+            "tags (words that begin with !) are not taken; "
+            + (advice[0] if advice else "quote the value if it is text"),
         )
 
     def _count(self, event: Any, nodes: int) -> None:
@@ -242,8 +244,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     opened = getattr(error, "context_mark", None)
     if text[mark.index : mark.index + 1] == "\t":
         return Problem(place, "", "a tab can't indent; use spaces")
-    if (advice := advise_quotes(text, mark.index)) is not None:
-        return Problem(place, "", advice)
+    if (advice := advise_quotes(text, mark.index, opened and opened.index)) is not None:
+        return Problem(place_at(text, advice[1], file), "", advice[0])
     message = _OUR_WORDS.get(problem, problem)
     if "${" in text[max(0, mark.index - 1) : mark.index + 2]:
         message = "a ${…} inside braces must be quoted"
@@ -259,6 +261,7 @@ _OUR_WORDS = {
     "did not find expected ',' or ']'": 'a "," or "]" was expected here; quote text that holds special characters',
     "did not find expected '-' indicator": 'a "- " was expected here; is the indentation right?',
     "found character that cannot start any token": "this character can't begin a value; quote the text",
+    "did not find expected node content": "a value was expected here",
     "found unexpected end of stream": "the file ends inside a quoted text",
     "block sequence entries are not allowed in this context": 'a list in lines ("- ") must begin on a line of its own',
     "found unknown escape character": "unknown escape after \\ in double quotes; use single quotes, or write \\\\",

@@ -78,16 +78,14 @@ VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
 
 def refused_key(trail: tuple[str | int, ...]) -> str | None:
     """Say that the key that ends `trail` is not available yet; None where it is simply unknown."""
-    return _said(next((what for path, what in KEYS.items() if _fits(path, trail)), None))
+    what = next((what for path, what in KEYS.items() if _fits(path, trail)), None)
+    return f"not available yet ({what}); remove it" if what else None
 
 
 def refused_value(trail: tuple[str | int, ...], value: Any) -> str | None:
     """Say that `value` at `trail` is not available yet; None where there is nothing to say."""
-    return _said(next((what for path, test, what in VALUES if _fits(path, trail) and test(value)), None))
-
-
-def _said(what: str | None) -> str | None:
-    return f"not available yet ({what}); remove it" if what else None
+    what = next((what for path, test, what in VALUES if _fits(path, trail) and test(value)), None)
+    return f"not available yet ({what})" if what else None
 
 
 def _is_tls(value: Any) -> bool:

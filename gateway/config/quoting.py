@@ -9,24 +9,29 @@ import re
 from gateway.config.secrets import hide_keys
 
 _KEY = re.compile(r"(?:^|(?<=[\s{,\-]))(?P<key>[A-Za-z_][A-Za-z0-9_]*):[ \t]+(?=\S)")
-_OPERATOR = re.compile(r"==|!=|&&|\|\||[<>]=?| \? |^!|\bin\b")
+_OPERATOR = re.compile(r"==|!=|&&|\|\||[<>]=?| \? |^!(?:request|headers|labels|tenant|now)\b|\bin\b")
 _FLOW_END = re.compile(r",\s*[A-Za-z_]+:\s|\}\s*(?:#.*)?$")
 _QUOTED = re.compile(r"(?:'(?:[^']|'')*'|\"(?:[^\"\\]|\\.)*\")\s*(?:[,}\]#]|$)")
 _TROUBLE = re.compile(r": | #|^[!\"'\[{*&@%`>|]")
 _FLOW_TROUBLE = re.compile(r"[\[\]{},]")
 
 
-def advise_quotes(text: str, index: int) -> str | None:
-    """Say how to quote the condition in the line of `text` where YAML stumbled at `index`; None where there is none."""
-    before = text[:index]
-    start = max(before.rfind("\n"), before.rfind("\r")) + 1
+def advise_quotes(text: str, index: int, opened: int | None = None) -> tuple[str, int] | None:
+    """Say how to quote the condition over which YAML stumbled at `index` of `text`, and where it went wrong.
+
+    None where there is no condition in that line. `opened`: where the braces begin that YAML was reading; a `#` within
+    them shows itself only behind its line.
+    """
+    start = max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
     found = _condition_in(_line_at(text, start))
-    if found is None and (above := _condition_in(_line_before(text, start))) is not None and " #" in above[1]:
-        found = above  # a comment inside braces: noticed only at the next line
+    if found is None and opened is not None:
+        for line in re.finditer(r"[^\r\n]+", text[max(opened, start - 4096) : start]):
+            if (above := _condition_in(line[0])) is not None and " #" in above[1]:
+                found, index = above, max(opened, start - 4096) + line.start() + line[0].index(" #") + 1
     if found is None:
         return None
     key, condition = found
-    return f"the condition must be quoted: {key}: {quoted(condition)}"
+    return f"the condition must be quoted: {key}: {quoted(condition)}", index
 
 
 def advise_cut(source: str, start: int, end: int) -> str | None:
@@ -74,9 +79,3 @@ def _has_open_quote(condition: str) -> bool:
 
 def _line_at(text: str, start: int) -> str:
     return re.match(r"[^\r\n]*", text[start:])[0]  # type: ignore[index]  # matches always
-
-
-def _line_before(text: str, start: int) -> str:
-    """Give the line above, for errors that YAML notices only at the next one."""
-    lines = text[max(0, start - 4096) : start].splitlines()
-    return lines[-1] if lines else ""

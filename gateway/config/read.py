@@ -113,8 +113,8 @@ class Reader:
 
     def _condition(self, node: Scalar, trail: Trail) -> tuple[Any, Any]:
         """Conditions are taken as written: no references, so that every error has its column."""
-        if node.is_plain and node.text == "":
-            return None, self._broken(node, trail, "has no value; give a condition in quotes, or remove the line")
+        if not node.text.strip():
+            return node.text, self._broken(node, trail, "is empty; give a condition in quotes, or remove the line")
         if node.is_plain and (advice := advise_cut(node.source, node.start, node.end)) is not None:
             return node.text, self._broken(node, trail, advice)
         return node.text, node.text
@@ -226,7 +226,7 @@ def one_of(words: Any) -> str:
 
 def _shown(node: Scalar, is_hidden: bool) -> str:
     if (names := referred(node.text)) != "":
-        return f"what {names} stands for"
+        return names
     if is_hidden or looks_like_key(node.text) or ("@" in node.text and "//" in node.text):
         return ""
     return name(node.text) if node.text else "nothing"

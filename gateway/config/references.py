@@ -27,7 +27,7 @@ def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind]
     for model, settings in names.models.items():
         trail: Trail = ("models", model)
         if model == REQUESTED or model in names.pools:
-            what = f"{REQUESTED!r} means the model asked for" if model == REQUESTED else "a pool has this name"
+            what = f"{name(REQUESTED)} means the model asked for" if model == REQUESTED else "a pool has this name"
             reader.complain(trail, f"{what}; pools and models share their names, so give another", at_key=True)
         if not isinstance(settings, dict):
             continue
@@ -50,7 +50,7 @@ def judge_pools(reader: Reader, names: Names) -> None:
     for pool, settings in names.pools.items():
         trail: Trail = ("pools", pool)
         if pool == REQUESTED:
-            reader.complain(trail, f"{REQUESTED!r} means the model asked for; give another name", at_key=True)
+            reader.complain(trail, f"{name(REQUESTED)} means the model asked for; give another name", at_key=True)
         if not isinstance(settings, dict):
             continue
         members = settings.get("members")

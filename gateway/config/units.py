@@ -78,13 +78,13 @@ def read_clock(text: str) -> float | None:
 def read_size(text: str) -> int:
     """Give bytes, at least 1."""
     amount, unit = _split(text, SIZE, "a size such as 512KiB, 32MiB or 1GiB", "32MiB or 512KiB")
-    return _whole(amount * _BYTES[unit], LARGEST_BYTES, "bytes", "1024GiB")
+    return _whole(amount * _BYTES[unit], LARGEST_BYTES, "1024GiB")
 
 
 def read_count(text: str) -> int:
     """Give a count, at least 1; `k` is a thousand, `M` a million."""
     amount, unit = _split(text, COUNT, "a count such as 500, 128k or 2M", "")
-    return _whole(amount * _TIMES[unit], LARGEST_COUNT, "things", "1000000M")
+    return _whole(amount * _TIMES[unit], LARGEST_COUNT, "1000000M")
 
 
 def read_share(text: str) -> float:
@@ -198,9 +198,9 @@ def _split(text: str, pattern: str, what: str, with_unit: str) -> tuple[Decimal,
     return Decimal(number[0]), text[number.end() :]
 
 
-def _whole(amount: Decimal, largest: int, of_what: str, largest_text: str) -> int:
+def _whole(amount: Decimal, largest: int, largest_text: str) -> int:
     if amount != int(amount):
-        raise UnitError(f"must come to a whole number of {of_what}")
+        raise UnitError("must come to a whole number")
     if amount < 1:
         raise UnitError("must be at least 1")
     if amount > largest:
