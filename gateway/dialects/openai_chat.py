@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
-from gateway.streaming.sse import count_events, data_of, events
+from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
 PATH: Final = "/v1/chat/completions"
@@ -88,9 +88,6 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_DONE_LINE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s")
 _FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
 _NOTHING = (b"null", b'""', b"[]")
@@ -277,9 +274,9 @@ class ChatStream:
         meter.bytes_out += len(block)
         if b'"usage"' in block:
             block = self._take_usage(block)
-        if not self.is_finished and _FINISH.search(block):
+        if b'"finish_reason":"' in block or b'"finish_reason": "' in block:
             self.is_finished = True
-        if b"[DONE]" in block and _DONE_LINE.search(block):
+        if b"[DONE]" in block and _has_done_line(block):
             self.is_done = True
         if b'"error"' in block:
             self._look_for_error(block)
@@ -294,18 +291,19 @@ class ChatStream:
     def _take_usage(self, block: bytes) -> bytes:
         if self._hides_usage:
             block = block.replace(b',"usage":null', b"")
-        if not _USAGE.search(block):
-            return block
-        kept = []
-        for event in events(block):
-            chunk = self._decode(event) if b'"usage"' in event else None
+        at = _find_usage(block, 0)
+        while at >= 0:
+            start, end = event_around(block, at)
+            chunk = self._decode(block[start:end])
             usage = _usage(chunk.usage) if chunk else None
+            at = end
             if usage is not None:
                 self._meter.usage = usage
                 if self._hides_usage and chunk is not None and not chunk.choices:
-                    continue
-            kept.append(event)
-        return b"".join(kept)
+                    block = block[:start] + block[end:]
+                    at = start
+            at = _find_usage(block, at)
+        return block
 
     def _look_for_error(self, block: bytes) -> None:
         for event in events(block):
@@ -319,6 +317,19 @@ class ChatStream:
             return _decode_chunk(data_of(event) or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
+
+
+def _has_done_line(block: bytes) -> bool:
+    """Whether the last `[DONE]` of a block is an event: inside a text there is no line end before it."""
+    at = block.rfind(b"[DONE]")
+    line = max(block.rfind(b"\n", 0, at), block.rfind(b"\r", 0, at)) + 1
+    return block[line:at] in (b"data: ", b"data:") and block[at + 6 : at + 7] in (b"\n", b"\r")
+
+
+def _find_usage(block: bytes, start: int) -> int:
+    """Give where a usage that is not null stands, in either of the two ways in which JSON is written; -1 for nowhere."""
+    at = block.find(b'"usage":{', start)
+    return at if at >= 0 else block.find(b'"usage": {', start)
 
 
 def _has_content(choice: _Choice) -> bool:

@@ -80,12 +80,29 @@ def _boundary_before(data: bytes | bytearray, start: int, limit: int) -> int:
 def events(block: bytes) -> Iterator[bytes]:
     """Give each event of a block of whole events, its ending included."""
     start = 0
-    for found in _BOUNDARY.finditer(block):
-        if found.start() >= start:
+    if b"\r" not in block:
+        while (end := block.find(b"\n\n", start) + 2) > 1:
+            yield block[start:end]
+            start = end
+    else:
+        for found in _BOUNDARY.finditer(block):
             yield block[start : found.end()]
             start = found.end()
     if start < len(block):
         yield block[start:]
+
+
+def event_around(block: bytes, index: int) -> tuple[int, int]:
+    """Give where the event at `index` of a block of whole events starts and ends."""
+    if b"\r" not in block:
+        before, end = block.rfind(b"\n\n", 0, index), block.find(b"\n\n", index)
+        return (0 if before < 0 else before + 2), (len(block) if end < 0 else end + 2)
+    start = 0
+    for found in _BOUNDARY.finditer(block):
+        if found.end() > index:
+            return start, found.end()
+        start = found.end()
+    return start, len(block)
 
 
 def data_of(event: bytes) -> bytes | None:
