@@ -5,7 +5,8 @@ files. Requests that come while a reload runs share the next one. A reload reads
 configuration, or a change of the static part, changes nothing.
 
 Whoever asks gets a new generation even where the text is the same: what the text points at (`${file:…}`) may have
-changed. A change of files whose text stays the same counts as a reload that went well, and keeps the generation.
+changed. A change of files that leaves the text in force as it is keeps the generation, and is worth a word only where
+the reload before it was refused.
 """
 
 import asyncio
@@ -112,7 +113,8 @@ class Reloader:
             except Exception:
                 log.exception("reload failed for a reason of its own")
                 outcome = self._refuse((Problem(Place(), "", "internal error, see the log"),))
-            self._record(outcome)
+            if is_explicit or self._is_news(outcome):
+                self._record(outcome)
             for one in waiting:
                 if not one.done():
                     one.set_result(outcome)
@@ -135,6 +137,10 @@ class Reloader:
         self.loaded_at = self._clock.wall()
         warn(loaded)
         return self._outcome(ok=True)
+
+    def _is_news(self, outcome: Outcome) -> bool:
+        is_same = outcome.ok and outcome.generation == self._metrics.config_generation.value
+        return not is_same or (self.last is not None and not self.last.ok)
 
     def _refuse(self, problems: tuple[Problem, ...], static: tuple[str, ...] = ()) -> Outcome:
         for problem in problems:

@@ -1,12 +1,15 @@
 """Notice that the files of the configuration changed.
 
 Folders are watched, not files: editors replace a file by another, and a Kubernetes ConfigMap changes by swapping the
-link `..data` beside it.
+link `..data` beside it. Uses the backend of watchfiles directly, as its documentation shows: its own generators do not
+tell when they begin to see.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gateway.core.tasks import Tasks
@@ -14,6 +17,9 @@ from gateway.core.tasks import Tasks
 log = logging.getLogger(__name__)
 
 CONFIG_MAP_LINK = "..data"
+STEP_MS = 50  # changes that come no farther apart are taken together,
+GATHER_MS = 1000  # for so long
+LOOK_MS = 60_000  # how long one look lasts while nothing happens
 
 
 class Watch:
@@ -38,13 +44,21 @@ class Watch:
             self._task = self._tasks.start(self._watch(wanted), "watch configuration")
 
     async def _watch(self, files: frozenset[Path]) -> None:
-        from watchfiles import awatch  # only where it is asked for
+        from watchfiles._rust_notify import RustNotify  # only where it is asked for
 
         # A file reached through a link lives in two places.
         places = {place for file in files for place in (file.absolute(), file.resolve())}
         names = {place.name for place in places} | {CONFIG_MAP_LINK}
-        folders = sorted({place.parent for place in places})
-        log.info("watching for changes", extra={"folders": [str(folder) for folder in folders]})
-        watching = awatch(*folders, recursive=False, watch_filter=lambda _, path: Path(path).name in names)
-        async for _ in watching:
-            self._on_change()
+        folders = sorted({str(place.parent) for place in places})
+        stop = threading.Event()
+        loop = asyncio.get_running_loop()
+        with RustNotify(folders, False, False, 0, False, False) as watcher, ThreadPoolExecutor(1, "watch") as thread:
+            log.info("watching for changes", extra={"folders": folders})
+            self._on_change()  # what changed between the reading of the files and this moment was not seen
+            try:
+                while True:
+                    seen = await loop.run_in_executor(thread, watcher.watch, GATHER_MS, STEP_MS, LOOK_MS, stop)
+                    if isinstance(seen, set) and any(Path(path).name in names for _, path in seen):
+                        self._on_change()
+            finally:
+                stop.set()
