@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print the outcome as JSON")
     explain = add("explain", _explain, "tell where a request would go, and why")
     explain.add_argument("request", metavar="REQUEST.JSON", help="body of a chat completion; - for standard input")
+    explain.add_argument("--tenant", default="", metavar="NAME", help="who asks; default: nobody in particular")
     explain.add_argument("--json", action="store_true", help="print the answer as JSON")
     add("reload", _reload, "have the running gateway read its configuration again")
     add("schema", _schema, "print the JSON Schema of the configuration, for editors")
@@ -91,25 +92,25 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _explain(given: argparse.Namespace) -> int:
-    from gateway.core.errors import GatewayError
     from gateway.core.problem import ConfigError
     from gateway.runtime.explain import explain
 
     try:
         body = sys.stdin.buffer.read() if given.request == "-" else Path(given.request).read_bytes()
-        told = explain(_load(given.config), body)
+        loaded = _load(given.config)
     except OSError as error:
         return _fail(f"{given.request}: {error.strerror}")
     except ConfigError as error:
         _complain(error.problems)
         return 1
-    except GatewayError as error:
-        return _fail(f"{given.request}: {error.message}")
+    if given.tenant and given.tenant not in loaded.spec.tenants:
+        return _fail(f"{given.config}: there is no tenant {given.tenant!r}")
+    told = explain(loaded, body, given.tenant)
     if given.json:
         _print_json(told)
     else:
         print("\n".join(_lines(told)))
-    return 0
+    return 1 if "error" in told else 0
 
 
 def _reload(given: argparse.Namespace) -> int:

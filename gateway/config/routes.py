@@ -19,7 +19,7 @@ def judge_routes(reader: Reader, names: Names) -> None:
         if isinstance(own_name, str) and seen.setdefault(own_name, index) != index:
             reader.complain((*trail, "name"), f"routes[{seen[own_name]}] has this name already")
         if to == REQUESTED:
-            _requested(reader, names, trail, _patterns(route))
+            _requested(reader, names, trail, patterns_of(route))
         elif names.refer(reader, (*trail, "to"), to, ("pools", "models")):
             single(reader, names, (*trail, "to"), str(to))
     _unreachable(reader, names)
@@ -44,13 +44,13 @@ def _unreachable(reader: Reader, names: Names) -> None:
     """Refuse a route all of whose names are taken before: by routes without a condition, or with the same one."""
     for position, (index, route) in enumerate(names.routes):
         when = _when(route)
-        patterns = _patterns(route)
+        patterns = patterns_of(route)
         if not patterns or when == "":
             continue
         takers = []
         for _, pattern in patterns:
             earlier = (other for other in names.routes[:position] if _when(other[1]) in (None, when))
-            takers.append(next((one for one in earlier if any(fits(p, pattern) for _, p in _patterns(one[1]))), None))
+            takers.append(next((one for one in earlier if any(fits(p, pattern) for _, p in patterns_of(one[1]))), None))
         if all(taker is not None for taker in takers):
             by = sorted({taker[0] for taker in takers if taker is not None})
             said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in by)
@@ -60,14 +60,14 @@ def _unreachable(reader: Reader, names: Names) -> None:
 
 def _families(reader: Reader, names: Names) -> None:
     """Warn of families of models to which no route leads."""
-    patterns = [p for _, route in names.routes if route.get("to") == REQUESTED for _, p in _patterns(route)]
+    patterns = [p for _, route in names.routes if route.get("to") == REQUESTED for _, p in patterns_of(route)]
     for model in names.models:
         if "*" in model and not any(meet(pattern, model) for pattern in patterns):
             reader.warn(("models", model), f"no route leads to this family; one with `to: {REQUESTED}` would")
 
 
-def _patterns(route: dict[str, Any]) -> list[tuple[int, str]]:
-    """Give the sound patterns of a route, with their indices."""
+def patterns_of(route: dict[str, Any]) -> list[tuple[int, str]]:
+    """Give the sound patterns of a route's `match`, with their indices."""
     patterns = route.get("match")
     return [(i, p) for i, p in enumerate(patterns) if isinstance(p, str)] if isinstance(patterns, list) else []
 

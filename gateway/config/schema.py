@@ -214,6 +214,7 @@ def _model(kinds: Mapping[str, ProviderKind]) -> Schema:
                 "minimum": 0,
                 "maximum": 1,
                 "examples": [0.82],
+                "default": 0.5,
                 "description": "From 0 to 1.",
             },
             "latency": ref("duration", "Until the first token, as expected."),

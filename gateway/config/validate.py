@@ -12,7 +12,7 @@ from gateway.config.names import Names
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader, path_text
 from gateway.config.references import judge_life, judge_models, judge_pools, judge_providers
-from gateway.config.routes import judge_routes
+from gateway.config.routes import judge_routes, patterns_of
 from gateway.config.spec import AdminSpec, Listen, ServerSpec
 from gateway.core.kinds import ProviderKind
 
@@ -40,7 +40,7 @@ def _tenants(reader: Reader, names: Names) -> None:
     owners: dict[str, Trail] = {}
     askable = {*names.models, *names.pools}
     for _, route in names.routes:
-        askable.update(one for one in route.get("match") or () if isinstance(one, str))
+        askable.update(pattern for _, pattern in patterns_of(route))
     for tenant, settings in names.tenants.items():
         if not isinstance(settings, dict):
             continue

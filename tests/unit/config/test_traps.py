@@ -914,6 +914,14 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(files: Files) -> N
     ]
 
 
+def test_a_broken_match_breaks_nothing_else(files: Files) -> None:
+    text = config(
+        routes="routes: [{name: r, match: auto, to: m}]",
+        tenants=f"tenants: {{a: {{keys: ['sha256:{'ab' * 32}'], models: [m]}}}}",
+    )
+    assert files.errors(text) == ['4:27: routes[0].match: must be a list (got "auto")']
+
+
 def test_what_could_not_be_read_blames_no_name_that_it_may_hold(files: Files) -> None:
     text = config(include="include: [nope.yaml]", pools="pools: {p: {members: [elsewhere]}}")
     assert files.errors(text) == ['5:11: include[0]: can\'t include "nope.yaml": no such file']

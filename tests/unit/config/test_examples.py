@@ -1,0 +1,57 @@
+"""The files that the project ships: sound on a bare machine, and what they promise."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.config.load import load_text
+from gateway.config.sources import read_builtin
+from gateway.core.problem import Problem
+from gateway.providers import provider_kinds
+from gateway.runtime.build import load_and_check
+
+ROOT = Path(__file__).parents[3]
+FILES = ["gateway.yaml", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("config/examples/*.yaml"))]
+
+
+def warnings(file: str) -> tuple[Problem, ...]:
+    return load_and_check(ROOT / file, {}).warnings
+
+
+def test_the_three_examples_are_there() -> None:
+    assert FILES[1:] == [
+        "config/examples/local-only.yaml",
+        "config/examples/shared.yaml",
+        "config/examples/sidecar.yaml",
+    ]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_loads_with_an_empty_environment_and_warns_only_of_providers_that_are_off(file: str) -> None:
+    assert all("is off: its key is empty" in one.message for one in warnings(file))
+
+
+def test_the_committed_file_reaches_the_embedded_model_from_every_pool() -> None:
+    spec = load_and_check(ROOT / "gateway.yaml", {}).spec
+    for pool in spec.pools.values():
+        reached = set(pool.members)
+        while pool.then in spec.pools:
+            pool = spec.pools[pool.then]
+            reached |= set(pool.members)
+        assert "smollm2" in reached
+    assert len(warnings("gateway.yaml")) == 1
+    assert spec.tenants == {}
+
+
+def test_init_writes_the_committed_file() -> None:
+    assert read_builtin("starter").decode() == (ROOT / "gateway.yaml").read_text()
+
+
+def test_the_builtin_price_table_is_sound() -> None:
+    names = list(yaml.safe_load(read_builtin("prices"))["models"])
+    assert len(names) > 20
+    text = "include: [builtin:prices]\nproviders: {p: {kind: openai}}\nroutes: [{name: r, match: ['*'], to: requested}]\nmodels:\n"
+    text += "".join(f'  "{name}": {{provider: p}}\n' for name in names)
+    spec = load_text(text.encode(), Path("gateway.yaml"), env={}, kinds=provider_kinds()).spec
+    assert {name for name, model in spec.models.items() if model.price.output < model.price.input} == set()

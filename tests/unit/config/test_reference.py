@@ -1,0 +1,67 @@
+"""The page on the configuration says what the schema says."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.config.not_yet import KEYS
+from gateway.config.read import resolve
+from gateway.config.schema import build_schema
+from gateway.providers import provider_kinds
+from tests.unit.config.conftest import Files
+
+PAGE = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
+POLICIES = ("timeout", "breaker", "keepalive")
+
+
+def settings() -> dict[str, str]:
+    """Give every setting as the page writes it, with its default as text."""
+    kinds = provider_kinds()
+    schema = build_schema(kinds)
+    own = {name: setting for kind in kinds.values() for name, setting in kind.settings.items()}
+
+    def walk(given: Any, path: str) -> Iterator[tuple[str, str]]:
+        _, found = resolve(given, schema["$defs"])
+        for key, inner in found.get("properties", {}).items():
+            at = f"{path}.{key}" if path else key
+            inner = own[key] if inner is True else inner
+            shown = str(inner.get("default", "")) or "–"
+            yield (
+                at,
+                "required"
+                if key in found.get("required", ())
+                else shown.lower()
+                if shown in ("True", "False")
+                else shown,
+            )
+            if key == "simulate" or (key in POLICIES and path != "defaults"):
+                continue
+            _, below = resolve(inner, schema["$defs"])
+            yield from walk(inner, at)
+            yield from walk(below.get("additionalProperties"), f"{at}.NAME")
+            yield from walk(below.get("items"), f"{at}[]")
+
+    return dict(walk(schema, ""))
+
+
+def test_every_setting_stands_in_the_table_with_its_default() -> None:
+    rows = re.findall(r"^\| `([\w.\[\]]+)` \| .*? \| (required|–|`[^`]*`) \| \S", PAGE, re.MULTILINE)
+    assert {path: default.strip("`") for path, default in rows} == settings()
+
+
+def test_everything_that_is_not_available_yet_is_listed() -> None:
+    written = {
+        path.replace("routes.*", "routes[]").replace("checks.*", "checks[]").replace("*", "NAME") for path in KEYS
+    }
+    section = PAGE.partition("## Not available yet")[2].partition("of values")[0]
+    assert set(re.findall(r"`([^`]+)`", section)) == written
+
+
+def test_the_example_loads(files: Files) -> None:
+    example = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    assert yaml.safe_load(example[1])["version"] == 1
+    assert files.errors(example[1], {}) == []
