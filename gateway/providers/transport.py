@@ -144,8 +144,9 @@ class Answer:
         if not self.head.done():
             self.head.set_exception(error or ProtocolError("the provider's answer has no head"))
             self.head.exception()  # whoever waits is told; nobody has to
-        if self._sink is not None:
-            self._sink.finish(error)
+        sink, self._sink = self._sink, None  # it holds the answer: without this they would wait for the garbage collector
+        if sink is not None:
+            sink.finish(error)
 
 
 class _Connection(asyncio.Protocol):

@@ -18,6 +18,7 @@ from gateway.dsl.compile import Condition, Conditions, Scope
 from gateway.routing.names import NamePattern
 
 REQUESTED = "requested"
+MEMBERS_KEPT = 1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
 
 
 class Match(NamedTuple):
@@ -36,7 +37,7 @@ class _Choice:
 
 
 class Router:
-    """The routes of one configuration. Immutable."""
+    """The routes of one configuration. Immutable, but for what it remembers of names."""
 
     def __init__(self, spec: Spec) -> None:
         self._conditions = Conditions(spec.lets)
@@ -49,6 +50,7 @@ class Router:
         spelled = {name for route in spec.routes for name in route.match}
         names = sorted(name for name in self._goals | spelled if "*" not in name)
         self._choices = {name: choices for name in names if (choices := self._choices_of(name))}
+        self._members: dict[str, tuple[_Choice, ...]] = {}
         self._allowed = {tenant.models: NamePattern(tenant.models) for tenant in spec.tenants.values()}
 
     def match(self, request: ChatRequest, headers: Mapping[str, str], principal: Principal, wall_s: float) -> Match:
@@ -56,8 +58,10 @@ class Router:
         asked = request.model
         if self._may(principal, asked):
             choices = self._choices.get(asked)
+            if choices is None:
+                choices = self._choices_of_member(asked)
             scope: Scope | None = None
-            for choice in self._choices_of(asked) if choices is None else choices:
+            for choice in choices:
                 if choice.condition is None:
                     return choice.match
                 if scope is None:
@@ -77,10 +81,27 @@ class Router:
         families = (name for name, _ in self._families if self._choices_of(name))
         return sorted(name for name in (*self._choices, *families) if self._may(principal, name))
 
+    def knows(self, name: str, principal: Principal) -> bool:
+        """Tell whether `principal` may ask for `name`, be it listed or a member of a family."""
+        return self._may(principal, name) and bool(self._choices.get(name) or self._choices_of(name))
+
+    def family_of(self, name: str) -> str | None:
+        """Give the family that a model belongs to, where it has no entry of its own."""
+        return None if name in self._goals else self._family_of(name)
+
     @property
     def condition_errors(self) -> int:
         """How often a condition failed at run time, and so counted as false."""
         return self._conditions.errors
+
+    def _choices_of_member(self, name: str) -> tuple[_Choice, ...]:
+        """Give the choices of a name that only a family may cover; the last ones asked for are kept."""
+        choices = self._members.get(name)
+        if choices is None:
+            if len(self._members) >= MEMBERS_KEPT:
+                self._members.clear()
+            choices = self._members[name] = self._choices_of(name)
+        return choices
 
     def _choices_of(self, name: str) -> tuple[_Choice, ...]:
         """Give the routes whose `match` covers `name` and that lead somewhere for it."""
@@ -104,4 +125,3 @@ class Router:
         close = get_close_matches(asked[:100], islice(self.names(principal), 1000), n=1)
         hint = f": did you mean {close[0]!r}?" if close else ""
         return ModelNotFound(f"the model {shown!r} does not exist or is not allowed to this key{hint}", param="model")
-

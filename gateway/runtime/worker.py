@@ -6,6 +6,7 @@ runs. Everything that is imported here delays the start of the gateway.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -70,6 +71,8 @@ class Worker:
         for door in doors:
             await door.start()
         link.send(bus.Ready(start.generation))
+        gc.collect()
+        gc.freeze()  # what was loaded stays: no collection need look at it again
         lag = LoopLag(self._services.metrics, asyncio.get_running_loop())
         self._tasks.start(self._show_life(link), "life signs")
         self._tasks.start(self._listen(link), "bus")

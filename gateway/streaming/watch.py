@@ -60,7 +60,9 @@ class Watch:
         self._arm()
 
     def stop(self) -> None:
-        """End the watch; nothing is called any more."""
+        """End the watch; nothing is called any more, and nothing that it would call is held."""
+        self._expire = _ignore
+        self._on_silence = None
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -95,9 +97,12 @@ class Watch:
         if self._silence_s is not None:
             silence_at = self._loop.time() + self._silence_s
             wake_at = silence_at if wake_at is None else min(wake_at, silence_at)
-        if wake_at is None or (self._handle is not None and self._handle.when() <= wake_at):
+        if wake_at is None:
             return
-        self.stop()
+        if self._handle is not None:
+            if self._handle.when() <= wake_at:
+                return
+            self._handle.cancel()
         self._handle = self._loop.call_at(wake_at, self._fire)
 
     def _fire(self) -> None:
@@ -109,6 +114,10 @@ class Watch:
         if self._on_silence is not None and self._silence_s is not None and now - self.last_at >= self._silence_s * 0.99:
             self._on_silence()
         self._arm()
+
+
+def _ignore(error: GatewayError) -> None:
+    """Nobody is interested any more."""
 
 
 def _error(clock: str) -> GatewayError:
