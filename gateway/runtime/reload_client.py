@@ -21,7 +21,7 @@ def reload(config_path: Path) -> int:
         except (FileNotFoundError, ConnectionRefusedError):
             continue
         except (OSError, http.client.HTTPException, ValueError) as error:
-            sys.stderr.write(f"{place}: no answer from the gateway: {error}\n")
+            sys.stderr.write(f"{place}: no answer from the gateway: {str(error).strip() or type(error).__name__}\n")
             return 1
         return _print(status, outcome)
     sys.stderr.write(f"{config_path}: no gateway is running with this file\n")
