@@ -34,6 +34,27 @@ def ref(definition: str, description: str, **more: Any) -> Schema:
     return {"$ref": f"#/$defs/{definition}", "description": description, **more}
 
 
+def named(names: str, schema: Schema, description: str, **more: Any) -> Schema:
+    """Give the schema of things by name; `names`: the definition that their names must fit."""
+    return {
+        "type": "object",
+        "propertyNames": {"$ref": f"#/$defs/{names}"},
+        "additionalProperties": schema,
+        "description": description,
+        **more,
+    }
+
+
+def policy(*settings: str) -> Schema:
+    """Give those of the settings that stand at several levels."""
+    about = {
+        "timeout": "The five clocks, each overriding the level above; `none` switches all off.",
+        "breaker": "When an endpoint that fails is left alone; `none`: never.",
+        "keepalive": "Comments in streams that are silent; `none`: no comments.",
+    }
+    return {setting: ref(setting, about[setting]) for setting in settings}
+
+
 def definitions() -> Schema:
     """Give all `$defs`."""
     return {**_units(), **_names(), **_policies()}

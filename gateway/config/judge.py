@@ -7,10 +7,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from gateway.config.definitions import Schema
+from gateway.config.entries import CHILD_TAKES_NO
 from gateway.config.nodes import Trail, name
 from gateway.config.not_yet import refused_key, refused_value
 from gateway.config.read import Reader, one_of, such_as, wanted_of
-from gateway.config.schema import CHILD_TAKES_NO
 from gateway.config.secrets import hide_keys
 from gateway.core.kinds import ProviderKind
 

@@ -1,26 +1,22 @@
 """The JSON Schema (2020-12) of gateway.yaml: what editors complete and explain, and what the loader judges by.
 
-The provider kinds bring the settings of their own: under `providers.<name>` by if/then on `kind`, so that a key of
-another kind is refused there; under `models.<name>` all of them, since a model's kind is its provider's (`references.py`
-judges that).
+Here stand the sections that exist once; `entries.py` has those of things that are defined by name or in a list.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from gateway.config.definitions import Schema, definitions, mapping, ref
+from gateway.config.definitions import Schema, definitions, mapping, named, policy, ref
+from gateway.config.entries import check, model, pool, provider, route, tenant
 from gateway.core.kinds import ProviderKind
-
-CHILD_TAKES_NO = ("url", "key", "auth", "headers")
-"""Settings that make no sense where the gateway starts the server itself."""
 
 INCLUDABLE = ("version", "include", "providers", "models", "pools", "let", "tenants")
 """Sections that an included file may hold: what is defined by name. The rest has an order or exists once."""
 
 
 def build_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
-    """Give the whole schema for a gateway that knows these provider kinds."""
+    """Give the whole schema for a gateway that knows these provider kinds, whatever their order."""
+    kinds = dict(sorted(kinds.items()))
     sections = {
         "version": {"type": "integer", "const": 1, "default": 1, "description": "The version of this language."},
         "include": {
@@ -44,26 +40,24 @@ def build_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
             },
             "What is kept between requests. Static: a change needs a restart.",
         ),
-        "providers": _named("name", _provider(kinds), "Upstream APIs and their keys, by name.", minProperties=1),
-        "models": _named("model_name", _model(kinds), "Models by the name that clients use.", minProperties=1),
-        "pools": _named("name", _pool(), "Models that stand in for each other, by name."),
-        "defaults": mapping(
-            _policy("timeout", "breaker", "keepalive"), "Settings for every provider, model and route."
-        ),
-        "let": _named("identifier", ref("condition", "A named condition."), "Named conditions, to use in `when`."),
+        "providers": named("name", provider(kinds), "Upstream APIs and their keys, by name.", minProperties=1),
+        "models": named("model_name", model(kinds), "Models by the name that clients use.", minProperties=1),
+        "pools": named("name", pool(), "Models that stand in for each other, by name."),
+        "defaults": mapping(policy("timeout", "breaker", "keepalive"), "Settings for every provider, model and route."),
+        "let": named("identifier", ref("condition", "A named condition."), "Named conditions, to use in `when`."),
         "routes": {
             "type": "array",
             "minItems": 1,
-            "items": _route(),
+            "items": route(),
             "description": "In order; the first whose `match` and `when` hold takes the request.",
         },
-        "tenants": _named(
-            "name", _tenant(), "Customers and their keys. Without this, no key is asked for.", minProperties=1
+        "tenants": named(
+            "name", tenant(), "Customers and their keys. Without this, no key is asked for.", minProperties=1
         ),
         "observe": mapping({"log": _log()}, "What is told to the world."),
         "checks": {
             "type": "array",
-            "items": _check(),
+            "items": check(),
             "description": "Run at every load, as if every provider had its key; a failed one refuses the file.",
         },
     }
@@ -76,24 +70,9 @@ def build_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
     }
 
 
-def _named(names: str, schema: Schema, description: str, **more: Any) -> Schema:
-    """Give the schema of things by name."""
-    return {
-        "type": "object",
-        "propertyNames": {"$ref": f"#/$defs/{names}"},
-        "additionalProperties": schema,
-        "description": description,
-        **more,
-    }
-
-
-def _policy(*settings: str) -> Schema:
-    about = {
-        "timeout": "The five clocks, each overriding the level above; `none` switches all off.",
-        "breaker": "When an endpoint that fails is left alone; `none`: never.",
-        "keepalive": "Comments in streams that are silent; `none`: no comments.",
-    }
-    return {setting: ref(setting, about[setting]) for setting in settings}
+def schema_text(kinds: Mapping[str, ProviderKind]) -> str:
+    """Give the schema as the text of its file."""
+    return json.dumps(build_schema(kinds), indent=2, ensure_ascii=False) + "\n"
 
 
 def _server() -> Schema:
@@ -152,133 +131,6 @@ def _server() -> Schema:
     )
 
 
-def _provider(kinds: Mapping[str, ProviderKind]) -> Schema:
-    own: Schema = {name: True for kind in kinds.values() for name in kind.settings}
-    about = "; ".join(f"`{kind.name}`: {kind.summary}" for kind in kinds.values())
-    return mapping(
-        {
-            "kind": {"enum": sorted(kinds), "description": f"What it speaks and who runs it. {about}."},
-            "url": ref("url", "Base URL, without the path of a call."),
-            "key": ref("secret", "The key; a provider whose key is empty is off, one without `key:` needs none."),
-            "auth": {
-                "enum": ["bearer", "x-api-key", "api-key"],
-                "default": "bearer",
-                "description": "The header that carries the key.",
-            },
-            "headers": _named(
-                "header_name", ref("header_value", "A header sent with every request."), "Headers to send."
-            ),
-            **own,
-            **_policy("timeout", "breaker", "keepalive"),
-        },
-        required=("kind",),
-        allOf=[_only_for(kind, own) for kind in kinds.values()],
-    )
-
-
-def _only_for(kind: ProviderKind, own: Schema) -> Schema:
-    """Give the if/then that puts in a kind's own settings and refuses those of the others."""
-    properties: Schema = {name: kind.settings.get(name, {"not": {}}) for name in own}
-    if kind.is_child:
-        properties |= {key: {"not": {}} for key in CHILD_TAKES_NO}
-    then: Schema = {"properties": properties}
-    if not kind.is_child and kind.default_url is None:
-        then["required"] = ["url"]
-    return {"if": {"properties": {"kind": {"const": kind.name}}, "required": ["kind"]}, "then": then}
-
-
-def _model(kinds: Mapping[str, ProviderKind]) -> Schema:
-    price = {
-        "input": ref("price", "per million tokens of the prompt"),
-        "output": ref("price", "per million tokens of the answer"),
-        "cached_input": ref("price", "per million tokens of the prompt that the provider had cached"),
-        "cache_write": ref("price", "per million tokens that the provider put into its cache"),
-    }
-    own: Schema = {}
-    for kind in kinds.values():
-        for name, schema in kind.model_settings.items():
-            if own.setdefault(name, dict(schema)) != schema:
-                raise ValueError(f"provider kind {kind.name!r}: another kind has a different model setting {name!r}")
-    return mapping(
-        {
-            "provider": ref("name", "The provider that serves it."),
-            "id": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 256,
-                "description": "What the provider calls it, if not by its name here.",
-            },
-            "price": mapping(price, "US dollars per million tokens.", ("input", "output")),
-            "quality": {
-                "type": "number",
-                "minimum": 0,
-                "maximum": 1,
-                "examples": [0.82],
-                "default": 0.5,
-                "description": "From 0 to 1.",
-            },
-            "latency": ref("duration", "Until the first token, as expected."),
-            "context": ref("count", "Tokens of prompt and answer together."),
-            "max_output": ref("count", "Tokens of the longest answer."),
-            **own,
-            **_policy("timeout", "breaker", "keepalive"),
-        },
-        required=("provider",),
-    )
-
-
-def _pool() -> Schema:
-    return mapping(
-        {
-            "members": {
-                "type": "array",
-                "minItems": 1,
-                "uniqueItems": True,
-                "items": {"$ref": "#/$defs/model_name"},
-                "description": "Models, in order of preference.",
-            },
-            "then": ref("model_name", "Pool or model that is asked when no member answers."),
-            **_policy("timeout", "keepalive"),
-        },
-        required=("members",),
-    )
-
-
-def _patterns(description: str) -> Schema:
-    return {
-        "type": "array",
-        "minItems": 1,
-        "uniqueItems": True,
-        "items": {"$ref": "#/$defs/pattern"},
-        "description": description,
-    }
-
-
-def _route() -> Schema:
-    return mapping(
-        {
-            "name": ref("name", "Shown in headers, logs and metrics."),
-            "match": _patterns("Names that clients ask for; * stands for any text."),
-            "when": ref("condition", "A condition in CEL over request, headers, tenant, labels and time."),
-            "to": ref("model_name", "A pool, a model, or `requested`: the model that was asked for."),
-            **_policy("timeout", "keepalive"),
-        },
-        required=("name", "match", "to"),
-    )
-
-
-def _tenant() -> Schema:
-    keys = {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"$ref": "#/$defs/key_hash"}}
-    return mapping(
-        {
-            "keys": {**keys, "description": "Hashes of its keys; `gateway keys new` makes one."},
-            "labels": _named("name", {"type": "string", "maxLength": 256}, "Free words for conditions."),
-            "models": _patterns("Names that its keys may ask for; all, where this is not given."),
-        },
-        required=("keys",),
-    )
-
-
 def _log() -> Schema:
     return mapping(
         {
@@ -291,52 +143,3 @@ def _log() -> Schema:
         },
         "The log on standard error.",
     )
-
-
-def _check() -> Schema:
-    def number(description: str, **more: Any) -> Schema:
-        return {"type": "integer", "minimum": 0, "description": description, **more}
-
-    texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    given = {
-        "model": ref("name", "The model that is asked for."),
-        "tokens": number("Of the prompt."),
-        "max_tokens": number("As the client sends it."),
-        "tools": number("How many are offered."),
-        "images": number("How many the messages hold."),
-        "stream": {"type": "boolean", "description": "Whether a stream is asked for."},
-        "temperature": {"type": "number", "minimum": 0, "description": "As the client sends it."},
-        "path": {
-            "type": "string",
-            "pattern": "^/",
-            "examples": ["/v1/chat/completions"],
-            "description": "The path of the call.",
-        },
-        "headers": {
-            **texts,
-            "propertyNames": {"$ref": "#/$defs/header_name"},
-            "description": "Headers of the request.",
-        },
-        "tenant": ref("name", "Who asks; the tenant's labels come with it."),
-        "hour": number("Of the day, UTC.", maximum=23),
-        "weekday": number("Monday is 1, Sunday 7.", minimum=1, maximum=7),
-    }
-    expect = {
-        "route": ref("name", "The route that takes it."),
-        "pool": ref("name", "The pool that it leads to."),
-        "model": ref("name", "The model that is asked first."),
-        "none": {"const": True, "type": "boolean", "description": "No route takes it."},
-    }
-    return mapping(
-        {
-            "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "What it shows."},
-            "given": mapping(given, "A request.", ("model",)),
-            "expect": mapping(expect, "What becomes of it.", minProperties=1),
-        },
-        required=("name", "given", "expect"),
-    )
-
-
-def schema_text(kinds: Mapping[str, ProviderKind]) -> str:
-    """Give the schema as the text of its file."""
-    return json.dumps(build_schema(kinds), indent=2, ensure_ascii=False) + "\n"

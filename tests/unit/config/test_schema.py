@@ -38,6 +38,11 @@ def test_the_shipped_copies_are_what_the_command_prints(copy: str) -> None:
     assert (ROOT / copy).read_text() == schema_text(provider_kinds())
 
 
+def test_the_order_in_which_kinds_were_registered_does_not_show() -> None:
+    kinds = provider_kinds()
+    assert schema_text(dict(reversed(kinds.items()))) == schema_text(kinds)
+
+
 def test_every_setting_has_help() -> None:
     silent = [
         f"{path}.{key}"
