@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as bytes: https://platform.openai.com/docs/api-reference/chat
 
-Bytes pass untouched but for what must change; so this file looks for the few facts that it needs, and splices.
+Bytes pass untouched but for what must change; so this file looks for the few facts that it needs.
 That is safe because JSON escapes every quote inside a string: the bytes `"usage"` can't be part of a text.
 """
 
@@ -24,6 +24,9 @@ BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, rough
 TOKENS_PER_IMAGE: Final = 800  # roughly: from 85 to some thousands, by size and detail
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+_NULL: Final = Raw(b"null")
+_TRUE: Final = Raw(b"true")
 
 
 class _Part(msgspec.Struct):
@@ -65,9 +68,9 @@ class _Usage(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    choices: Raw | UnsetType = UNSET
+    choices: list[Raw] | None = None
     usage: _Usage | None = None
-    error: Raw | UnsetType = UNSET
+    error: Raw = _NULL
 
 
 class _Choice(msgspec.Struct):
@@ -78,7 +81,11 @@ class _Choice(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    error: Raw | UnsetType = UNSET
+    error: Raw = _NULL
+
+    @property
+    def is_error(self) -> bool:
+        return bytes(self.error) != b"null"
 
 
 _decode_request = msgspec.json.Decoder(_Request).decode
@@ -87,7 +94,6 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
-_MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 _FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
 _NOTHING = (b"null", b'""', b"[]")
@@ -100,6 +106,8 @@ DONE: Final = b"data: [DONE]\n\n"
 def decode_request(raw: bytes) -> ChatRequest:
     """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
     try:
+        if not raw.isascii():
+            raw.decode()  # what is carried through unread must be UTF-8 as well
         body = _decode_request(raw)
         content_bytes = images = 0
         for index, message in enumerate(body.messages):
@@ -167,34 +175,36 @@ def encode_request(request: ChatRequest, model: str) -> bytes:
     That is the model's name, and for a stream the wish for its usage: we count tokens, whether or not the client does.
     """
     raw = request.raw
-    if model != request.model:
-        raw = _with_model(raw, model)
-    if request.stream and not request.wants_usage:
-        raw = _with_usage(raw, request.has_stream_options)
-    return raw
+    asks_usage = request.stream and not request.wants_usage
+    if model == request.model and not (asks_usage and request.has_stream_options):
+        return _with_usage_first(raw) if asks_usage else raw
+    try:
+        fields = _decode_fields(raw)
+        if model != request.model:
+            fields["model"] = Raw(msgspec.json.encode(model))
+        if asks_usage:
+            options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
+            fields["stream_options"] = Raw(_join({**options, "include_usage": _TRUE}))
+    except RecursionError:  # deeper in the stack than when it was decoded first
+        raise InvalidRequest("the body is nested too deeply", code="invalid_json") from None
+    return _join(fields)
 
 
-def _with_model(raw: bytes, model: str) -> bytes:
-    name = msgspec.json.encode(model)
-    if raw.count(b'"model"') == 1 and b"\\u" not in raw:  # so it is the field itself, spelled literally
-        found = _MODEL.search(raw)
-        if found is not None:
-            return b'%b"model":%b%b' % (raw[: found.start()], name, raw[found.end() :])
-    return _join({**_decode_fields(raw), "model": Raw(name)})
+def _with_usage_first(raw: bytes) -> bytes:
+    start = raw.index(b"{") + 1
+    return b"".join((b'{"stream_options":{"include_usage":true},', memoryview(raw)[start:]))
 
 
-def _with_usage(raw: bytes, has_options: bool) -> bytes:
-    if not has_options:
-        start = raw.index(b"{") + 1
-        return b'%b"stream_options":{"include_usage":true},%b' % (raw[:start], raw[start:])
-    fields = _decode_fields(raw)
-    options = {} if bytes(fields["stream_options"]) == b"null" else _decode_fields(fields["stream_options"])
-    options["include_usage"] = Raw(b"true")
-    return _join({**fields, "stream_options": Raw(_join(options))})
+def _has_options(fields: dict[str, Raw]) -> bool:
+    return bytes(fields.get("stream_options", _NULL)) != b"null"
 
 
 def _join(fields: dict[str, Raw]) -> bytes:
-    return b"{%b}" % b",".join(b"%b:%b" % (msgspec.json.encode(name), bytes(value)) for name, value in fields.items())
+    """Give an object of `fields`; their values are copied once, as they stand."""
+    parts: list[bytes] = []
+    for name, value in fields.items():
+        parts += (b",", msgspec.json.encode(name), b":", value)
+    return b"".join((b"{", *parts[1:], b"}"))
 
 
 # Unstreamed answers
@@ -209,8 +219,8 @@ def read_answer(body: bytes) -> Usage | None:
         document = _decode_document(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProtocolError("the provider's answer is not a chat completion") from None
-    if document.choices is UNSET:
-        if document.error is not UNSET:
+    if document.choices is None:
+        if bytes(document.error) != b"null":
             raise Unavailable("the provider answered 200 with an error in it")
         raise ProtocolError("the provider's answer is not a chat completion")
     return _usage(document.usage)
@@ -220,33 +230,36 @@ def _usage(usage: _Usage | None) -> Usage | None:
     if usage is None or usage.prompt_tokens is None:
         return None
     details = usage.prompt_tokens_details or _TokenDetails()
-    cached, written = details.cached_tokens or 0, details.cache_write_tokens or 0
+    cached, written = max(0, details.cached_tokens or 0), max(0, details.cache_write_tokens or 0)
     return Usage(
         input=max(0, usage.prompt_tokens - cached - written),
         cached_input=cached,
         cache_write=written,
-        output=usage.completion_tokens or 0,
+        output=max(0, usage.completion_tokens or 0),
     )
 
 
 # Streams
 
 
-def read_stream(meter: Meter, *, hides_usage: bool) -> "ChatStream":
-    """Give what watches one stream; with `hides_usage` the client did not ask for the usage event and does not get it."""
-    return ChatStream(meter, hides_usage=hides_usage)
+def read_stream(meter: Meter, *, hides_usage: bool, choices: int = 1) -> "ChatStream":
+    """Give what watches one stream of `choices` answers side by side.
+
+    With `hides_usage` the client did not ask for the usage event and does not get it.
+    """
+    return ChatStream(meter, hides_usage=hides_usage, choices=choices)
 
 
 class ChatStream:
     """Watches one stream pass: notes its usage and its end, strips what the client did not ask for."""
 
-    __slots__ = ("_hides_usage", "_meter", "has_failed", "is_done", "is_finished")
+    __slots__ = ("_hides_usage", "_meter", "_unfinished", "has_failed", "is_done")
 
-    def __init__(self, meter: Meter, *, hides_usage: bool) -> None:
+    def __init__(self, meter: Meter, *, hides_usage: bool, choices: int) -> None:
         self._meter = meter
         self._hides_usage = hides_usage
         self.is_done = False  # [DONE] has passed
-        self.is_finished = False  # a finish_reason has passed
+        self._unfinished = choices  # so many finish_reasons have yet to pass
         self.has_failed = False  # the provider has reported an error in the stream
 
     def kind(self, event: bytes) -> EventKind:
@@ -263,30 +276,32 @@ class ChatStream:
             chunk = _decode_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ProtocolError("the provider's stream holds something that is no chat completion chunk") from None
-        if chunk.error is not UNSET and not chunk.choices:
+        if chunk.is_error:
             raise Unavailable("the provider reported an error in its stream")
         return "content" if any(map(_has_content, chunk.choices or ())) else "prelude"
 
     def pass_on(self, block: bytes) -> bytes:
-        """Look at a block of whole events; give what of it the client shall have."""
+        """Look at a block of whole events; give what of it the client shall have. Nothing follows `[DONE]` or an error."""
+        if self.is_done or self.has_failed:
+            return b""
         meter = self._meter
         meter.events += count_events(block)
         meter.bytes_out += len(block)
         if b'"usage"' in block:
             block = self._take_usage(block)
-        if b'"finish_reason":"' in block or b'"finish_reason": "' in block:
-            self.is_finished = True
-        if b"[DONE]" in block and _has_done_line(block):
-            self.is_done = True
+        if self._unfinished > 0:
+            self._unfinished -= block.count(b'"finish_reason":"') + block.count(b'"finish_reason": "')
+        if b"[DONE]" in block and (end := _behind_done(block)):
+            self.is_done, block = True, block[:end]
         if b'"error"' in block:
-            self._look_for_error(block)
+            block = self._until_error(block)
         return block
 
     def closing(self) -> bytes | None:
         """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
         if self.is_done or self.has_failed:
             return b""
-        return DONE if self.is_finished else None
+        return None if self._unfinished > 0 else DONE
 
     def _take_usage(self, block: bytes) -> bytes:
         if self._hides_usage:
@@ -305,11 +320,16 @@ class ChatStream:
             at = _find_usage(block, at)
         return block
 
-    def _look_for_error(self, block: bytes) -> None:
+    def _until_error(self, block: bytes) -> bytes:
+        """Give a block up to the error in it, or the whole."""
+        end = 0
         for event in events(block):
+            end += len(event)
             chunk = self._decode(event) if b'"error"' in event else None
-            if chunk is not None and chunk.error is not UNSET and not chunk.choices:
-                self.has_failed = True
+            if chunk is not None and chunk.is_error:
+                self.has_failed, self.is_done = True, False
+                return block[:end]
+        return block
 
     @staticmethod
     def _decode(event: bytes) -> _Chunk | None:
@@ -319,11 +339,15 @@ class ChatStream:
             return None
 
 
-def _has_done_line(block: bytes) -> bool:
-    """Whether the last `[DONE]` of a block is an event: inside a text there is no line end before it."""
-    at = block.rfind(b"[DONE]")
-    line = max(block.rfind(b"\n", 0, at), block.rfind(b"\r", 0, at)) + 1
-    return block[line:at] in (b"data: ", b"data:") and block[at + 6 : at + 7] in (b"\n", b"\r")
+def _behind_done(block: bytes) -> int:
+    """Give the index behind the event `[DONE]`, 0 where there is none: inside a text there is no line end before it."""
+    at = block.find(b"[DONE]")
+    while at >= 0:
+        line = max(block.rfind(b"\n", 0, at), block.rfind(b"\r", 0, at)) + 1
+        if block[line:at] in (b"data: ", b"data:") and block[at + 6 : at + 7] in (b"\n", b"\r"):
+            return event_around(block, at)[1]
+        at = block.find(b"[DONE]", at + 6)
+    return 0
 
 
 def _find_usage(block: bytes, start: int) -> int:

@@ -96,11 +96,13 @@ class Answer:
     def attach(self, sink: Sink) -> None:
         """Push the body into `sink` from now on, beginning with what has come already."""
         early, self._early = self._early, []
-        self._sink = sink
+        has_ended = self._ended
+        if not has_ended:
+            self._sink = sink
         if early:
             sink.feed(b"".join(early))
             self.resume()
-        if self._ended:
+        if has_ended:
             sink.finish(self._error)
 
     def pause(self) -> None:
@@ -115,11 +117,15 @@ class Answer:
 
     def fail(self, error: GatewayError) -> None:
         """End the answer with `error`, unless it has ended, and close its connection."""
-        self.close()
+        self._hang_up()
         self.end(error)
 
     def close(self) -> None:
         """Let go of the answer. Where it is not complete, the connection is closed and the provider notices at once."""
+        self._hang_up()
+        self._sink = None
+
+    def _hang_up(self) -> None:
         self.watch.stop()
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -144,7 +150,10 @@ class Answer:
         if not self.head.done():
             self.head.set_exception(error or ProtocolError("the provider's answer has no head"))
             self.head.exception()  # whoever waits is told; nobody has to
-        sink, self._sink = self._sink, None  # it holds the answer: without this they would wait for the garbage collector
+        sink, self._sink = (
+            self._sink,
+            None,
+        )  # it holds the answer: without this they would wait for the garbage collector
         if sink is not None:
             sink.finish(error)
 
@@ -175,11 +184,13 @@ class _Connection(asyncio.Protocol):
 
     def send(self, call: Call) -> Answer:
         """Write a request; its answer is pushed into what is returned."""
-        assert self._transport is not None
         self._answer = answer = Answer(self, call)
         self._head_bytes, self._in_head, self._is_complete = 0, True, False
         self.has_answered = False
-        self._transport.write(call.head + call.body)
+        if self._transport is None:  # the provider was quicker to close than we to write
+            self.connection_lost(None)
+        else:
+            self._transport.writelines((call.head, call.body))
         return answer
 
     def pause(self) -> None:
@@ -214,12 +225,12 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._can_stay = False
             self._deliver(answer)
-            if self._is_complete:  # surplus bytes behind an answer that is whole: they belong to nobody
-                self._ends_with_close = True
-                self._finish(answer)
-            else:
+            if not self._is_complete:
                 answer.fail(ProtocolError("the provider's answer is not HTTP"))
+            elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
+                self._finish(answer)
             return
         if self._in_head and self._head_bytes > HEAD_LIMIT:
             answer.fail(ProtocolError("the head of the provider's answer is too long"))
@@ -251,10 +262,11 @@ class _Connection(asyncio.Protocol):
         """Give the connection back before the answer's end is told, so that the next request can have it."""
         self._answer = None
         self.resume()
-        if self._can_stay and not self._ends_with_close:
-            self._pool.give_back(self)
-        elif self._transport is not None:
-            self._transport.close()
+        if self._transport is not None:
+            if self._can_stay and not self._transport.get_write_buffer_size():  # else it answered what it had not read
+                self._pool.give_back(self)
+            else:
+                self._transport.abort()
         answer.end(None)
 
     # httptools
@@ -299,6 +311,12 @@ class _Pool:
 
     def __init__(self) -> None:
         self._idle: deque[_Connection] = deque()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Close what is idle now, and what comes back later."""
+        self._is_closed = True
+        self.close_older_than(float("inf"))
 
     def take(self) -> _Connection | None:
         while self._idle:
@@ -308,7 +326,7 @@ class _Pool:
         return None
 
     def give_back(self, connection: _Connection) -> None:
-        if len(self._idle) >= IDLE_LIMIT:
+        if self._is_closed or len(self._idle) >= IDLE_LIMIT:
             connection.abort()
             return
         connection.idle_since = connection.loop.time()
@@ -321,9 +339,6 @@ class _Pool:
     def close_older_than(self, moment: float) -> None:
         while self._idle and self._idle[0].idle_since <= moment:
             self._idle.popleft().abort()
-
-    def __len__(self) -> int:
-        return len(self._idle)
 
 
 class Transport:
@@ -353,8 +368,8 @@ class Transport:
             except Unavailable:
                 if pooled is None or pooled.has_answered:
                     raise
+                pool.close_older_than(pooled.idle_since)  # they are stale as well
                 pooled = None
-                pool.close_older_than(asyncio.get_running_loop().time())  # its neighbours are as old
             except BaseException:
                 answer.close()
                 raise
@@ -366,7 +381,9 @@ class Transport:
             async with asyncio.timeout(connect_s):
                 return await self._open(origin, pool)
         except TimeoutError:
-            raise UpstreamTimeout("no connection to the provider in time (connect clock)", code="connect_timeout") from None
+            raise UpstreamTimeout(
+                "no connection to the provider in time (connect clock)", code="connect_timeout"
+            ) from None
         except ssl.SSLError as error:
             raise Unavailable(f"no secure connection to the provider ({error.reason})", code="upstream_tls") from error
         except OSError as error:
@@ -402,15 +419,15 @@ class Transport:
         loop = asyncio.get_running_loop()
         for pool in self._pools.values():
             pool.close_older_than(loop.time() - IDLE_LIMIT_S)
-        self._reaper = loop.call_later(IDLE_LIMIT_S / 2, self._reap) if any(map(len, self._pools.values())) else None
+        self._reaper = loop.call_later(IDLE_LIMIT_S / 2, self._reap)
 
     def retain(self, origins: Collection[Origin]) -> None:
-        """Close the idle connections of every origin that is not among `origins`."""
+        """Close the connections of every origin that is not among `origins`: the idle now, the others after their answer."""
         for origin in [origin for origin in self._pools if origin not in origins]:
-            self._pools.pop(origin).close_older_than(float("inf"))
+            self._pools.pop(origin).close()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every idle connection; those in use follow when their answer is complete."""
         self.retain(())
         if self._reaper is not None:
             self._reaper.cancel()

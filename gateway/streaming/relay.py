@@ -19,7 +19,7 @@ from gateway.core.errors import (
     Unavailable,
     UpstreamError,
 )
-from gateway.streaming.sse import EventTooLarge, Framer, events
+from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
 from gateway.streaming.watch import Watch
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -34,7 +34,7 @@ class Source(Protocol):
 
     def resume(self) -> None: ...
 
-    def fail(self, error: GatewayError) -> None: ...
+    def close(self) -> None: ...
 
 
 class Reply(Protocol):
@@ -60,17 +60,33 @@ class Codec(Protocol):
 
 
 class EventStream:
-    """A streamed answer. `until_content`, then `pump`; the caller closes the source."""
+    """A streamed answer. `until_content`, then `pump`; the caller closes the source.
 
-    __slots__ = ("_codec", "_content", "_done", "_error", "_framer", "_has_ended", "_held", "_loop", "_reply", "_source")
+    `limit` bounds one event, and all that comes before the first content.
+    """
 
-    def __init__(self, source: Source, codec: Codec, event_limit: int) -> None:
+    __slots__ = (
+        "_codec",
+        "_content",
+        "_done",
+        "_error",
+        "_framer",
+        "_has_ended",
+        "_held",
+        "_held_bytes",
+        "_limit",
+        "_reply",
+        "_source",
+    )
+
+    def __init__(self, source: Source, codec: Codec, limit: int) -> None:
         self._source = source
         self._codec = codec
-        self._framer = Framer(event_limit)
-        self._loop = asyncio.get_running_loop()
+        self._framer = Framer(limit)
+        self._limit = limit
         self._held: list[bytes] = []
-        self._content: asyncio.Future[None] = self._loop.create_future()
+        self._held_bytes = 0
+        self._content: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._done: asyncio.Future[None] | None = None
         self._reply: Reply | None = None
         self._has_ended = False
@@ -93,7 +109,7 @@ class EventStream:
         if not self._has_ended:
             if not watch.stalled_at:
                 self._source.resume()
-            self._done = self._loop.create_future()
+            self._done = asyncio.get_running_loop().create_future()
             if keepalive_s is not None:
                 watch.call_on_silence(keepalive_s, self._sign_of_life)
             await self._done
@@ -105,7 +121,7 @@ class EventStream:
         try:
             block = self._framer.feed(data)
         except EventTooLarge:
-            self._source.fail(ProtocolError("an event of the provider's stream is too long"))
+            self._fail(ProtocolError("an event of the provider's stream is too long"))
             return
         if not block or self._has_ended:
             return
@@ -115,6 +131,8 @@ class EventStream:
             self._hold(block)
 
     def finish(self, error: GatewayError | None) -> None:
+        if self._has_ended:
+            return
         self._has_ended, self._error = True, error
         if not self._content.done():
             self._content.set_exception(error or ProtocolError("the provider's stream ended before its first content"))
@@ -122,18 +140,27 @@ class EventStream:
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
 
+    def _fail(self, error: GatewayError) -> None:
+        self._source.close()
+        self.finish(error)
+
     # Before the commit point
 
     def _hold(self, block: bytes) -> None:
+        if not self._held:
+            block = block.removeprefix(BOM)  # a comment of ours may have gone out before it
         self._held.append(block)
+        self._held_bytes += len(block)
         if self._content.done():
             self._source.pause()  # the request path takes over in the next turn of the loop
             return
         try:
             if any(self._codec.kind(event) != "prelude" for event in events(block)):
                 self._content.set_result(None)
+            elif self._held_bytes > self._limit:
+                self._fail(ProtocolError("the provider's stream goes on and on without content"))
         except UpstreamError as error:
-            self._source.fail(error)
+            self._fail(error)
 
     # After it
 
@@ -142,13 +169,14 @@ class EventStream:
         assert reply is not None
         block = self._codec.pass_on(block)
         if block and not reply.write(block):
-            self._source.watch.stalled_at = self._loop.time()
+            self._source.watch.stall()
             self._source.pause()
             reply.on_drain = self._go_on
+        if self._codec.has_failed:  # whatever may follow, nobody needs it
+            self._fail(StreamFailed("the provider reported an error in its stream"))
 
     def _go_on(self) -> None:
-        watch = self._source.watch
-        watch.stalled_at, watch.last_at = 0.0, self._loop.time()
+        self._source.watch.go_on()
         self._source.resume()
 
     def _sign_of_life(self) -> None:
@@ -159,18 +187,25 @@ class EventStream:
         """See that the stream ends as it should, or say that it did not."""
         reply, codec, error = self._reply, self._codec, self._error
         assert reply is not None
-        rest = self._framer.rest
-        if rest and error is None:  # some providers forget the last empty line
-            rest = codec.pass_on(rest.rstrip(b"\r\n") + b"\n\n")
-            if codec.closing() is not None:
-                reply.write(rest)
+        if error is None and self._is_whole(last := self._framer.rest.rstrip(b"\r\n") + b"\n\n"):
+            self._send(last)
         closing = codec.closing()
-        if codec.has_failed:
-            raise StreamFailed("the provider reported an error in its stream")
+        if isinstance(error, StreamFailed):
+            raise error
         if closing is None or (closing and error is not None):
-            raise StreamInterrupted("the provider's stream broke off") if isinstance(error, Unavailable | None) else error
+            raise (
+                StreamInterrupted("the provider's stream broke off") if isinstance(error, Unavailable | None) else error
+            )
         if closing:
             reply.write(closing)
+
+    def _is_whole(self, event: bytes) -> bool:
+        """Whether an event lacked no more than its empty line, which some providers forget; else it was cut."""
+        try:
+            self._codec.kind(event)
+        except UpstreamError:
+            return False
+        return bool(data_of(event))
 
 
 class Document:
@@ -198,7 +233,8 @@ class Document:
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit:
-            self._source.fail(ProtocolError("the provider's answer is too long"))
+            self._source.close()
+            self.finish(ProtocolError("the provider's answer is too long"))
 
     def finish(self, error: GatewayError | None) -> None:
         if self._done.done():

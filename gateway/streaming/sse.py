@@ -7,10 +7,11 @@ UTF-8 character or a JSON document is never torn apart.
 import re
 from collections.abc import Iterator
 
-# Two line ends in a row. The groups are atomic: without that, the CR and the LF of one CRLF would count as two.
-_BOUNDARY = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# Two line ends in a row. A CR takes its LF with it for good: else the two of one CRLF would count as two line ends.
+_BOUNDARY = re.compile(rb"(?:\r\n?+|\n)(?:\r\n?+|\n)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_BOM = b"\xef\xbb\xbf"
+_WHOLE = (b"\n\n", b"\n\r\n")  # how whole events nearly always end
+BOM = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(Exception):
@@ -18,7 +19,11 @@ class EventTooLarge(Exception):
 
 
 class Framer:
-    """Cuts a byte stream into blocks of whole events; keeps what is not yet finished, up to `limit` bytes."""
+    """Cuts a byte stream into blocks of whole events; keeps what is not yet finished, up to `limit` bytes.
+
+    A CR ends its line at once, so that no event waits for the next byte. Where an LF follows after all, the next block
+    begins with it: an empty line between two events, which means nothing.
+    """
 
     __slots__ = ("_limit", "_rest")
 
@@ -33,15 +38,15 @@ class Framer:
         """
         rest = self._rest
         if not rest:
-            if data.endswith(b"\n\n"):  # nearly always: providers write whole events
+            if data.endswith(_WHOLE):
                 return data
-            end = last_boundary(data, 0)
+            end = _last_boundary(data, 0)
             rest += data[end:]
             block = data[:end]
         else:
             seen = max(0, len(rest) - 3)  # a boundary is at most four bytes
             rest += data
-            end = last_boundary(rest, seen)
+            end = _last_boundary(rest, seen)
             block = bytes(rest[:end])
             del rest[:end]
         if len(rest) > self._limit:
@@ -54,26 +59,14 @@ class Framer:
         return bytes(self._rest)
 
 
-def last_boundary(data: bytes | bytearray, start: int) -> int:
-    """Give the index behind the last complete event in `data`, looking from `start`; 0 where there is none.
-
-    A CR at the very end may be half of a CRLF, so an event that only such a CR would end counts as unfinished.
-    """
-    if b"\r" not in data:
-        return data.rfind(b"\n\n", start) + 2 if b"\n\n" in data[start:] else 0
+def _last_boundary(data: bytes | bytearray, start: int) -> int:
+    """Give the index behind the last complete event in `data`, looking from `start`; 0 where there is none."""
+    if data.find(b"\r", start) < 0:
+        end = data.rfind(b"\n\n", start)
+        return 0 if end < 0 else end + 2
     end = 0
     for found in _BOUNDARY.finditer(data, start):
         end = found.end()
-    if end == len(data) and data.endswith(b"\r"):
-        return _boundary_before(data, start, end)
-    return end
-
-
-def _boundary_before(data: bytes | bytearray, start: int, limit: int) -> int:
-    end = 0
-    for found in _BOUNDARY.finditer(data, start):
-        if found.end() < limit:
-            end = found.end()
     return end
 
 
@@ -110,7 +103,7 @@ def data_of(event: bytes) -> bytes | None:
     if event.startswith(b"data: ") and event.find(b"\n") >= len(event) - 2 and b"\r" not in event:
         return event[6:].rstrip(b"\n")
     lines = []
-    for line in _LINE_END.split(event.removeprefix(_BOM)):
+    for line in _LINE_END.split(event):
         name, colon, value = line.partition(b":")
         if name == b"data":
             lines.append(value.removeprefix(b" ") if colon else b"")

@@ -15,9 +15,9 @@ class Watch:
     """Calls `expire` with the error of the first clock that runs out, once; `stop` ends the watch.
 
     Until `begin_body`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
-    clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up:
-    then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole request is over.
-    All times are the loop's.
+    clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up
+    (`stall` to `go_on`): then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole
+    request is over. All times are the loop's.
     """
 
     __slots__ = (
@@ -29,6 +29,7 @@ class Watch:
         "_loop",
         "_on_silence",
         "_silence_s",
+        "_silent_since",
         "_total_at",
         "_write_timeout_s",
         "last_at",
@@ -55,6 +56,7 @@ class Watch:
         self._first_at = None if first_s is None else self.last_at + first_s
         self.stalled_at = 0.0
         self._silence_s: float | None = None
+        self._silent_since = 0.0
         self._on_silence: Callable[[], None] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._arm()
@@ -71,6 +73,17 @@ class Watch:
         """Note that the first answer has come: from now on the idle clock runs."""
         self._first = None
         self.last_at = self._loop.time()
+        self._arm()
+
+    def stall(self) -> None:
+        """Note that the client takes nothing for now."""
+        if not self.stalled_at:
+            self.stalled_at = self._loop.time()
+            self._arm()
+
+    def go_on(self) -> None:
+        """Note that the client takes again."""
+        self.stalled_at, self.last_at = 0.0, self._loop.time()
         self._arm()
 
     def call_on_silence(self, silence_s: float, on_silence: Callable[[], None]) -> None:
@@ -90,18 +103,22 @@ class Watch:
             due.append((self.last_at + self._clocks.idle_s, "idle"))
         return min(due, default=None)
 
+    def _silence_at(self) -> float:
+        """Give when silence is due: from the last byte, or from the sign that was given since."""
+        assert self._silence_s is not None
+        return max(self.last_at, self._silent_since) + self._silence_s
+
     def _arm(self) -> None:
         """Sleep until the next clock is due, unless the timer wakes before that anyway."""
+        if self._expire is _ignore:
+            return
         due = self._due()
         wake_at = None if due is None else due[0]
         if self._silence_s is not None:
-            silence_at = self._loop.time() + self._silence_s
-            wake_at = silence_at if wake_at is None else min(wake_at, silence_at)
-        if wake_at is None:
+            wake_at = self._silence_at() if wake_at is None else min(wake_at, self._silence_at())
+        if wake_at is None or (self._handle is not None and self._handle.when() <= wake_at):
             return
         if self._handle is not None:
-            if self._handle.when() <= wake_at:
-                return
             self._handle.cancel()
         self._handle = self._loop.call_at(wake_at, self._fire)
 
@@ -111,7 +128,8 @@ class Watch:
         if due is not None and due[0] <= now:
             self._expire(_error(due[1]))
             return
-        if self._on_silence is not None and self._silence_s is not None and now - self.last_at >= self._silence_s * 0.99:
+        if self._on_silence is not None and self._silence_at() <= now:
+            self._silent_since = now
             self._on_silence()
         self._arm()
 
