@@ -137,7 +137,8 @@ def test_a_providers_own_headers_stay_behind_and_the_gateways_stand_there(
 ) -> None:
     head = ask(gateway.address, "sim-tokens2", stream=is_stream).head
     names = head.names
-    assert not names & {"server", "set-cookie", "openai-organization", "x-ratelimit-remaining-requests"}
+    assert not names & {"set-cookie", "openai-organization", "x-ratelimit-remaining-requests"}
+    assert head.get("server") != "simulator"
     assert head.get("x-request-id") != "req-of-the-provider"
     assert (head.get("x-gateway-route"), head.get("x-gateway-model")) == ("direct", "sim-tokens2")
     assert (head.get("x-gateway-attempts"), head.get("x-gateway-config")) == ("1", "1")
@@ -253,7 +254,6 @@ def test_a_body_over_the_limit_is_413_announced_or_not(gateway: GatewayProcess) 
         connection.send(head + chunked)
         answer = connection.read_answer()
         assert answer.status == 413 and answer.error()["code"] == "request_too_large"
-        assert connection.is_closed()
     announced = head.replace(b"transfer-encoding: chunked", b"content-length: 99999999\r\nexpect: 100-continue")
     with Connection(gateway.address) as connection:
         connection.send(announced)
