@@ -14,10 +14,12 @@ from types import TracebackType
 from gateway import dialects
 from gateway.config.spec import LimitsSpec
 from gateway.core.errors import (
+    ClientStalled,
+    DeadlineExceeded,
     GatewayError,
     NoCapacity,
     ProtocolError,
-    UpstreamTimeout,
+    StillWarming,
 )
 from gateway.core.exchange import Attempt, Exchange
 from gateway.pools.endpoint import Path, Target
@@ -47,12 +49,21 @@ async def dispatch(x: Exchange, path: Path, snapshot: Snapshot, services: Servic
 
     Raises the last error where none answers, `NoCapacity` where none could be asked.
     """
-    total_at = None if path.total_s is None else asyncio.get_running_loop().time() + path.total_s
+    now = asyncio.get_running_loop().time
+    arrived_at = now() - (services.clock.monotonic() - x.received_at)
     failure: GatewayError | None = None
+    asked = path.hops[0].pool if path.hops else ""
     for pool, target in _candidates(path, services):
+        total_s = target.clocks.total_s
+        total_at = None if total_s is None else arrived_at + total_s
+        if failure is not None and total_at is not None and now() >= total_at:
+            raise DeadlineExceeded("no time is left for another attempt (total clock)")
         permit = target.endpoint.breaker.try_acquire()
         if permit is None:
             continue
+        if pool != asked:
+            services.metrics.fallbacks[pool].value += 1
+            asked = pool
         with _Trial(x, pool, target, permit, services) as trial:
             try:
                 upstream = await _ask(x, target, snapshot.spec.server.limits, services, total_at)
@@ -85,8 +96,10 @@ def _candidates(path: Path, services: Services) -> Iterator[tuple[str, Target]]:
 
 
 def _nobody(path: Path) -> GatewayError:
+    if not path.hops:
+        return NoCapacity("the provider of this model is off")
     waits = [target.endpoint.breaker.retry_in_s() for hop in path.hops for target in hop.targets]
-    return NoCapacity("every endpoint that could answer is resting after failures", retry_after_s=min(waits, default=1.0))
+    return NoCapacity("every endpoint that could answer is resting after failures", retry_after_s=min(waits))
 
 
 class _Trial:
@@ -99,8 +112,6 @@ class _Trial:
         self._now = services.clock.monotonic
         self._since = self._now()
         self._attempt = Attempt(target.endpoint.id, self._since)
-        if x.attempts and pool != x.pool:
-            services.metrics.fallbacks[pool].value += 1
         x.attempts.append(self._attempt)
         x.pool, x.model, x.provider = pool, target.model.name, target.endpoint.provider
 
@@ -121,7 +132,9 @@ class _Trial:
         if error.hurts_breaker:
             self._permit.fail()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._endpoint.in_flight -= 1
         now = self._now()
         self._x.upstream_wait_s += now - self._since
@@ -130,16 +143,14 @@ class _Trial:
             if error is None:
                 self._attempt.outcome = "ok"
                 self._permit.succeed()
-            elif isinstance(error, GatewayError):
+            elif isinstance(error, GatewayError) and not isinstance(error, ClientStalled):
                 self.fail(error)
             else:
                 self._attempt.outcome = "abandoned"
         self._permit.abandon()
 
 
-async def _ask(
-    x: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
-) -> Upstream:
+async def _ask(x: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None) -> Upstream:
     """Make one attempt: until the first content of a stream, or the end of an unstreamed answer."""
     request = x.request
     assert request is not None
@@ -191,7 +202,7 @@ async def _until_warm(target: Target, services: Services, total_at: float | None
     try:
         await services.children.wait(target.endpoint.provider, patience_s)
     except TimeoutError:
-        raise UpstreamTimeout("the local model is still warming up", code="first_token_timeout") from None
+        raise StillWarming(f"{target.endpoint.provider} is still starting", retry_after_s=1.0) from None
 
 
 async def _read_fault(answer: Answer) -> bytes:

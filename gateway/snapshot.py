@@ -68,7 +68,7 @@ class Services:
 
     def circuits(self) -> dict[str, str]:
         """Give each endpoint's breaker: closed, open or half_open."""
-        return {endpoint.id: endpoint.breaker.state.label for endpoint in self.directory}
+        return {endpoint.id: endpoint.breaker.state.label for endpoint in self.snapshot.endpoints}
 
     def refuse_new(self) -> None:
         """Turn away requests that still come on open connections."""

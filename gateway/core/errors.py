@@ -137,6 +137,13 @@ class UpstreamTimeout(UpstreamError):
     hurts_breaker = True
 
 
+class StillWarming(UpstreamTimeout):
+    """A server that the gateway itself starts did not come up in time; that it is new is no fault of its."""
+
+    code = "still_warming"
+    hurts_breaker = False
+
+
 class ProtocolError(UpstreamError):
     """The provider answered something that is not what was asked for: HTML, garbage, a broken frame, too much."""
 

@@ -1,6 +1,6 @@
 """The live endpoints of a worker, by identity: what a reload keeps."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from gateway.config.spec import BreakerSpec
 from gateway.core.clock import Clock
@@ -32,6 +32,3 @@ class Directory:
         """Forget every endpoint that is not among `endpoints`; requests that still run on one keep it until they end."""
         kept = set(map(id, endpoints))
         self._endpoints = {identity: found for identity, found in self._endpoints.items() if id(found) in kept}
-
-    def __iter__(self) -> Iterator[Endpoint]:
-        return iter(self._endpoints.values())

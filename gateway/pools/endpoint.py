@@ -48,4 +48,3 @@ class Path:
     hops: tuple[Hop, ...]
     keepalive_s: float | None = None
     early_keepalive: bool = False
-    total_s: float | None = None

@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
 from gateway.config.load import Loaded, load
-from gateway.config.spec import BreakerSpec, KeepaliveSpec, Policy, PoolSpec, Spec
+from gateway.config.spec import BreakerSpec, KeepaliveSpec, ModelSpec, Policy, PoolSpec, Spec
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
@@ -66,7 +66,7 @@ def _fill_gauges(services: Services) -> None:
         1 for x in services.running if x.request is not None and x.request.stream and x.committed_at
     )
     metrics.condition_errors.value = services.past_condition_errors + services.snapshot.router.condition_errors
-    metrics.set_breakers((e.id, e.provider, e.breaker.state) for e in services.directory)
+    metrics.set_breakers((e.id, e.provider, e.breaker.state) for e in services.snapshot.endpoints)
 
 
 def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], directory: Directory) -> Snapshot:
@@ -125,15 +125,14 @@ class _Compiler:
 
     def path(self, match: Match) -> Path:
         """Give where the requests of one route for one goal go: the goal, then what stands behind it."""
-        spec, route = self._spec, self._routes[match.route]
-        first = self._pool_of(match.goal)
-        levels = [] if first is None else [first.policy]
-        keepalive = _keepalive([spec.defaults, *levels, route.policy])
+        policy = self._routes[match.route].policy
+        hops = tuple(_once(self._hops(match, policy)))
+        first = hops[0] if hops else None  # comments may have to be sent before it is known who answers
+        keepalive = _keepalive(self._levels(first.targets[0].model, first.pool, policy)) if first else None
         return Path(
-            hops=tuple(hop for hop in self._hops(match, route.policy) if hop.targets),
+            hops=hops,
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
-            total_s=merge(*(level.timeout for level in (spec.defaults, *levels, route.policy))).total_s,
         )
 
     def _pool_of(self, goal: str) -> PoolSpec | None:
@@ -144,31 +143,37 @@ class _Compiler:
     def _hops(self, match: Match, policy: Policy) -> Iterator[Hop]:
         spec, pool, goal = self._spec, self._pool_of(match.goal), match.goal
         if pool is None:
-            yield Hop(goal, self._targets([goal], None, policy))
+            yield Hop(goal, self._targets([goal], goal, policy))
             return
         members = list(pool.members)
         if goal != pool.name:  # the model asked for comes first, its pool-mates only stand in
             members = [goal, *(member for member in members if member != goal)]
-        yield Hop(pool.name, self._targets(members, pool, policy))
+        yield Hop(pool.name, self._targets(members, pool.name, policy))
         then = pool.then
         while then is not None:
             following = spec.pools.get(then)
             members = [then] if following is None else list(following.members)
-            yield Hop(then, self._targets(members, following, policy))
+            yield Hop(then, self._targets(members, then, policy))
             then = following.then if following is not None else None
 
-    def _targets(self, members: list[str], pool: PoolSpec | None, policy: Policy) -> tuple[Target, ...]:
+    def _targets(self, members: list[str], pool: str, policy: Policy) -> tuple[Target, ...]:
         return tuple(
             self._target(member, pool, policy)
             for member in members
             if self._spec.models[member].provider in self._providers
         )
 
-    def _target(self, name: str, pool: PoolSpec | None, policy: Policy) -> Target:
+    def _levels(self, model: ModelSpec, pool: str, policy: Policy) -> list[Policy]:
+        """Give the settings that hold for a model in a pool (or on its own), the most general first."""
+        spec = self._spec
+        pools = [spec.pools[pool].policy] if pool in spec.pools else []
+        return [spec.defaults, spec.providers[model.provider].policy, model.policy, *pools, policy]
+
+    def _target(self, name: str, pool: str, policy: Policy) -> Target:
         model = self._spec.models[name]
         spec = self._spec.providers[model.provider]
         provider = self._providers[model.provider]
-        levels = [self._spec.defaults, spec.policy, model.policy, *([] if pool is None else [pool.policy]), policy]
+        levels = self._levels(model, pool, policy)
         breaker = _breaker(levels)
         key = sha256(spec.key.value.encode()).hexdigest() if spec.key else ""
         address = self._addresses.get(model.provider) or spec.url
@@ -181,6 +186,16 @@ class _Compiler:
             clocks=merge(*(level.timeout for level in levels)),
             request_head=provider.request_head(CHAT_PATH),
         )
+
+
+def _once(hops: Iterator[Hop]) -> Iterator[Hop]:
+    """Give the hops with each endpoint where it comes first only: one that has failed is not asked again."""
+    seen: set[Endpoint] = set()
+    for hop in hops:
+        targets = tuple(target for target in hop.targets if target.endpoint not in seen)
+        seen.update(target.endpoint for target in targets)
+        if targets:
+            yield Hop(hop.pool, targets)
 
 
 def _breaker(levels: list[Policy]) -> BreakerSpec | None:

@@ -1,5 +1,6 @@
 """What would happen to a request, told without sending it."""
 
+from dataclasses import replace
 from typing import Any
 
 from gateway import dialects
@@ -10,6 +11,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Principal
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Path, Target
+from gateway.routing.router import Match
 from gateway.runtime.build import compile_snapshot
 
 
@@ -36,7 +38,7 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
         + (f" and its condition holds: {route.when}" if route.when else ""),
         "goal": match.goal,
         "endpoints": [_endpoint(hop.pool, target) for hop in path.hops for target in hop.targets],
-        "off": _off(spec, path, match.goal),
+        "off": _off(spec, match, path),
         "facts": {
             "model": request.model,
             "tokens": request.tokens,
@@ -65,8 +67,9 @@ def _endpoint(pool: str, target: Target) -> dict[str, Any]:
     }
 
 
-def _off(spec: Spec, path: Path, goal: str) -> list[str]:
-    """Give the members that would be asked if their provider had a key."""
-    pools = [pool for name in (goal, *(hop.pool for hop in path.hops)) if (pool := spec.pools.get(name)) is not None]
-    members = dict.fromkeys(member for pool in pools for member in pool.members)
-    return [member for member in members if not spec.providers[spec.models[member].provider].is_on]
+def _off(spec: Spec, match: Match, path: Path) -> list[str]:
+    """Give the models that would be asked as well if their providers had keys."""
+    all_on = replace(spec, providers={name: replace(provider, is_on=True) for name, provider in spec.providers.items()})
+    asked = {target.model.name for hop in path.hops for target in hop.targets}
+    hops = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).paths[match].hops
+    return [target.model.name for hop in hops for target in hop.targets if target.model.name not in asked]
