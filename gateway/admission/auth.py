@@ -14,7 +14,7 @@ class Auth:
 
     def __init__(self, tenants: Mapping[str, TenantSpec]) -> None:
         self._principals = {
-            digest: Principal(tenant.name, digest[:8], tenant.labels, tenant.models)
+            digest: (digest, Principal(tenant.name, digest[:8], tenant.labels, tenant.models))
             for tenant in tenants.values()
             for digest in tenant.keys
         }
@@ -33,9 +33,9 @@ class Auth:
         if len(set(keys)) > 1:
             raise Unauthenticated("two different API keys in one request")
         digest = sha256(keys[0].encode("utf-8", "surrogateescape")).hexdigest()
-        principal = self._principals.get(digest)
-        # The look-up is by a hash that the caller can't choose freely; the comparison leaks nothing of its own.
-        if principal is None or not hmac.compare_digest(principal.key_id, digest[:8]):
+        known, principal = self._principals.get(digest, ("", ANYBODY))
+        # Found by a hash that the caller can't steer towards a known one, and compared in constant time all the same.
+        if not hmac.compare_digest(known, digest):
             raise Unauthenticated("the API key is not known")
         return principal
 

@@ -13,19 +13,20 @@ PICODOLLARS_TO_USD_PER_MILLION = 10**6  # a picodollar a token is a micro-dollar
 def list_models(snapshot: Snapshot, principal: Principal) -> dict[str, Any]:
     """Give every name that `principal` may ask for, in OpenAI's shape."""
     names = snapshot.router.names(principal)
-    return {"object": "list", "data": [_entry(snapshot.spec, name) for name in names]}
+    return {"object": "list", "data": [_entry(snapshot.spec, name, name) for name in names]}
 
 
 def one_model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, Any]:
-    """Give one of them. Raises `ModelNotFound`."""
-    if name not in snapshot.router.names(principal):
+    """Give one of them, or a member of a family among them. Raises `ModelNotFound`."""
+    if not snapshot.router.knows(name, principal):
         raise ModelNotFound(f"the model {name[:100]!r} does not exist or is not allowed to this key", param="model")
-    return _entry(snapshot.spec, name)
+    return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name)
 
 
-def _entry(spec: Spec, name: str) -> dict[str, Any]:
+def _entry(spec: Spec, name: str, listed: str) -> dict[str, Any]:
+    """Give what is known of `name`, which stands in the configuration as `listed`."""
     entry: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "llm-gateway"}
-    model = spec.models.get(name)
+    model = spec.models.get(listed)
     if model is not None:
         entry |= {"owned_by": model.provider, "price": _price(model.price)} | _facts(model)
     elif name in spec.pools:
@@ -40,5 +41,10 @@ def _facts(model: ModelSpec) -> dict[str, Any]:
 
 def _price(price: PriceSpec) -> dict[str, float]:
     """Prices as people quote them: USD per million tokens."""
-    classes = {"input": price.input, "cached_input": price.cached_input, "cache_write": price.cache_write, "output": price.output}
+    classes = {
+        "input": price.input,
+        "cached_input": price.cached_input,
+        "cache_write": price.cache_write,
+        "output": price.output,
+    }
     return {name: value / PICODOLLARS_TO_USD_PER_MILLION for name, value in classes.items() if value is not None}
