@@ -16,7 +16,7 @@ from gateway.api import models
 from gateway.api.chat import Chat
 from gateway.api.connection import ClientServer
 from gateway.api.health import health, ready
-from gateway.api.render import error_response
+from gateway.api.render import SERVER, error_response
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
 from gateway.snapshot import Services
@@ -47,8 +47,10 @@ class Public:
         try:
             response = await self._find(request)(request)
         except GatewayError as error:
-            return error_response(error, request_id)
+            response = error_response(error, request_id)
         response.headers["x-request-id"] = request_id
+        if not request.content.is_eof():  # a body that nobody asked for: the next request can't be found behind it
+            response.force_close()
         return response
 
     def _find(self, request: web.BaseRequest) -> Handler:
@@ -83,7 +85,7 @@ class Public:
 
 
 def _json(body: Any, status: int = 200) -> web.Response:
-    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    headers = {"content-type": "application/json", "cache-control": "no-store", "server": SERVER}
     return web.Response(body=msgspec.json.encode(body), status=status, headers=headers)
 
 
@@ -94,6 +96,7 @@ def make_runner(services: Services) -> web.ServerRunner:
     """
     server = ClientServer(
         Public(services).handle,
+        head_timeout_s=lambda: services.snapshot.spec.server.limits.head_timeout_s,
         handler_cancellation=True,
         access_log=None,
         max_line_size=FIELD_LIMIT,

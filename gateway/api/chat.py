@@ -1,6 +1,7 @@
 """`POST` of a client dialect: make the exchange, and send it down the line."""
 
 import asyncio
+import logging
 from typing import cast
 
 from aiohttp import web
@@ -8,9 +9,12 @@ from aiohttp import web
 from gateway import pipeline
 from gateway.api.client import HttpClient
 from gateway.api.request_id import RequestIds
+from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
 from gateway.dialects.base import Dialect
 from gateway.snapshot import Services
+
+log = logging.getLogger(__name__)
 
 
 class Chat:
@@ -39,6 +43,10 @@ class Chat:
         try:
             await pipeline.serve(x, snapshot, services, client)
             await client.drained()
+        except Exception:  # a mistake of our own: the last catch
+            log.exception("unexpected failure of a request", extra={"request_id": x.id})
+            client.break_down(GatewayError("an unexpected failure", code="internal_error"))
         finally:
+            client.leave()
             del services.running[x]
         return cast(web.StreamResponse, client.response)

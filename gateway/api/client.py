@@ -9,11 +9,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.accounting.prices import dollars
-from gateway.api.render import error_body, error_headers
+from gateway.api.render import SERVER, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.clock import Clock
 from gateway.core.errors import (
@@ -22,6 +22,7 @@ from gateway.core.errors import (
     InvalidRequest,
     RequestTimeout,
     RequestTooLarge,
+    ShuttingDown,
     StreamFailed,
     UnsupportedMedia,
 )
@@ -70,7 +71,7 @@ class HttpClient:
         self._dialect = dialect
         self._limits = limits
         self._clock = clock
-        self._is_chunked = request.version >= (1, 1)
+        self._is_chunked = request.version == HttpVersion11
         self._stream: Literal["none", "open", "closed"] = "none"
         self._signs: asyncio.TimerHandle | None = None
         self.response = SentResponse(keep_alive=self._is_chunked and request.keep_alive)
@@ -86,7 +87,7 @@ class HttpClient:
         length = self._request.content_length
         if length is not None and length > limit:
             raise RequestTooLarge(f"the body is larger than {limit} bytes")
-        if "expect" in headers:
+        if "expect" in headers and self._is_invited(headers["expect"]):
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self._dialect.decode_request(await self._read_body(limit))
 
@@ -111,8 +112,6 @@ class HttpClient:
         self._close_stream()
 
     def fail(self, error: GatewayError) -> None:
-        if self._signs is not None:
-            self._signs.cancel()
         if isinstance(error, ClientStalled):
             self._abort()
         elif self._stream == "open":
@@ -122,10 +121,23 @@ class HttpClient:
         elif not self._x.committed_at:
             body, content_type = error_body(error, self._dialect)
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
-            if isinstance(error, RequestTooLarge | RequestTimeout) or self._x.cut is error:
-                self.response.keep_alive = False
+            if isinstance(error, ShuttingDown) or not self._request.content.is_eof():
+                self.response.keep_alive = False  # behind a body that was not read no next request can be found
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             self._commit(error.http_status, lines + self._gateway_headers(), body)
+
+    def break_down(self, error: GatewayError) -> None:
+        """Give up after a failure of our own: say so while that is possible, and end the connection in any case."""
+        self.response.keep_alive = False
+        if self._x.committed_at:
+            self._abort()
+        else:
+            self.fail(error)
+
+    def leave(self) -> None:
+        """Stop whatever would write later."""
+        if self._signs is not None:
+            self._signs.cancel()
 
     # relay.Reply
 
@@ -147,10 +159,14 @@ class HttpClient:
             try:
                 async with asyncio.timeout(self._limits.write_timeout_s):
                     await self._connection._drain_helper()
-            except TimeoutError:
+            except (TimeoutError, ConnectionError):
                 self._abort()
 
     # The request's body
+
+    def _is_invited(self, expectation: str) -> bool:
+        """Whether the client waits to be asked for its body (RFC 9110, 10.1.1)."""
+        return expectation.lower() == "100-continue" and self._is_chunked and not self._request.content.is_eof()
 
     async def _read_body(self, limit: int) -> bytes:
         content = self._request.content
@@ -184,12 +200,11 @@ class HttpClient:
         x.committed_at, x.status = self._clock.monotonic(), status
         connection = "" if self.response.keep_alive else "connection: close\r\n"
         reason = REASONS.get(status, "")
-        head = f"HTTP/1.1 {status} {reason}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
+        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
         self._write(head.encode("latin-1", "replace") + body)
 
     def _open_stream(self, lines: str) -> None:
-        if self._signs is not None:
-            self._signs.cancel()
+        self.leave()
         if self._stream == "none":
             self._stream = "open"
             framing = "transfer-encoding: chunked\r\n" if self._is_chunked else ""

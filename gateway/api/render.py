@@ -1,12 +1,15 @@
 """Our errors as HTTP: the only place where they become a status and a body."""
 
 import math
+from typing import Final
 
 from aiohttp import web
 
 from gateway.core.errors import GatewayError, MethodNotAllowed, Rejected, Unauthenticated
-from gateway.dialects.base import Dialect
 from gateway.dialects import DEFAULT
+from gateway.dialects.base import Dialect
+
+SERVER: Final = "llm-gateway"  # whoever asks need not know which versions of what serve
 
 
 def error_body(error: GatewayError, dialect: Dialect = DEFAULT) -> tuple[bytes, str]:
@@ -31,7 +34,7 @@ def error_headers(error: GatewayError) -> dict[str, str]:
 def error_response(error: GatewayError, request_id: str = "") -> web.Response:
     """Give a whole response for an error outside the request path proper."""
     body, content_type = error_body(error)
-    headers = {**error_headers(error), "content-type": content_type, "cache-control": "no-store"}
+    headers = {**error_headers(error), "content-type": content_type, "cache-control": "no-store", "server": SERVER}
     if request_id:
         headers["x-request-id"] = request_id
     return web.Response(body=body, status=error.http_status, headers=headers)
