@@ -6,6 +6,7 @@ runs. Everything that is imported here delays the start of the gateway.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 LIFE_SIGN_S = 1.0
 METRICS_EVERY = 5  # life signs
+CLEAN_UP_S = 1.0
 FAILED = 1
 
 
@@ -79,7 +81,9 @@ class Worker:
 
         await self._leaving.wait()
         await drain(self._services, doors, self._stop.grace_s, self._stop.deadline_s)
-        await runner.cleanup()
+        with contextlib.suppress(TimeoutError):  # of a client that does not read what it is told last
+            async with asyncio.timeout(CLEAN_UP_S):
+                await runner.cleanup()
         lag.close()
         self._services.reporter.close()
         link.send(bus.Metrics(0, self._services.metrics.snapshot()))

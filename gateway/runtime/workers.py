@@ -27,7 +27,7 @@ PREPARE_PATIENCE_S = 30.0
 ACTIVATE_PATIENCE_S = 10.0
 ANSWER_PATIENCE_S = 1.0
 LONGEST_SILENCE = 30  # checks, one a second: a loop that has not turned for so long never will
-STOP_MARGIN_S = 3.0  # beyond the deadline of a drain
+STOP_MARGIN_S = 5.0  # beyond the deadline of a drain: cutting, flushing, closing
 
 
 class StartError(Exception):
