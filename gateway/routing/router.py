@@ -19,6 +19,7 @@ from gateway.routing.names import NamePattern
 
 REQUESTED = "requested"
 MEMBERS_KEPT = 1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
+LONGEST_KEPT = 256  # characters, for the same reason
 
 
 class Match(NamedTuple):
@@ -96,6 +97,8 @@ class Router:
 
     def _choices_of_member(self, name: str) -> tuple[_Choice, ...]:
         """Give the choices of a name that only a family may cover; the last ones asked for are kept."""
+        if len(name) > LONGEST_KEPT:
+            return self._choices_of(name)
         choices = self._members.get(name)
         if choices is None:
             if len(self._members) >= MEMBERS_KEPT:

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY, Principal
-from gateway.routing.router import Match, Router
+from gateway.routing.router import LONGEST_KEPT, MEMBERS_KEPT, Match, Router
 from tests.support.replay import loaded
 
 TEXT = """
@@ -149,3 +149,12 @@ def test_a_condition_that_fails_counts_as_false() -> None:
     assert router.condition_errors == 1
     assert match(router, "auto", tools=2) == Match("agents", "strong")
     assert router.condition_errors == 1
+
+
+def test_what_is_remembered_of_names_is_bounded(router: Router) -> None:
+    """Clients choose the names: neither their number nor their length may fill the memory."""
+    for number in range(MEMBERS_KEPT + 10):
+        assert match(router, f"mock-{number}") == Match("direct", "mock-*")
+    assert match(router, f"mock-{'x' * LONGEST_KEPT}") == Match("direct", "mock-*")
+    assert len(router._members) <= MEMBERS_KEPT
+    assert max(map(len, router._members)) <= LONGEST_KEPT

@@ -1,0 +1,82 @@
+"""What would happen to a request, told without sending it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.runtime.explain import explain
+from tests.support.clock import FakeClock
+from tests.support.replay import loaded
+
+TEXT = """
+version: 1
+providers:
+  a: {kind: openai, url: "http://a.test/v1"}
+  off: {kind: openai, key: "${OFF_KEY:-}"}
+models:
+  big: {provider: off, price: {input: 1, output: 2}, quality: 0.9}
+  small: {provider: a, id: small-2, price: {input: 1, output: 2}, quality: 0.5, timeout: {idle: 9s}}
+  other: {provider: off, price: {input: 1, output: 2}, quality: 0.5}
+pools:
+  strong: {members: [big, small], then: more}
+  more: {members: [other, small]}
+routes:
+  - {name: agents, match: [auto], when: "request.tools > 0", to: strong}
+  - {name: hours, match: [auto], when: "now.hour == 5", to: small}
+  - {name: all, match: [auto], when: 'tenant != "acme"', to: strong}
+tenants:
+  acme: {keys: ["sha256:%s"], models: [auto]}
+""" % ("0" * 64)
+
+
+def told(clock: FakeClock, tenant: str = "", **fields: Any) -> dict[str, Any]:
+    body = {"model": "auto", "messages": [{"role": "user", "content": "x" * 400}], **fields}
+    return explain(loaded(TEXT), json.dumps(body).encode(), tenant, clock)
+
+
+def test_the_way_and_its_clocks_are_told(clock: FakeClock) -> None:
+    found = told(clock)
+    assert (found["route"], found["goal"]) == ("all", "strong")
+    (endpoint,) = found["endpoints"]
+    assert (endpoint["pool"], endpoint["endpoint"], endpoint["model_id"]) == ("strong", "a/small", "small-2")
+    assert endpoint["clocks_s"] == {"connect": 2.0, "first_token": 20.0, "answer": 300.0, "idle": 9.0, "total": 600.0}
+    assert "'auto'" in found["why"]
+    assert found["why"].endswith('tenant != "acme"')
+
+
+def test_models_whose_provider_is_off_are_named_wherever_they_stand(clock: FakeClock) -> None:
+    assert told(clock)["off"] == ["big", "other"]
+
+
+def test_conditions_see_the_request_and_the_clock(clock: FakeClock) -> None:
+    assert told(clock, tools=[{"type": "function"}])["route"] == "agents"
+    clock.wall_s = 5 * 3600.0
+    assert told(clock)["route"] == "hours"
+
+
+def test_the_facts_are_those_that_conditions_saw(clock: FakeClock) -> None:
+    facts = told(clock, max_tokens=5, temperature=0.5, stream=True)["facts"]
+    assert facts["tokens"] >= 100
+    del facts["tokens"]
+    expected = {"model": "auto", "max_tokens": 5, "tools": 0, "images": 0, "stream": True, "temperature": 0.5}
+    assert facts == expected
+
+
+def test_a_tenant_s_own_way_is_told(clock: FakeClock) -> None:
+    found = told(clock, "acme")
+    assert found["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "invalid_json"),
+        (b'{"model": "auto"}', 400, "missing_required_parameter"),
+        (b'{"model": "nope", "messages": []}', 404, "model_not_found"),
+    ],
+)
+def test_a_request_that_would_be_refused_says_so(clock: FakeClock, body: bytes, status: int, code: str) -> None:
+    error = explain(loaded(TEXT), body, clock=clock)["error"]
+    assert (error["status"], error["code"]) == (status, code)
+    assert error["message"]
