@@ -114,6 +114,7 @@ def _patterns(description: str) -> Schema:
     return {
         "type": "array",
         "minItems": 1,
+        "maxItems": 1000,
         "uniqueItems": True,
         "items": {"$ref": "#/$defs/pattern"},
         "description": description,

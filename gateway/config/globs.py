@@ -23,6 +23,8 @@ def fits(pattern: str, name: str) -> bool:
 
 def meet(one: str, other: str) -> bool:
     """Whether some name fits both patterns."""
+    if "*" not in one or "*" not in other:
+        return fits(one, other) or fits(other, one)
     # reachable: how many signs of `other` can have been read when the signs of `one` so far spell the same text
     reachable = _past_stars({0}, other)
     for sign in one:

@@ -95,6 +95,8 @@ def _value(error: Any, reader: Reader, trail: Trail) -> str:
             return "must not be empty; " + (
                 "remove it" if len(trail) == 1 and trail[0] == "tenants" else "give at least one"
             )
+        case "maxItems":
+            return f"must have at most {wanted} items"
         case "uniqueItems":
             twice = next(index for index, item in enumerate(error.instance) if item in error.instance[:index])
             return f"lists {reader.shown((*trail, twice)) or 'one thing'} twice"

@@ -67,14 +67,10 @@ def judge_pools(reader: Reader, names: Names) -> None:
 
 def judge_life(reader: Reader, names: Names) -> None:
     """Every pool must have a live member, or lead to one; after `judge_pools`."""
-    for pool in names.pools:
-        asked = _chain(names, pool)
-        if asked is None or any(names.is_live(model) for model in asked):
-            continue
-        off = sorted({str(names.provider_of(model)) for model in asked})
-        reader.complain(
-            ("pools", pool), f"no member can answer: {_are_off(off)}; set a key, or give `then`", at_key=True
-        )
+    for pool, off in _off(names).items():
+        if off is not None:
+            said = f"no member can answer: {_are_off(sorted(off))}; set a key, or give `then`"
+            reader.complain(("pools", pool), said, at_key=True)
     for index, route in names.routes:
         to = route.get("to")
         if isinstance(to, str) and to in names.models and not names.is_live(to):
@@ -103,36 +99,48 @@ def _of_its_kind(
 
 
 def _cycles(reader: Reader, names: Names) -> None:
-    told: set[str] = set()
+    done: set[str] = set()
     for pool in names.pools:
-        chain = [pool]
-        while isinstance(then := _then(names, chain[-1]), str) and then in names.pools:
-            if then in chain:
-                loop = chain[chain.index(then) :]
-                if not told.intersection(loop):
-                    told.update(loop)
-                    said = f"leads back to where it began: {' → '.join((*loop, then))}"
-                    reader.complain(("pools", loop[-1], "then"), said)
-                break
-            chain.append(then)
+        chain: dict[str, None] = {}
+        at: Any = pool
+        while isinstance(at, str) and at in names.pools and at not in done and at not in chain:
+            chain[at] = None
+            at = _then(names, at)
+        if at in chain:
+            way = list(chain)
+            loop = way[way.index(at) :]
+            reader.complain(("pools", loop[-1], "then"), f"leads back to where it began: {' → '.join((*loop, at))}")
+        done.update(chain)
 
 
-def _chain(names: Names, pool: str) -> list[str] | None:
-    """Give every model that a request to `pool` may reach; None where something on the way is broken."""
-    models: list[str] = []
-    seen: set[str] = set()
-    at: Any = pool
-    while at is not None:
-        if at in names.models:
-            return [*models, at]
-        settings = names.pools.get(at) if isinstance(at, str) else None
-        members = settings.get("members") if isinstance(settings, dict) else None
-        if at in seen or not isinstance(members, list) or any(member not in names.models for member in members):
-            return None
-        seen.add(at)
-        models += members
-        at = _then(names, at)
-    return models
+def _off(names: Names) -> dict[str, frozenset[str] | None]:
+    """Give, for each pool, the providers that are off on its whole `then` chain; None where somebody lives, or may."""
+    found: dict[str, frozenset[str] | None] = {}
+    for pool in names.pools:
+        chain: dict[str, None] = {}
+        at: Any = pool
+        while isinstance(at, str) and at in names.pools and at not in found and at not in chain:
+            chain[at] = None
+            at = _then(names, at)
+        if at is None:
+            end: frozenset[str] | None = frozenset()
+        elif at in names.models:
+            end = _off_among(names, [at])
+        else:
+            end = found.get(at)  # None for a circle, and for what is broken
+        for one in reversed(chain):
+            settings = names.pools[one]
+            members = _off_among(names, settings.get("members") if isinstance(settings, dict) else None)
+            end = members | end if members is not None and end is not None else None
+            found[one] = end
+    return found
+
+
+def _off_among(names: Names, models: Any) -> frozenset[str] | None:
+    """Give the providers of models that are all off; None where one lives or something is broken."""
+    if not isinstance(models, list) or any(model not in names.models or names.is_live(model) for model in models):
+        return None
+    return frozenset(str(names.provider_of(model)) for model in models)
 
 
 def _then(names: Names, pool: str) -> Any:

@@ -30,9 +30,9 @@ def _requested(reader: Reader, names: Names, trail: Trail, patterns: list[tuple[
     """What may be asked for must exist, where the route leads to what was asked for."""
     if names.broken & {"models", "pools"}:
         return
-    known = [*names.models, *names.pools]
+    known = {**names.models, **names.pools}
     for index, pattern in patterns:
-        if any(meet(pattern, one) for one in known):
+        if pattern in known or any(meet(pattern, one) for one in known if "*" in one or "*" in pattern):
             continue
         what = "no model or pool fits" if "*" in pattern else "there is no model or pool"
         hint = "" if "*" in pattern else meant(pattern, sorted(known))
@@ -42,20 +42,39 @@ def _requested(reader: Reader, names: Names, trail: Trail, patterns: list[tuple[
 
 def _unreachable(reader: Reader, names: Names) -> None:
     """Refuse a route all of whose names are taken before: by routes without a condition, or with the same one."""
-    for position, (index, route) in enumerate(names.routes):
-        when = _when(route)
-        patterns = patterns_of(route)
+    taken: dict[str | None, _Taken] = {None: _Taken()}
+    for index, route in names.routes:
+        when, patterns = _when(route), [pattern for _, pattern in patterns_of(route)]
         if not patterns or when == "":
             continue
-        takers = []
-        for _, pattern in patterns:
-            earlier = (other for other in names.routes[:position] if _when(other[1]) in (None, when))
-            takers.append(next((one for one in earlier if any(fits(p, pattern) for _, p in patterns_of(one[1]))), None))
-        if all(taker is not None for taker in takers):
-            by = sorted({taker[0] for taker in takers if taker is not None})
-            said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in by)
+        rivals = [taken[None], taken.setdefault(when, _Taken())]
+        takers = [next((by for one in rivals if (by := one.by(pattern)) is not None), None) for pattern in patterns]
+        if None not in takers:
+            them = sorted({taker for taker in takers if taker is not None})
+            said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in them)
             hint = "; put this route before it, or give that one a `when`"
             reader.complain(("routes", index), f"can never be reached: all that it matches goes to {said}{hint}")
+        for pattern in patterns:
+            taken[when].add(pattern, index)
+
+
+class _Taken:
+    """What routes with one condition match, and which of them first."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+        self._globs: list[str] = []
+
+    def add(self, pattern: str, index: int) -> None:
+        if self._first.setdefault(pattern, index) == index and "*" in pattern:
+            self._globs.append(pattern)
+
+    def by(self, pattern: str) -> int | None:
+        """Give the route that takes all of `pattern`; None where none does."""
+        found = self._first.get(pattern)
+        if found is None:
+            found = next((self._first[glob] for glob in self._globs if fits(glob, pattern)), None)
+        return found
 
 
 def _families(reader: Reader, names: Names) -> None:

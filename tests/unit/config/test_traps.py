@@ -1,5 +1,6 @@
 """Every trap of YAML, of units, references and conditions: what the file says, and exactly what is answered."""
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -920,6 +921,15 @@ def test_a_broken_match_breaks_nothing_else(files: Files) -> None:
         tenants=f"tenants: {{a: {{keys: ['sha256:{'ab' * 32}'], models: [m]}}}}",
     )
     assert files.errors(text) == ['4:27: routes[0].match: must be a list (got "auto")']
+
+
+def test_long_chains_and_many_routes_take_no_time(files: Files) -> None:
+    pools = "pools:\n" + "".join(f"  p{i}: {{members: [far], then: p{i + 1}}}\n" for i in range(2_000))
+    routes = "routes:\n" + "".join(f"  - {{name: r{i}, match: [a{i}], to: m}}\n" for i in range(2_000))
+    began = monotonic()
+    assert files.errors(config(pools=f"{pools}  p2000: {{members: [m]}}", routes=routes)) == []
+    assert len(files.errors(config(pools=f"{pools}  p2000: {{members: [far]}}", routes=routes))) == 2_001
+    assert monotonic() - began < 20
 
 
 def test_what_could_not_be_read_blames_no_name_that_it_may_hold(files: Files) -> None:
