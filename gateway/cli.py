@@ -154,7 +154,7 @@ def _keys_new(given: argparse.Namespace) -> int:
 
 
 def _load(path: Path) -> "Loaded":
-    from gateway.runtime.build import load_and_check
+    from gateway.runtime.checked import load_and_check
 
     return load_and_check(path, os.environ)
 

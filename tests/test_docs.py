@@ -14,7 +14,7 @@ from gateway.cli import main
 from gateway.config import spec
 from gateway.core import errors
 from gateway.observability.families import FAMILIES
-from gateway.runtime.build import load_and_check
+from gateway.runtime.checked import load_and_check
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

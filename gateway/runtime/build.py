@@ -7,14 +7,11 @@
 import sys
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from pathlib import Path as FilePath
 
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
-from gateway.config.load import Loaded, load
 from gateway.config.spec import BreakerSpec, KeepaliveSpec, ModelSpec, Policy, PoolSpec, Spec
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
@@ -22,24 +19,14 @@ from gateway.observability.request_log import RequestLog
 from gateway.pools.children import Children
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, Hop, Path, Target
-from gateway.providers import load_kinds, provider_kinds
+from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
 from gateway.providers.transport import Transport
 from gateway.resilience.deadline import merge
-from gateway.routing.checks import failed_checks
 from gateway.routing.router import Match, Router
 from gateway.snapshot import Services, Snapshot
 
 CHAT_PATH = "/v1/chat/completions"
-
-
-def load_and_check(path: FilePath, env: Mapping[str, str]) -> Loaded:
-    """Read a configuration, and run its own `checks:` on it. Blocking. Raises `ConfigError` with every problem."""
-    loaded = load(path, env=env, kinds=provider_kinds())
-    problems = failed_checks(loaded.spec, Router(loaded.spec))
-    if problems:
-        raise ConfigError(problems)
-    return loaded
 
 
 def build_services(tasks: Tasks, clock: Clock | None = None) -> Services:

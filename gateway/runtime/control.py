@@ -44,7 +44,7 @@ def _run(config_path: Path, lifeline: Lifeline, launched: LaunchedWorker) -> int
     import asyncio  # none of these before the worker is on its way
 
     from gateway.core.problem import ConfigError
-    from gateway.runtime.build import load_and_check
+    from gateway.runtime.checked import load_and_check
     from gateway.runtime.control_loop import ControlLoop
     from gateway.runtime.listeners import ListenError
     from gateway.runtime.sockets import Sockets

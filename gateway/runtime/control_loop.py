@@ -20,7 +20,7 @@ from gateway.observability import logging as process_log
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.runtime.admin_key import admin_key
-from gateway.runtime.build import load_and_check
+from gateway.runtime.checked import load_and_check
 from gateway.runtime.children import CHILD_MODULES, Children, Surroundings
 from gateway.runtime.edition import Edition
 from gateway.runtime.launch import LaunchedWorker, Lifeline

@@ -13,7 +13,8 @@ from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, Path
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
-from gateway.runtime.build import activate, build_services, compile_snapshot, load_and_check
+from gateway.runtime.build import activate, build_services, compile_snapshot
+from gateway.runtime.checked import load_and_check
 from gateway.snapshot import Services, Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.runtime.build import load_and_check
+from gateway.runtime.checked import load_and_check
 from gateway.runtime.edition import Edition, decode_spec
 
 ROOT = Path(__file__).parents[3]
