@@ -112,6 +112,7 @@ class HttpClient:
         self._close_stream()
 
     def fail(self, error: GatewayError) -> None:
+        self.leave()
         if isinstance(error, ClientStalled):
             self._abort()
         elif self._stream == "open":
@@ -150,7 +151,8 @@ class HttpClient:
         self._connection.on_drain = callback
 
     def write(self, data: bytes) -> bool:
-        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if data:  # a chunk of nothing would end the answer
+            self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
         return not self._connection.writing_paused
 
     async def drained(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -49,6 +49,13 @@ def chunk(content: str | None = None, *, role: bool = False, finish: str | None 
 DONE = b"data: [DONE]\n\n"
 ROLE = chunk("", role=True)
 STREAM = (ROLE, chunk("one "), chunk("two "), chunk("three"), chunk(finish="stop"), DONE)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(5):
+        for _ in iter(is_so, True):
+            await asyncio.sleep(0)
 
 
 class Wire:

@@ -22,7 +22,7 @@ from gateway.dispatch import Upstream
 from gateway.pipeline import serve
 from gateway.pools.endpoint import Path
 from tests.support.clock import FakeClock
-from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, whole
+from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, until, whole
 
 KEY = "a-client-key"
 KEY_HASH = "b45e10ec0c52e8e4c7a2ff0bf3dbf5a8dc7e4a2dbe0b9e7c6a5d5e0f0c0b0a09"
@@ -94,15 +94,6 @@ def begin(line: Line, clock: FakeClock, model: str = "auto", **fields: object) -
 
 async def run(line: Line, x: Exchange, client: FakeClient) -> None:
     await serve(x, line.snapshot, line.services, client)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    for _ in range(100):
-        if is_so():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never came to that")
 
 
 async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, clock: FakeClock) -> None:

@@ -1,0 +1,55 @@
+"""A public listener on the test's own loop."""
+
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from tests.support.raw import Raw
+from tests.support.replay import Line
+
+OPEN = """
+version: 1
+providers:
+  a: {kind: openai, url: "http://a.test/v1"}
+  b: {kind: openai, url: "http://b.test/v1"}
+models:
+  m-a: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
+  m-b: {provider: b, price: {input: 1, output: 2}, quality: 0.5}
+  mock-*: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
+defaults: {timeout: {first_token: 1s, answer: 1s}}
+pools:
+  main: {members: [m-a, m-b]}
+routes:
+  - {name: all, match: [auto], to: main}
+  - {name: direct, match: [m-a, m-b, "mock-*"], to: requested}
+"""
+"""Without tenants: `auto` goes to one endpoint, then to another."""
+
+KEY = "key-of-acme"
+WITH_KEY = {"authorization": f"Bearer {KEY}"}
+CLOSED = f"{OPEN}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
+"""The same for one tenant, which may ask for `auto` and `mock-*`."""
+
+
+@dataclass
+class Serving:
+    """What serves, and where."""
+
+    line: Line
+    port: int
+
+    def connect(self) -> Raw:
+        return Raw(self.port)
+
+
+ServeText = Callable[[str], Awaitable[Serving]]
+
+
+def loopback_listener() -> socket.socket:
+    """Give a listening socket on a free port of the loopback."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    return listener
