@@ -1,0 +1,73 @@
+"""Event loops for tests: one whose time is not ours, and every one that the gateway runs on."""
+
+import asyncio
+import inspect
+import selectors
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+import pytest
+import uvloop
+
+AsyncTest = Callable[..., Coroutine[Any, Any, None]]
+
+NETWORK_S = 0.005  # real time in which what the test itself has sent arrives for certain
+
+
+class _Selector(selectors.DefaultSelector):
+    """Where nothing happens until a timer, the timer's moment comes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            return super().select(None)
+        found = super().select(min(timeout, NETWORK_S) if len(self.get_map()) > 1 else 0)
+        if not found and timeout > 0:
+            self.passed_s += timeout
+        return found
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """A loop whose time stands still while anything happens, and jumps to the next timer when nothing does."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return 1000.0 + self._virtual.passed_s
+
+
+def in_virtual_time(test: AsyncTest) -> Callable[..., None]:
+    """Run a test in virtual time: an hour of waiting takes no time, and always the same."""
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    del run.__wrapped__  # else it would be taken for a coroutine function
+    run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+    return run
+
+
+def on_every_loop(test: AsyncTest) -> Callable[..., None]:
+    """Run a test on asyncio's own loop and on uvloop."""
+
+    def run(new_loop: Callable[[], asyncio.AbstractEventLoop], **kwargs: Any) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(test(**kwargs))
+
+    signature = inspect.signature(test)
+    new_loop = inspect.Parameter("new_loop", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__signature__ = signature.replace(parameters=[new_loop, *signature.parameters.values()])  # type: ignore[attr-defined]
+    run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
+    if hasattr(test, "pytestmark"):
+        run.pytestmark = list(test.pytestmark)  # type: ignore[attr-defined]
+    return pytest.mark.parametrize(
+        "new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+    )(run)
