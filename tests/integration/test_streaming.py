@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactor
         yield process
 
 
-def stream(gateway: GatewayProcess, model: str, **fields: object) -> Answer:
+def stream(gateway: GatewayProcess, model: str, **fields: Any) -> Answer:
     return ask(gateway.address, model, stream=True, **fields)
 
 

@@ -154,5 +154,12 @@ def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureF
 def running(path: Path, folder: Path, *options: str, pass_fds: tuple[int, ...] = ()) -> Iterator[PythonProcess]:
     arguments = ["--socket", str(path), *options]
     with PythonProcess("gateway.runtime.simulator_server", arguments, folder / "log", pass_fds=pass_fds) as process:
-        wait_for(path.exists, "the simulator's socket")
+        wait_for(lambda: is_listening(path), "the simulator's socket")
         yield process
+
+
+def is_listening(path: Path) -> bool:
+    try:
+        return fetch(path, "/health").status == 200
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
