@@ -65,7 +65,7 @@ def cut(draw: st.DrawFn, stream: bytes) -> list[bytes]:
 def told(stream: bytes) -> list[bytes]:
     """Read a stream as the standard tells a browser to: line by line, an empty line dispatches; events without data are none."""
     found, lines = [], []
-    for line in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+    for line in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]:
         if not line:
             if lines:
                 found.append(b"\n".join(lines))
