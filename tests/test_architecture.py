@@ -22,7 +22,6 @@ NAMES_PROVIDERS: Final = {
     "config/not_yet.py": "says which kinds this version refuses",
     "config/units.py": "an example in an error message",
     "dispatch.py": "the headers that may cross are named after those who made them",
-    "runtime/children.py": "starts the embedded model's server",
     "runtime/model_server.py": "is the embedded model's server",
     "runtime/simulator/script.py": "plays a provider, headers and all",
 }

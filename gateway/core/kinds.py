@@ -11,7 +11,9 @@ class ProviderKind:
 
     `settings` and `model_settings` map a setting's name to its JSON Schema (with `description`); the first stand under
     `providers.<name>`, the second under `models.<name>` of a model at such a provider. `default_url` is used where the
-    file gives none; a kind without one, and with `is_child` false, needs `url`. `is_child`: the gateway starts the server itself, so `url` and `key` make no sense.
+    file gives none; a kind without one, and without a `child_module`, needs `url`. A kind with a
+    `child_module` has a server that the gateway itself starts (`python -m child_module --socket PATH --lifeline FD`, and the
+    settings as options), so `url` and `key` make no sense.
     """
 
     name: str
@@ -19,4 +21,8 @@ class ProviderKind:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_url: str | None = None
-    is_child: bool = False
+    child_module: str = ""
+
+    @property
+    def is_child(self) -> bool:
+        return bool(self.child_module)

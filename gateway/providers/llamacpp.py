@@ -31,7 +31,7 @@ class LlamaCpp(HttpProvider):
                 "description": "requests served at the same time; further ones wait",
             },
         },
-        is_child=True,
+        child_module="gateway.runtime.model_server",
     )
     dialect = "openai_chat"
 

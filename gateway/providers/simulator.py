@@ -204,7 +204,7 @@ class Simulator(HttpProvider):
                 "description": "how the simulated model behaves",
             }
         },
-        is_child=True,
+        child_module="gateway.runtime.simulator_server",
     )
     dialect = "openai_chat"
 

@@ -28,12 +28,6 @@ from gateway.runtime.reaper import Reaper, end
 
 log = logging.getLogger(__name__)
 
-# Kinds whose server is ours to run → the module that is it. Their settings become its options.
-CHILD_MODULES: Mapping[str, str] = {
-    "llamacpp": "gateway.runtime.model_server",
-    "simulator": "gateway.runtime.simulator_server",
-}
-
 MISSING_PACKAGE = 3  # exit code: an optional package is not installed; what is missing stands on stderr
 
 PROBE_S = 0.05  # between two looks at a warming child; doubles up to

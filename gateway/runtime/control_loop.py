@@ -19,9 +19,10 @@ from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
+from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
 from gateway.runtime.checked import load_and_check
-from gateway.runtime.children import CHILD_MODULES, Children, Surroundings
+from gateway.runtime.children import Children, Surroundings
 from gateway.runtime.edition import Edition
 from gateway.runtime.launch import LaunchedWorker, Lifeline
 from gateway.runtime.listeners import address_of, close_all
@@ -61,7 +62,8 @@ class ControlLoop:
         clock = SystemClock()
         nursery = Nursery(self._tasks, clock, self._reaper, lifeline, sockets.data)
         self._workers = Workers(nursery, self._merged, self._count_restart, self._fail)
-        surroundings = Surroundings(self._tasks, clock, self._reaper, lifeline, self._folder, CHILD_MODULES)
+        modules = {name: kind.child_module for name, kind in provider_kinds().items() if kind.is_child}
+        surroundings = Surroundings(self._tasks, clock, self._reaper, lifeline, self._folder, modules)
         self._children = Children(surroundings, self._workers.child_changed)
         self._watch = Watch(self._tasks, self._files_changed)
         self._reloader = Reloader(
