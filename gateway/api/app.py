@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from gateway import dialects
 from gateway.api import models
@@ -18,11 +18,12 @@ from gateway.api.connection import ClientServer
 from gateway.api.health import health, ready
 from gateway.api.render import SERVER, error_response
 from gateway.api.request_id import RequestIds
-from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from gateway.snapshot import Services
 
 FIELD_LIMIT = 16 * 2**10
 HEADERS_LIMIT = 100
+VERSIONS = (HttpVersion11, HttpVersion10)  # the parser lets every other pass
 LINGER_S = 2.0  # for a client that still sends the body of a request that was refused
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -41,6 +42,8 @@ class Public:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request."""
+        if request.version not in VERSIONS:
+            return self._refuse_version(request)
         if request.method == "POST" and (post := self._posts.get(request.path)) is not None:
             return await post(request)
         request_id = self._ids.of(request.headers)
@@ -51,6 +54,12 @@ class Public:
         response.headers["x-request-id"] = request_id
         if not request.content.is_eof():  # a body that nobody asked for: the next request can't be found behind it
             response.force_close()
+        return response
+
+    def _refuse_version(self, request: web.BaseRequest) -> web.Response:
+        error = InvalidRequest("HTTP/1.1 and HTTP/1.0 are spoken here", code="invalid_http", status=505)
+        response = error_response(error, self._ids.of(request.headers))
+        response.force_close()
         return response
 
     def _find(self, request: web.BaseRequest) -> Handler:

@@ -78,6 +78,7 @@ class ClientConnection(RequestHandler):
             error = GatewayError("an unexpected failure", code="internal_error", status=status)
         response = error_response(error, request_id)
         response.force_close()
+        response.headers["connection"] = "close"  # what can't be parsed has no version from which it would follow
         return response
 
     def _head_is_late(self) -> None:

@@ -39,7 +39,7 @@ class Raw:
             raw = await self._reader.readuntil(b"\r\n\r\n")
         first, *lines = raw.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         pairs = (line.partition(":") for line in lines)
-        assert first.startswith("HTTP/1.1 "), first
+        assert first.startswith("HTTP/"), first
         return Head(int(first.split(" ")[1]), tuple((name.lower(), value.strip()) for name, _, value in pairs))
 
     async def read_answer(self, *, is_head: bool = False) -> Answer:
