@@ -147,7 +147,8 @@ def _measure(content: Raw, index: int) -> tuple[int, int]:
         return 0, 0
     param = f"messages[{index}].content"
     if first != 0x5B:
-        raise InvalidRequest(f"{param} must be a string, null or a list of typed parts", param=param)
+        message = f"{param} must be a string, null or a list of typed parts"
+        raise InvalidRequest(message, param=param, code="invalid_type")
     try:
         parts = _decode_parts(content)
     except msgspec.ValidationError as error:
@@ -166,7 +167,7 @@ def _invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidR
         return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
     what = text.partition(" - at ")[0]
     message = f"{param or 'the body'}: {what[:1].lower()}{what[1:]}"
-    return InvalidRequest(message, param=param, code="invalid_type" if "Expected" in what else "invalid_value")
+    return InvalidRequest(message, param=param, code="invalid_type" if ", got " in what else "invalid_value")
 
 
 def encode_request(request: ChatRequest, model: str) -> bytes:
