@@ -122,7 +122,7 @@ class _Trial:
     def answered(self) -> None:
         """Note that there is an answer; what follows is its relay."""
         now = self._now()
-        self._x.upstream_wait_s += now - self._since
+        self._x.waited_s += now - self._since
         self._since = now
         self._x.meter.first_event_at = now
 
@@ -137,7 +137,7 @@ class _Trial:
     ) -> None:
         self._endpoint.in_flight -= 1
         now = self._now()
-        self._x.upstream_wait_s += now - self._since
+        self._x.waited_s += now - self._since
         self._x.meter.last_event_at = now
         if self._attempt.outcome == "running":
             if error is None:

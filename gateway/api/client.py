@@ -177,7 +177,7 @@ class HttpClient:
             if len(body) > limit:
                 raise RequestTooLarge(f"the body is larger than {limit} bytes")
             return body
-        parts, size = [], 0
+        parts, size, since = [], 0, self._clock.monotonic()
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
                 while part := await content.readany():
@@ -192,6 +192,8 @@ class HttpClient:
             raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
+        finally:
+            self._x.waited_s += self._clock.monotonic() - since
         return b"".join(parts)
 
     # The answer
@@ -235,7 +237,7 @@ class HttpClient:
     def _gateway_headers(self) -> str:
         """Say which way the request went; what is not known yet is left out."""
         x = self._x
-        overhead_ms = (self._clock.monotonic() - x.received_at - x.upstream_wait_s) * 1000
+        overhead_ms = (self._clock.monotonic() - x.received_at - x.waited_s) * 1000
         lines = f"x-gateway-config: {x.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
         if x.route:
             lines += f"x-gateway-route: {_plain(x.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"

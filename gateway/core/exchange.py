@@ -67,7 +67,7 @@ class Exchange:
     attempts: list[Attempt] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     cost_picodollars: int = 0
-    upstream_wait_s: float = 0.0  # time spent waiting for providers: the rest is ours
+    waited_s: float = 0.0  # spent waiting for others, a provider or a client that still sends: the rest is ours
     committed_at: float = 0.0  # first byte to the client; 0.0 = not yet
     finished_at: float = 0.0
     status: int = 0  # the client's HTTP status; 499 where the client left before one

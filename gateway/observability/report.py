@@ -64,7 +64,7 @@ class Reporter:
         """Report `x`, which is over. Queues and adds up only; call it once, from a `finally`."""
         ended_at = x.finished_at or self._clock.monotonic()
         duration_s = ended_at - x.received_at
-        overhead_s = max(0.0, duration_s - x.upstream_wait_s)
+        overhead_s = max(0.0, duration_s - x.waited_s)
         self._count(x, duration_s, overhead_s)
         if self._log is not None:
             self._log.write(self._encode(self._line(x, duration_s, overhead_s)))

@@ -37,7 +37,7 @@ def exchange(clock: SystemClock) -> Exchange:
         attempts=[Attempt("openai/gpt-4o", now - 0.9, "ok")],
         meter=Meter(30, 9000, Usage(100, output=30), now - 0.5, now),
         cost_picodollars=550_000_000,
-        upstream_wait_s=0.99,
+        waited_s=0.99,
         committed_at=now - 0.5,
         finished_at=now,
         status=200,

@@ -159,6 +159,18 @@ async def test_a_fallback_counts_where_the_first_pool_rests_too(line: Line) -> N
     assert line.services.metrics.fallbacks["spare"].value == 3
 
 
+async def test_a_request_handed_on_to_a_pool_counts_once_however_many_of_its_members_are_asked(
+    clock: FakeClock,
+) -> None:
+    text = TEXT.replace("members: [m-a, m-b]", "members: [m-b]").replace("members: [m-c]", "members: [m-c, m-a]")
+    line = Line(text, clock)
+    line.play(a=REFUSED, b=REFUSED, c=REFUSED)
+    with pytest.raises(Unavailable):
+        await ask(line, line.exchange("auto"))
+    assert line.transport.hosts == ["b.test", "c.test", "a.test"]
+    assert line.services.metrics.fallbacks["spare"].value == 1
+
+
 async def test_the_last_error_is_told_when_nobody_answers(line: Line) -> None:
     line.play(a=REFUSED, b=REFUSED, c=whole(b"{}", 503))
     with pytest.raises(Unavailable) as raised:
@@ -195,7 +207,7 @@ async def test_failures_open_the_breaker_and_others_are_asked_at_once(line: Line
     await ask(line, x)
     assert line.transport.hosts == ["a.test", "b.test"] * 2 + ["b.test"]
     assert len(x.attempts) == 1
-    assert x.upstream_wait_s == 0.0  # this clock stands still
+    assert x.waited_s == 0.0  # this clock stands still
 
 
 async def test_all_breakers_open_is_no_capacity_until_the_first_may_be_asked(line: Line, clock: FakeClock) -> None:
@@ -307,7 +319,7 @@ async def test_the_time_spent_with_providers_is_told_apart(line: Line, clock: Fa
     x = line.exchange("auto")
     x.received_at -= 5
     await ask(line, x)
-    assert x.upstream_wait_s == pytest.approx(2.0)
+    assert x.waited_s == pytest.approx(2.0)
     assert x.meter.first_event_at == pytest.approx(clock.monotonic())
 
 

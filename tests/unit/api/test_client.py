@@ -6,6 +6,7 @@ import json
 import pytest
 
 from gateway.api.client import HttpClient
+from gateway.streaming.relay import EventStream
 from tests.support.clock import FakeClock
 from tests.support.http import CHAT, chat_body
 from tests.support.replay import DONE, JSON, ROLE, SSE, STREAM, Play, chunk, completion, stream, until, whole
@@ -109,6 +110,24 @@ async def test_a_last_event_without_its_end_that_is_hidden_does_not_end_the_body
     async with serving.connect() as client:
         client.chat(stream=True)
         assert is_complete((await client.read_answer()).body)
+        client.request("GET", "/health")
+        assert (await client.read_answer()).status == 200
+
+
+async def test_nothing_to_send_is_no_end_of_the_body(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk of no bytes is what ends a chunked body."""
+    close = EventStream._close
+
+    def write_nothing_and_close(self: EventStream) -> None:
+        assert self._reply is not None
+        self._reply.write(b"")
+        close(self)
+
+    monkeypatch.setattr(EventStream, "_close", write_nothing_and_close)
+    serving.line.play(a=stream())
+    async with serving.connect() as client:
+        client.chat(stream=True)
+        await client.read_answer()
         client.request("GET", "/health")
         assert (await client.read_answer()).status == 200
 
@@ -269,6 +288,31 @@ async def test_a_body_in_pieces_is_put_together(serving: Serving, framing: bytes
     assert json.loads(serving.line.transport.calls[0].body)["messages"] == chat_body("auto")["messages"]
 
 
+async def test_the_time_that_a_client_takes_to_send_is_not_ours(serving: Serving, clock: FakeClock) -> None:
+    serving.line.play(a=whole(completion()))
+    async with serving.connect() as client:
+        client.send(HEAD + b"content-length: %d\r\n\r\n" % len(BODY))
+        await until(lambda: len(serving.line.services.running) == 1)
+        await until(lambda: BODY_READER in stack_of(*serving.line.services.running.values()))
+        clock.advance(7)
+        client.send(BODY)
+        assert (await client.read_answer()).header("x-gateway-overhead-ms") == "0.00"
+    (x,) = serving.line.reporter.filed
+    assert x.waited_s == pytest.approx(7)
+
+
+BODY_READER = HttpClient._read_body.__name__
+
+
+def stack_of(task: asyncio.Task[object]) -> list[str]:
+    """Name the coroutines that a task waits in, the outermost first."""
+    names, waiting = [], task.get_coro()
+    while waiting is not None and hasattr(waiting, "cr_code"):
+        names.append(waiting.cr_code.co_name)
+        waiting = waiting.cr_await
+    return names
+
+
 # Expect: 100-continue
 
 EXPECT = HEAD + b"expect: 100-continue\r\ncontent-length: %d\r\n" % len(BODY)
@@ -365,6 +409,23 @@ async def test_an_answer_before_the_first_sign_needs_none(serve_text: ServeText)
         client.chat(stream=True)
         assert (await client.read_answer()).status == 500
     assert signs_to_come() == 0
+
+
+async def test_no_sign_of_life_follows_an_answer(serve_text: ServeText, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even while a client that reads slowly has not taken all of it."""
+    seen = []
+
+    async def drained(self: HttpClient) -> None:
+        seen.append(signs_to_come())
+
+    monkeypatch.setattr(HttpClient, "drained", drained)
+    serving = await serve_text(EARLY.replace("every: 5ms", "every: 1h"))
+    serving.line.play(a=[whole(b"{}", 400), stream()])
+    async with serving.connect() as client:
+        for status in (400, 200):
+            client.chat(stream=True)
+            assert (await client.read_answer()).status == status
+    assert seen == [0, 0]
 
 
 async def test_nobody_sends_signs_of_life_to_a_client_that_has_left(serve_text: ServeText) -> None:

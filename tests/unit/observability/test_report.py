@@ -67,7 +67,7 @@ def stream() -> Exchange:
         attempts=[Attempt("openai/gpt-4o", 100.0, "failed", "upstream_timeout"), Attempt("openai/gpt-4o", 100.1, "ok")],
         meter=Meter(12, 900, Usage(input=90, cached_input=10, output=11), 100.4, 101.4),
         cost_picodollars=2_500_000,
-        upstream_wait_s=1.498,
+        waited_s=1.498,
         committed_at=100.4,
         finished_at=101.5,
         status=200,
@@ -164,7 +164,7 @@ def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> No
 
 def test_clock_noise_makes_no_negative_overhead(metrics: Metrics) -> None:
     x = stream()
-    x.upstream_wait_s = 1.6
+    x.waited_s = 1.6
     assert file(x, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
 
 
