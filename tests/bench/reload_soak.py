@@ -45,7 +45,9 @@ async def stream_for_ever(session: aiohttp.ClientSession, url: str, tally: Tally
             async with session.post(url, json=body) as answer:
                 text = await answer.read()
             events = [event for event in text.split(b"\n\n") if event.startswith(b"data:")]
-            whole = answer.status == 200 and events[-1] == b"data: [DONE]" and len(events) == 403  # the role, 400 of content, the finish, the end
+            whole = (
+                answer.status == 200 and events[-1] == b"data: [DONE]" and len(events) == 403
+            )  # the role, 400 of content, the finish, the end
             if whole:
                 tally.streams_ok += 1
             else:
@@ -98,8 +100,12 @@ async def soak(gateway: GatewayProcess) -> Tally:
                 now = gateway.rss(), gateway.fds()
                 if number == WARM:
                     at_warm = now
-        print(f"reloads {RELOADS}, in effect after {sorted(times)[len(times) // 2]:.3f} s (median), {max(times):.3f} s (worst)")
-        print(f"from reload {WARM} to {RELOADS}: RSS {(now[0] - at_warm[0]) / 2**20:+.2f} MiB, descriptors {now[1] - at_warm[1]:+d}")
+        print(
+            f"reloads {RELOADS}, in effect after {sorted(times)[len(times) // 2]:.3f} s (median), {max(times):.3f} s (worst)"
+        )
+        print(
+            f"from reload {WARM} to {RELOADS}: RSS {(now[0] - at_warm[0]) / 2**20:+.2f} MiB, descriptors {now[1] - at_warm[1]:+d}"
+        )
         tally.is_over = True
     return tally
 
