@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gateway.api.connection import ClientConnection, ClientServer
 from tests.support.raw import Raw
 from tests.support.replay import Line
 
@@ -38,9 +39,17 @@ class Serving:
 
     line: Line
     port: int
+    server: ClientServer
 
     def connect(self) -> Raw:
         return Raw(self.port)
+
+    @property
+    def connection(self) -> ClientConnection:
+        """The one connection that is open."""
+        (connection,) = self.server.connections
+        assert isinstance(connection, ClientConnection)
+        return connection
 
 
 ServeText = Callable[[str], Awaitable[Serving]]

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from gateway.api.app import make_runner
+from gateway.api.connection import ClientServer
 from tests.support.clock import FakeClock
 from tests.support.replay import Line
 from tests.support.serving import OPEN, ServeText, Serving, loopback_listener
@@ -24,7 +25,8 @@ async def serve_text(clock: FakeClock) -> AsyncIterator[ServeText]:
             stack.push_async_callback(runner.cleanup)
             listener = loopback_listener()
             await web.SockSite(runner, listener).start()
-            return Serving(line, listener.getsockname()[1])
+            assert isinstance(runner.server, ClientServer)
+            return Serving(line, listener.getsockname()[1], runner.server)
 
         yield serve
 

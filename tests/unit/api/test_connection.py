@@ -7,7 +7,8 @@ from aiohttp import web
 
 from gateway.api.connection import ClientServer
 from tests.support.http import CHAT, chat_body, request_bytes
-from tests.support.replay import completion, whole
+from tests.support.raw import Raw
+from tests.support.replay import completion, until, whole
 from tests.support.serving import OPEN, ServeText, Serving, loopback_listener
 
 BODY = b'{"model": "auto", "messages": []}'
@@ -74,23 +75,33 @@ async def test_a_head_that_does_not_end_is_408(serve_text: ServeText) -> None:
         assert await client.read_rest() == b""
 
 
-async def test_a_head_in_pieces_is_taken_and_stops_the_clock(serve_text: ServeText) -> None:
-    serving = await serve_text(OPEN + "server: {limits: {head_timeout: 300ms}}\n")
+async def test_a_head_in_pieces_is_taken_and_stops_the_clock(serving: Serving) -> None:
     async with serving.connect() as client:
-        for piece in (b"GET /hea", b"lth HTTP/1.1\r\n", b"host: x\r\n\r\n"):
-            client.send(piece)
+        client.send(b"GET /hea")
+        await until(lambda: bool(serving.server.connections) and serving.connection._head_timer is not None)
+        client.send(b"lth HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await client.read_answer()).status == 200
-        (connection,) = serving_connections()
-        assert connection._head_timer is None
+        assert serving.connection._head_timer is None
 
 
-def serving_connections() -> list:  # type: ignore[type-arg]
-    """Give the connections that live."""
-    import gc
+async def test_the_clock_of_a_head_does_not_outlive_its_connection(serving: Serving) -> None:
+    async with serving.connect() as client:
+        client.send(b"GET /hea")
+        await until(lambda: bool(serving.server.connections) and serving.connection._head_timer is not None)
+        connection = serving.connection
+    await until(lambda: connection._head_timer is None)
 
-    from gateway.api.connection import ClientConnection
 
-    return [one for one in gc.get_objects() if isinstance(one, ClientConnection) and one.transport is not None]
+async def test_a_body_in_pieces_starts_no_clock_of_a_head(serving: Serving) -> None:
+    async with serving.connect() as client:
+        client.send(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode())
+        await until(lambda: bool(serving.server.connections) and serving.connection._head_timer is not None)
+        client.send(b"content-length: 9\r\n\r\n{")
+        await until(lambda: len(serving.line.services.running) == 1)
+        client.send(b"       ")
+        client.send(b"}")
+        assert (await client.read_answer()).status == 400
+        assert serving.connection._head_timer is None
 
 
 async def test_requests_in_one_go_are_answered_in_their_order(serving: Serving) -> None:
@@ -125,7 +136,7 @@ async def test_an_unexpected_failure_is_500_without_its_reasons(caplog: pytest.L
     try:
         listener = loopback_listener()
         await web.SockSite(runner, listener).start()
-        async with Serving(None, listener.getsockname()[1]).connect() as client:  # type: ignore[arg-type]
+        async with Raw(listener.getsockname()[1]) as client:
             with caplog.at_level(logging.ERROR):
                 client.request("GET", "/", headers={"x-request-id": "mine-1"})
                 answer = await client.read_answer()

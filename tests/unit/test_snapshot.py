@@ -1,0 +1,65 @@
+"""What a worker keeps for its life: room, circuits, and an end for everything that runs."""
+
+import asyncio
+
+import pytest
+
+from gateway.core.errors import Overloaded, ShuttingDown
+from tests.support.clock import FakeClock
+from tests.support.replay import Line
+from tests.support.serving import OPEN
+
+
+@pytest.fixture
+async def line(clock: FakeClock) -> Line:
+    return Line(OPEN + "server: {limits: {in_flight: 2}}\n", clock)
+
+
+async def run(line: Line, requests: int) -> list[asyncio.Task[object]]:
+    """Let requests run that never end by themselves."""
+    tasks: list[asyncio.Task[object]] = []
+    for _ in range(requests):
+        waiting: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        task = line.services.tasks.start(asyncio.wait_for(waiting, None), "request")
+        line.services.running[line.exchange("auto")] = task
+        tasks.append(task)
+    await asyncio.sleep(0)  # each has begun to wait
+    return tasks
+
+
+async def test_room_is_for_as_many_as_the_limit_says_the_asking_one_included(line: Line) -> None:
+    await run(line, 2)
+    line.services.check_room()
+    await run(line, 1)
+    with pytest.raises(Overloaded) as raised:
+        line.services.check_room()
+    assert raised.value.retry_after_s == 1.0
+    assert line.services.in_flight == 3
+    await line.services.tasks.close()
+
+
+async def test_the_limit_is_that_of_the_configuration_in_force(line: Line) -> None:
+    await run(line, 3)
+    line.activate(OPEN + "server: {limits: {in_flight: 3}}\n")
+    line.services.check_room()
+    await line.services.tasks.close()
+
+
+async def test_there_is_no_room_when_new_requests_are_refused(line: Line) -> None:
+    line.services.refuse_new()
+    with pytest.raises(ShuttingDown):
+        line.services.check_room()
+
+
+async def test_everything_that_runs_is_cut_and_told_why(line: Line) -> None:
+    tasks = await run(line, 2)
+    line.services.cut_running()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    assert all(isinstance(x.cut, ShuttingDown) for x in line.services.running)
+
+
+async def test_circuits_are_those_of_the_configuration_in_force(line: Line) -> None:
+    assert line.services.circuits() == dict.fromkeys(["a/m-a", "b/m-b", "a/mock-*"], "closed")
+    line.activate(OPEN.replace('"mock-*"]', "auto]").replace("  mock-*: {provider: a", "  other: {provider: a"))
+    assert set(line.services.circuits()) == {"a/m-a", "b/m-b"}
