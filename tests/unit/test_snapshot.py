@@ -61,5 +61,5 @@ async def test_everything_that_runs_is_cut_and_told_why(line: Line) -> None:
 
 async def test_circuits_are_those_of_the_configuration_in_force(line: Line) -> None:
     assert line.services.circuits() == dict.fromkeys(["a/m-a", "b/m-b", "a/mock-*"], "closed")
-    line.activate(OPEN.replace('"mock-*"]', "auto]").replace("  mock-*: {provider: a", "  other: {provider: a"))
+    line.activate(OPEN.replace(', "mock-*"]', "]").replace("  mock-*: {", "  other: {"))
     assert set(line.services.circuits()) == {"a/m-a", "b/m-b"}
