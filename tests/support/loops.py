@@ -71,3 +71,10 @@ def on_every_loop(test: AsyncTest) -> Callable[..., None]:
     return pytest.mark.parametrize(
         "new_loop", [asyncio.SelectorEventLoop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
     )(run)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until `condition` holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)

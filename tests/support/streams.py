@@ -37,12 +37,14 @@ class FakeSource:
     """The provider's side: notes whether it may send; closed, it is silent."""
 
     def __init__(
-        self, clocks: Clocks = Clocks(), *, total_at: float | None = None, write_timeout_s: float = 60.0
+        self, clocks: Clocks | None = None, *, total_at: float | None = None, write_timeout_s: float = 60.0
     ) -> None:
         self.is_paused = self.is_closed = False
         self.pauses = 0
         self.sink: EventStream | None = None
-        self.watch = Watch(clocks, is_stream=True, total_at=total_at, write_timeout_s=write_timeout_s, expire=self.fail)
+        self.watch = Watch(
+            clocks or Clocks(), is_stream=True, total_at=total_at, write_timeout_s=write_timeout_s, expire=self.fail
+        )
 
     def pause(self) -> None:
         self.pauses += not self.is_paused

@@ -1,0 +1,164 @@
+"""A provider in the test's own loop that does byte by byte what a script says."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from gateway.core.errors import GatewayError
+from gateway.providers.transport import Answer, Call, Origin
+from gateway.resilience.deadline import Clocks
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Peer:
+    """One connection, from the provider's side. `number` counts connections from 0, `requests` what has come on it."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    number: int
+    requests: int = 0
+    gone: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # the script has ended, as it does when the gateway closes
+
+    async def request(self) -> bytes:
+        """Read one request and give its body; raises IncompleteReadError where the gateway closed."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        body = await self.reader.readexactly(int(length or 0))
+        self.requests += 1
+        return body
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def reset(self) -> None:
+        """Break off as a crash would."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def closed(self) -> None:
+        """Wait until the gateway has closed."""
+        while await self._receive():
+            pass
+
+    async def _receive(self) -> bytes:
+        try:
+            return await self.reader.read(65536)
+        except ConnectionError:
+            return b""
+
+
+Script = Callable[[Peer], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Runs the script for each connection; when it returns the connection is closed in good order."""
+
+    script: Script
+    origin: Origin = field(default_factory=Origin)
+    peers: list[Peer] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer, len(self.peers))
+        self.peers.append(peer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self.script(peer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            writer.close()
+            peer.gone.set()
+            self._tasks.discard(task)
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+@asynccontextmanager
+async def upstream(script: Script, *, unix: str = "") -> AsyncIterator[Upstream]:
+    """Listen on the loopback, or on a Unix socket."""
+    served = Upstream(script)
+    if unix:
+        server = await asyncio.start_unix_server(served.serve, unix)
+        served.origin = Origin(unix=unix)
+    else:
+        server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+        served.origin = Origin("127.0.0.1", server.sockets[0].getsockname()[1])
+    try:
+        yield served
+    finally:
+        server.close()
+        served.stop()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert served.errors == []
+
+
+def call(
+    origin: Origin,
+    body: bytes = b"",
+    *,
+    clocks: Clocks | None = None,
+    is_stream: bool = False,
+    total_at: float | None = None,
+) -> Call:
+    """Give a request of a test."""
+    head = HEAD[:-2] + b"content-length: %d\r\n\r\n" % len(body)
+    return Call(origin, head, body, clocks or Clocks(), is_stream, total_at, write_timeout_s=60.0)
+
+
+class Collected:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.error: GatewayError | None = None
+
+    def feed(self, data: bytes) -> None:
+        assert not self.done.done(), "nothing may follow the end"
+        self.data += data
+
+    def finish(self, error: GatewayError | None) -> None:
+        assert not self.done.done(), "an answer ends once"
+        self.error = error
+        self.done.set_result(None)
+
+
+async def body_of(answer: Answer) -> bytes:
+    """Read an answer to its end. Raises what it breaks off with."""
+    sink = Collected()
+    answer.attach(sink)
+    async with asyncio.timeout(10):
+        await sink.done
+    if sink.error is not None:
+        raise sink.error
+    return sink.data
+
+
+def ok(body: bytes, headers: bytes = b"") -> bytes:
+    """Give a right answer."""
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%b\r\n%b" % (len(body), headers, body)
+
+
+def chunked(*parts: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
+    """Give a right answer in chunks."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + last
