@@ -176,7 +176,7 @@ async def _ask(x: Exchange, target: Target, limits: LimitsSpec, services: Servic
         if request.stream:
             if answer.content_type != b"text/event-stream":
                 raise ProtocolError("the provider's answer is not an event stream")
-            codec = dialect.read_stream(x.meter, hides_usage=not request.wants_usage)
+            codec = dialect.read_stream(x.meter, hides_usage=not request.wants_usage, choices=request.n)
             stream = EventStream(answer, codec, limits.event)
             answer.attach(stream)
             await stream.until_content()

@@ -243,7 +243,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
 # Streams
 
 
-def read_stream(meter: Meter, *, hides_usage: bool, choices: int = 1) -> "ChatStream":
+def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> "ChatStream":
     """Give what watches one stream of `choices` answers side by side.
 
     With `hides_usage` the client did not ask for the usage event and does not get it.

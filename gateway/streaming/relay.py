@@ -187,7 +187,10 @@ class EventStream:
         """See that the stream ends as it should, or say that it did not."""
         reply, codec, error = self._reply, self._codec, self._error
         assert reply is not None
-        if error is None and self._is_whole(last := self._framer.rest.rstrip(b"\r\n") + b"\n\n"):
+        rest = self._framer.rest
+        if rest and not rest.strip(b"\r\n"):  # the LF of a CRLF that was cut in two
+            reply.write(rest)
+        elif error is None and self._is_whole(last := rest.rstrip(b"\r\n") + b"\n\n"):
             self._send(last)
         closing = codec.closing()
         if isinstance(error, StreamFailed):

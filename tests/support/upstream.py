@@ -69,26 +69,39 @@ class Upstream:
     errors: list[BaseException] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection; at once, so that none is forgotten."""
         peer = Peer(reader, writer, len(self.peers))
         self.peers.append(peer)
-        task = asyncio.current_task()
-        assert task is not None
+        task = asyncio.ensure_future(self._play(peer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play(self, peer: Peer) -> None:
         try:
             await self.script(peer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        except BaseException as error:
+        except Exception as error:
             self.errors.append(error)
         finally:
-            writer.close()
+            peer.writer.close()
             peer.gone.set()
-            self._tasks.discard(task)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Break off what is still going on."""
+        for peer in self.peers:
+            peer.writer.transport.abort()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await turns(2)
+
+
+async def turns(count: int) -> None:
+    """Let the loop turn."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -96,18 +109,18 @@ async def upstream(script: Script, *, unix: str = "") -> AsyncIterator[Upstream]
     """Listen on the loopback, or on a Unix socket."""
     served = Upstream(script)
     if unix:
-        server = await asyncio.start_unix_server(served.serve, unix)
+        server = await asyncio.start_unix_server(served.accept, unix)
         served.origin = Origin(unix=unix)
     else:
-        server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(served.accept, "127.0.0.1", 0)
         served.origin = Origin("127.0.0.1", server.sockets[0].getsockname()[1])
     try:
         yield served
     finally:
+        await turns(5)  # what was connected last is accepted
         server.close()
-        served.stop()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turns(5)
+        await served.stop()
     assert served.errors == []
 
 
