@@ -176,7 +176,7 @@ def test_a_killed_child_comes_back(start_gateway: StartGateway) -> None:
     wait_for_child(gateway)
     (child,) = set(gateway.all_pids) - {gateway.pid, *gateway.worker_pids}
     os.kill(child, signal.SIGKILL)
-    wait_for_end([child])
+    wait_for(lambda: "server of provider ended" in gateway.log(), "control to notice")
     wait_for(lambda: gateway.admin("/health").json()["servers"] == {"sim": "up"}, "the child to come back")
     wait_for(lambda: ask(gateway.address, "quick").status == 200, "an answer from it")
 
