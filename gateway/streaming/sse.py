@@ -44,9 +44,9 @@ class Framer:
             rest += data[end:]
             block = data[:end]
         else:
-            seen = max(0, len(rest) - 3)  # a boundary is at most four bytes
+            last = len(rest) - 1  # it may be the first of the two line ends
             rest += data
-            end = _last_boundary(rest, seen)
+            end = _last_boundary(rest, last)
             block = bytes(rest[:end])
             del rest[:end]
         if len(rest) > self._limit:
