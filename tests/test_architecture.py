@@ -31,7 +31,7 @@ HOMES: Final = {
     "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator"),
     "aioprometheus": ("observability/exposition.py",),
     "cel_expr_python": ("dsl/compile.py",),
-    "httptools": ("providers/transport.py",),
+    "httptools": ("providers/connection.py",),
     "jsonschema": ("config/",),
     "watchfiles": ("runtime/",),
     "uvloop": ("runtime/",),

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.core.errors import GatewayError, ProtocolError, Unavailable, UpstreamTimeout
 from gateway.providers import transport as transport_module
+from gateway.providers.addresses import Address
 from gateway.providers.transport import EARLY_LIMIT, HEAD_LIMIT, IDLE_LIMIT_S, Origin, Transport
 from gateway.resilience.deadline import Clocks
 from tests.support.loops import in_virtual_time, on_every_loop, until
@@ -446,18 +448,18 @@ async def test_a_provider_that_does_not_speak_tls_is_named_as_such() -> None:
 
 
 @in_virtual_time
-async def test_the_connect_clock_ends_a_connection_that_does_not_come_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
+async def test_the_connect_clock_ends_a_connection_that_does_not_come_about() -> None:
+    loop, answered = asyncio.get_running_loop(), threading.Event()
 
-    async def never(*_: object, **__: object) -> list[object]:
-        await asyncio.sleep(1000)
+    def never(*_: object) -> list[Address]:
+        answered.wait(10)
         return []
 
-    monkeypatch.setattr(loop, "getaddrinfo", never)
-    transport, began = Transport(), loop.time()
+    transport, began = Transport(lookup=never), loop.time()
     with pytest.raises(UpstreamTimeout) as caught:
         await transport.ask(call(Origin("slow.invalid", 80), clocks=Clocks(connect_s=2)))
     assert caught.value.error_code == "connect_timeout" and loop.time() - began == pytest.approx(2)
+    answered.set()
     transport.close()
 
 

@@ -1,0 +1,145 @@
+"""Opening connections: addresses, happy eyeballs, a proxy's tunnel, TLS."""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Callable, Collection
+from typing import Final, TypeVar
+
+import aiohappyeyeballs
+
+from gateway.core.errors import Unavailable, UpstreamTimeout
+from gateway.providers.addresses import Address, Addresses, Lookup
+from gateway.providers.origin import Origin, Proxy
+
+RECEIVE_BUFFER: Final = 256 * 2**10  # bytes in the kernel, so that a slow client is felt upstream
+NEXT_ADDRESS_S: Final = 0.25  # an address that has not answered by then has a rival (RFC 8305, 5)
+TUNNEL_HEAD_LIMIT: Final = 16 * 2**10  # bytes of a proxy's answer
+
+AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.Protocol)
+
+
+class Connector:
+    """Opens connections to origins, whatever lies between."""
+
+    def __init__(self, lookup: Lookup | None = None) -> None:
+        self._addresses = Addresses(lookup)
+        self._default_context: ssl.SSLContext | None = None
+
+    async def open(self, origin: Origin, make: Callable[[], AnyProtocol], connect_s: float | None) -> AnyProtocol:
+        """Give the protocol of a new connection, within `connect_s` for all of it.
+
+        Raises `UpstreamError`, which holds no address; when this is cancelled nothing is left open.
+        """
+        try:
+            async with asyncio.timeout(connect_s):
+                return await self._open(origin, make)
+        except TimeoutError:
+            raise UpstreamTimeout(
+                "no connection to the provider in time (connect clock)", code="connect_timeout"
+            ) from None
+        except ssl.SSLError as error:
+            raise Unavailable(f"no secure connection to the provider ({error.reason})", code="upstream_tls") from error
+        except OSError as error:
+            raise Unavailable(f"no connection to the provider ({_reason(error)})", code="upstream_connect") from error
+
+    def retain(self, origins: Collection[Origin]) -> None:
+        """Forget the addresses of every name that leads to none of `origins`."""
+        self._addresses.retain({_next_stop(origin) for origin in origins})
+
+    async def _open(self, origin: Origin, make: Callable[[], AnyProtocol]) -> AnyProtocol:
+        loop = asyncio.get_running_loop()
+        if origin.unix:
+            _, protocol = await loop.create_unix_connection(make, origin.unix)
+            return protocol
+        sock = await self._connect(*_next_stop(origin))
+        try:
+            if origin.proxy is not None and origin.is_tls:
+                await _tunnel(sock, origin, origin.proxy)
+            _, protocol = await loop.create_connection(
+                make,
+                sock=sock,
+                ssl=(origin.context or self._context()) if origin.is_tls else None,
+                server_hostname=origin.host if origin.is_tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return protocol
+
+    async def _connect(self, host: str, port: int) -> socket.socket:
+        addresses = await self._addresses.of(host, port)
+        tried: list[Address] = []
+
+        def make_socket(address: Address) -> socket.socket:
+            tried.append(address)
+            return _make_socket(address)
+
+        try:
+            sock = await aiohappyeyeballs.start_connection(
+                addresses,
+                loop=asyncio.get_running_loop(),
+                happy_eyeballs_delay=NEXT_ADDRESS_S,
+                interleave=0,  # they are in order
+                socket_factory=make_socket,
+            )
+        except RuntimeError as error:  # uvloop's way to say that an address can't be used
+            self._addresses.note_failures(host, port, tried)
+            raise OSError("not an address to connect to") from error
+        except BaseException:
+            self._addresses.note_failures(host, port, tried)
+            raise
+        if len(tried) > 1:  # those before the one that won have failed, or are slower by more than their lead
+            taken = sock.getpeername()
+            won = next((at for at, one in enumerate(tried) if one[4][:2] == taken[:2]), 0)
+            self._addresses.note_failures(host, port, tried[:won])
+        return sock
+
+    def _context(self) -> ssl.SSLContext:
+        if self._default_context is None:
+            self._default_context = ssl.create_default_context()
+        return self._default_context
+
+
+def _next_stop(origin: Origin) -> tuple[str, int]:
+    """Give the name and port that are connected to."""
+    return (origin.host, origin.port) if origin.proxy is None else (origin.proxy.host, origin.proxy.port)
+
+
+async def _tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
+    """Ask a proxy for a way through to `origin` (RFC 9110, 9.3.6)."""
+    loop = asyncio.get_running_loop()
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"host: {host}:{origin.port}"]
+    if proxy.authorization:
+        lines.append(f"proxy-authorization: {proxy.authorization}")
+    await loop.sock_sendall(sock, "".join(f"{line}\r\n" for line in (*lines, "")).encode())
+    head = b""
+    while (end := head.find(b"\r\n\r\n")) < 0:
+        data = await loop.sock_recv(sock, 4096)
+        head += data
+        if not data or len(head) > TUNNEL_HEAD_LIMIT:
+            raise Unavailable("the proxy did not let the gateway through", code="upstream_connect")
+    status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
+    if status is None or not status[1].startswith(b"2") or end + 4 != len(head):  # in TLS it is the client who begins
+        said = f" (it answered {status[1].decode()})" if status is not None else ""
+        raise Unavailable(f"the proxy did not let the gateway through{said}", code="upstream_connect")
+
+
+def _make_socket(address: Address) -> socket.socket:
+    family, kind, proto, _, _ = address
+    sock = socket.socket(family, kind, proto)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _reason(error: OSError) -> str:
+    """Name what happened without the address, which is nobody's business outside."""
+    if isinstance(error, socket.gaierror):
+        return "its name does not resolve"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    return type(error).__name__

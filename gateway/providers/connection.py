@@ -1,0 +1,219 @@
+"""One HTTP/1.1 connection to a provider: requests written, answers parsed, and nothing believed.
+
+`httptools` (llhttp, strict) refuses what is not HTTP: control characters and bare line ends in heads, two lengths, a length beside
+chunks, bad chunks. What it lets pass and we don't is refused here. An answer whose head has come ends in one of four ways:
+
+| the bytes                                                     | the answer                   | the connection |
+|---------------------------------------------------------------|------------------------------|----------------|
+| whole                                                         | ends                         | goes back      |
+| whole, and more behind it, or we have not sent all            | ends                         | is closed      |
+| break off                                                     | fails (`Unavailable`)        | is gone        |
+| are not HTTP, or frame much and hold nothing (`FRAMING_SHARE`) | fails (`ProtocolError`)      | is closed      |
+
+Before that, on a connection that has served another request, what comes may be a late remainder of that one. Whatever is there
+when the connection is taken from the pool disqualifies it (`is_usable`). What comes between that and the provider's
+reading our request can't be told from an answer if it looks like one; if it does not, or if it comes before our
+request has been sent, nothing of the request was processed as far as anybody can know, and `has_answered` stays false: the
+transport sends it once more, on a new connection.
+"""
+
+import asyncio
+import select
+from typing import Final, Protocol, cast
+
+import httptools
+
+from gateway.core.errors import ProtocolError, Unavailable
+from gateway.providers.answer import Answer, Call
+
+HEAD_LIMIT: Final = 64 * 2**10  # bytes of an answer's head, interim answers included
+FRAMING_SHARE: Final = 64  # further bytes that are not body, for each that is: chunks of one byte need five
+ONCE: Final = frozenset({b"transfer-encoding", b"content-type", b"content-encoding"})  # two would be two opinions
+VERSIONS: Final = ("1.1", "1.0")
+
+
+class Pool(Protocol):
+    """Where a connection goes between two answers."""
+
+    def give_back(self, connection: "Connection") -> None: ...
+
+    def forget(self, connection: "Connection") -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """One connection to an origin. Serves one answer at a time and knows nothing of the ones before."""
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop, retire_at: float) -> None:
+        self.loop = loop
+        self.retire_at = retire_at
+        self.idle_since = 0.0
+        self.has_answered = False  # something of the present answer has come
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._news = select.poll()
+        self._answer: Answer | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._slack = 0  # bytes that may still come without being body
+        self._was_used = False
+        self._in_head = True
+        self._is_behind_interim = False
+        self._is_complete = False
+        self._ends_with_close = False
+        self._can_stay = False
+        self._is_paused = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent: the connection stands, and nothing has arrived that nobody asked for."""
+        return (
+            self._transport is not None
+            and not self._transport.is_closing()
+            and self._answer is None
+            and not self._news.poll(0)
+        )
+
+    def send(self, call: Call) -> Answer:
+        """Write a request; its answer is pushed into what is returned."""
+        self._answer = answer = Answer(self, call)
+        self._slack, self._in_head, self._is_complete, self._is_behind_interim = HEAD_LIMIT, True, False, False
+        self.has_answered = False
+        if self._transport is None:  # the provider was quicker to close than we to write
+            self.connection_lost(None)
+        else:
+            self._transport.writelines((call.head, call.body))
+        return answer
+
+    def pause(self) -> None:
+        if not self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._is_paused and self._transport is not None and not self._transport.is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close at once; what has not been sent is not worth sending."""
+        self._answer = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._news.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # bytes that nobody asked for: this connection can't be trusted any more
+            self.abort()
+            return
+        if not self.has_answered:
+            if self._was_used and self._waits_to_send():
+                answer.fail(ProtocolError("the provider answered before it was asked"))
+                return
+            self.has_answered = True
+        self._slack -= len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._can_stay = False
+            self._deliver(answer)
+            if not self._is_complete:
+                self.has_answered = not self._in_head or bool(self._headers) or self._is_behind_interim
+                answer.fail(ProtocolError("the provider's answer is not HTTP"))
+            elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
+                self._finish(answer)
+            return
+        self._deliver(answer)
+        if self._answer is not answer:
+            return
+        if self._is_complete:
+            self._finish(answer)
+        elif self._slack < 0:
+            what = "the head of the provider's answer is too long" if self._in_head else "the answer holds nothing"
+            answer.fail(ProtocolError(what))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._pool.forget(self)
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        if exc is None and self._ends_with_close and not self._in_head:
+            answer.end(None)
+        elif self._in_head:
+            answer.end(Unavailable("the provider closed the connection before it answered"))
+        else:
+            answer.end(Unavailable("the provider closed the connection in the middle of its answer"))
+
+    def _waits_to_send(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _deliver(self, answer: Answer) -> None:
+        if self._body:
+            data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._body.clear()
+            self._slack += FRAMING_SHARE * len(data)
+            answer.take(data)
+
+    def _finish(self, answer: Answer) -> None:
+        """Give the connection back before the answer's end is told, so that the next request can have it."""
+        self._answer = None
+        self._was_used = True
+        self.resume()
+        if self._transport is not None:
+            if self._can_stay and not self._waits_to_send():  # else it answered what it had not read
+                self._pool.give_back(self)
+            else:
+                self._transport.abort()
+        answer.end(None)
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise httptools.HttpParserError("surplus bytes")
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nothing of it is for anybody
+        name = name.lower()
+        if name in ONCE and name in self._headers:
+            raise httptools.HttpParserError("a header that may stand once stands twice")
+        self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status < 100 or status == 101:
+                raise httptools.HttpParserError("no status, or an upgrade that nobody asked for")
+            self._is_behind_interim = True
+            return
+        answer = self._answer
+        if answer is None:
+            return
+        headers = self._headers
+        codings = headers.get(b"transfer-encoding", b"chunked")
+        if codings.lower() != b"chunked" or self._parser.get_http_version() not in VERSIONS:
+            raise httptools.HttpParserError("framed as nobody asked for")
+        self._in_head = False
+        self._ends_with_close = (
+            b"content-length" not in headers and b"transfer-encoding" not in headers and status not in (204, 304)
+        )
+        answer.status, answer.headers = status, headers
+        if not answer.head.done():
+            answer.head.set_result(None)
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        if not self._in_head:
+            self._is_complete = True
+            self._can_stay = self._parser.should_keep_alive()  # the parser knows only now
