@@ -37,6 +37,8 @@ class Chat:
             request.headers,
         )
         client = HttpClient(request, x, self._dialect, snapshot.spec.server.limits, services.clock)
+        if services.draining:
+            client.response.keep_alive = False  # the client's next request goes to somebody who stays
         task = asyncio.current_task()
         assert task is not None
         services.running[x] = task

@@ -78,7 +78,9 @@ async def test_not_ready_at_once_but_serving_while_it_drains(serving: Serving) -
         client.request("GET", "/ready")
         assert (await client.read_answer()).status == 503
         client.chat()
-        assert (await client.read_answer()).status == 200
+        answer = await client.read_answer()
+        assert (answer.status, answer.header("connection")) == (200, "close")
+        assert await client.read_rest() == b""
 
 
 async def test_new_requests_are_refused_and_their_connection_ended(serving: Serving) -> None:
