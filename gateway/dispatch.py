@@ -169,9 +169,9 @@ async def _ask(x: Exchange, target: Target, limits: LimitsSpec, services: Servic
         )
     )
     try:
-        if answer.status >= 300:
+        if answer.status != 200:
             raise target.provider.fault(answer.status, answer.headers, await _read_fault(answer))
-        if answer.headers.get(b"content-encoding", b"identity") != b"identity":
+        if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ProtocolError("the provider compressed its answer without being asked")
         if request.stream:
             if answer.content_type != b"text/event-stream":

@@ -97,7 +97,9 @@ class HttpClient:
             self._sign_in(path.keepalive_s)
 
     def send(self, body: bytes, upstream: Upstream) -> None:
-        content_type = upstream.answer.headers.get(b"content-type", b"application/json").decode("latin-1")
+        content_type = upstream.answer.header(b"content-type")
+        if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
+            content_type = "application/json"
         lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
         lines += f"x-gateway-cost: {dollars(self._x.cost_picodollars)}\r\n{self._answer_headers(upstream)}"
         self._commit(200, lines, body)
@@ -230,8 +232,8 @@ class HttpClient:
     def _answer_headers(self, upstream: Upstream) -> str:
         lines = self._gateway_headers()
         for name in FORWARDED:
-            if name in upstream.answer.headers:
-                lines += f"{name.decode()}: {upstream.answer.headers[name].decode('latin-1')}\r\n"
+            if name in upstream.answer.headers and (value := upstream.answer.header(name)):
+                lines += f"{name.decode()}: {value}\r\n"
         return lines
 
     def _gateway_headers(self) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
+
 from gateway import __version__
 from gateway.config.spec import ModelSpec, ProviderSpec
 from gateway.core.errors import (
@@ -38,7 +40,7 @@ class Provider(Protocol):
         ...
 
     def fault(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> UpstreamError:
-        """Say what an answer with a status of 300 or more means."""
+        """Say what an answer with a status other than 200 means."""
         ...
 
 
@@ -87,14 +89,18 @@ class HttpProvider:
 
         | status   | means                                    | another endpoint? | breaker? |
         |----------|------------------------------------------|-------------------|----------|
+        | 2xx      | something else than the answer, a part   | yes               | yes      |
         | 3xx      | a redirect: never followed               | yes               | yes      |
         | 401, 403 | our key is refused: not the client's     | yes               | no       |
         | 429      | too many requests                        | yes               | no       |
         | 4xx      | the request is at fault: passed on       | no                | no       |
         | 5xx      | the provider is at fault                 | yes               | yes      |
+        | others   | no status at all                         | yes               | yes      |
         """
         error: UpstreamError
-        if status < 400:
+        if status < 300 or status > 599:
+            error = ProtocolError(f"the provider answered {status} where an answer was due")
+        elif status < 400:
             error = ProtocolError("the provider answered with a redirect")
         elif status in (401, 403):
             error = CredentialRefused("the provider refused the gateway's own credential")
@@ -102,7 +108,7 @@ class HttpProvider:
             retry_after_s = retry_after(headers)
             error = UpstreamRateLimited("the provider is rate limited", retry_after_s=retry_after_s)
         elif status < 500:
-            content_type = headers.get(b"content-type", b"").decode("latin-1")
+            content_type, body = _words(headers, body)
             error = Rejected("the provider rejected the request", status=status, body=body, content_type=content_type)
         else:
             error = Unavailable(f"the provider answered {status}", status=status, retry_after_s=retry_after(headers))
@@ -114,6 +120,19 @@ def retry_after(headers: Mapping[bytes, bytes]) -> float | None:
     """Give the seconds of a `Retry-After` header in its numeric form (RFC 9110, 10.2.3); None where there is none."""
     value = headers.get(b"retry-after", b"").strip()
     return float(value) if value.isdigit() and len(value) < 8 else None
+
+
+def _words(headers: Mapping[bytes, bytes], body: bytes) -> tuple[str, bytes]:
+    """Give the content type and body of a rejection as they may be passed on: nothing that only claims to be JSON."""
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
+    if not content_type.isascii() or not content_type.isprintable():
+        return "", body
+    if "json" in content_type:
+        try:
+            msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return content_type, b""
+    return content_type, body
 
 
 def _credential(spec: ProviderSpec) -> dict[str, str]:

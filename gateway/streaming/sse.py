@@ -19,7 +19,7 @@ class EventTooLarge(Exception):
 
 
 class Framer:
-    """Cuts a byte stream into blocks of whole events; keeps what is not yet finished, up to `limit` bytes.
+    """Cuts a byte stream into blocks of whole events; keeps what is not yet finished. No event may have over `limit` bytes.
 
     A CR ends its line at once, so that no event waits for the next byte. Where an LF follows after all, the next block
     begins with it: an empty line between two events, which means nothing.
@@ -39,7 +39,7 @@ class Framer:
         rest = self._rest
         if not rest:
             if data.endswith(_WHOLE):
-                return data
+                return data if len(data) <= self._limit else self._judged(data)
             end = _last_boundary(data, 0)
             rest += data[end:]
             block = data[:end]
@@ -50,6 +50,12 @@ class Framer:
             block = bytes(rest[:end])
             del rest[:end]
         if len(rest) > self._limit:
+            raise EventTooLarge
+        return block if len(block) <= self._limit else self._judged(block)
+
+    def _judged(self, block: bytes) -> bytes:
+        """Give a block that is longer than an event may be, unless one of its events is."""
+        if any(len(event) > self._limit and len(event.lstrip(b"\r\n")) > self._limit for event in events(block)):
             raise EventTooLarge
         return block
 
