@@ -110,8 +110,9 @@ def test_no_event_over_the_limit_is_kept(data: st.DataObject, limit: int) -> Non
     framer = Framer(limit)
     try:
         for part in data.draw(cut(stream)):
-            framer.feed(part)
+            block = framer.feed(part)
             assert len(framer.rest) <= limit
+            assert all(len(event.lstrip(b"\r\n")) <= limit for event in events(block))
     except EventTooLarge:
         assert any(len(event) > limit for event in events(stream))
 

@@ -58,6 +58,20 @@ def test_the_limit_is_for_one_event_not_for_the_stream() -> None:
         assert framer.feed(b"y\n\n") == b"data: y\n\n"
 
 
+@pytest.mark.parametrize("size", [1, 64, 50, 10_000])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_an_event_over_the_limit_is_refused_however_it_arrives(size: int, end: bytes) -> None:
+    fits, too_long = b"data: " + b"x" * (94 - len(end)) + end, b"data: " + b"x" * (96 - len(end)) + end
+    framer = Framer(100)
+    stream = fits * 20
+    got = b"".join(framer.feed(stream[start : start + size]) for start in range(0, len(stream), size))
+    assert got + framer.rest == stream  # the last LF may be one that was cut off its CR
+    stream = fits * 20 + too_long + fits * 20
+    with pytest.raises(EventTooLarge):
+        for start in range(0, len(stream), size):
+            framer.feed(stream[start : start + size])
+
+
 @pytest.mark.parametrize(
     ("event", "data"),
     [
