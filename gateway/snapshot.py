@@ -1,6 +1,7 @@
 """All wiring of a worker in two values: `Snapshot` is replaced by a reload, `Services` lives as long as the worker."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ class Snapshot:
     paths: Mapping[Match, Path]
     prices: Mapping[str, Price]  # by model
     endpoints: Mapping[Endpoint, BreakerSpec | None]  # with the breaker settings that hold for each
+    certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 
 @dataclass(slots=True, eq=False)

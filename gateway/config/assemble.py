@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config.files import absolute
+from gateway.config.listeners import admin_listener, data_listeners
 from gateway.config.nodes import Node, place_of
 from gateway.config.spec import (
     AdminSpec,
@@ -14,7 +15,6 @@ from gateway.config.spec import (
     DrainSpec,
     KeepaliveSpec,
     LimitsSpec,
-    Listen,
     LogSpec,
     ModelSpec,
     Policy,
@@ -81,10 +81,11 @@ def _server(given: Values, directory: Path) -> ServerSpec:
     default = ServerSpec()
     admin, limits, drain = given.get("admin", {}), given.get("limits", {}), given.get("drain", {})
     return ServerSpec(
-        listen=tuple(_located(one, directory) for one in given.get("listen", default.listen)),
-        admin=AdminSpec(_located(admin.get("listen", default.admin.listen), directory), admin.get("key") or None),
+        listen=data_listeners(given, directory),
+        admin=AdminSpec(admin_listener(given, directory), admin.get("key") or None),
         allow_without_keys=given.get("allow_without_keys", default.allow_without_keys),
         watch=given.get("watch", default.watch),
+        cors=tuple(given.get("cors", default.cors)),
         workers=given.get("workers", default.workers),
         drain=DrainSpec(**_with_seconds(drain, "grace", "deadline")),
         limits=LimitsSpec(**_with_seconds(limits, "head_timeout", "body_timeout", "write_timeout")),
@@ -94,10 +95,6 @@ def _server(given: Values, directory: Path) -> ServerSpec:
 def _with_seconds(given: Values, *durations: str) -> dict[str, Any]:
     """Give settings under their names in the spec, where durations end in `_s`."""
     return {f"{key}_s" if key in durations else key: value for key, value in given.items()}
-
-
-def _located(listen: Listen, directory: Path) -> Listen:
-    return Listen(path=str(absolute(directory / listen.path))) if listen.path else listen
 
 
 def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> ProviderSpec:

@@ -71,6 +71,12 @@ def _units() -> Schema:
         "clock": text(units.CLOCK, "a duration of more than 0, or none", [*durations, "none"]),
         "size": text(units.SIZE, "a size", ["512KiB", "32MiB", "1GiB"]),
         "count": {**text(units.COUNT, "a count", [500, "128k", "2M"]), "type": ["integer", "string"], "minimum": 1},
+        "workers": {
+            **text("^auto$", "a number of processes, or auto", [2, "auto"]),
+            "type": ["integer", "string"],
+            "minimum": 1,
+            "maximum": units.MOST_WORKERS,
+        },
         "share": text(units.SHARE, "a percentage", ["20%", "0.5%"]),
         "rate": text(units.RATE, "a rate", ["50/s", "600/min", "100/60s"]),
         "price": {
@@ -83,6 +89,32 @@ def _units() -> Schema:
         "key_hash": text(units.KEY_HASH, "the SHA-256 of a client's key", [f"sha256:{'0123456789abcdef' * 4}"]),
         "secret": {"type": "string", "title": "a key", "examples": ["${OPENAI_API_KEY:-}", "${file:/run/secrets/key}"]},
         "address": {"type": "string", "title": "an address", "examples": ["127.0.0.1:8000", "unix:/run/gateway.sock"]},
+        "mode": text(units.MODE, "the permissions of a file", ["0660", "0600"]),
+        "owner": text(units.OWNER, "a user, a group or both", ["gateway:www-data", ":www-data"], maxLength=128),
+        "origin": text(units.ORIGIN, 'an origin, or "*"', ["https://app.example", "http://localhost:3000"]),
+        "listener": _listener(),
+    }
+
+
+def _listener() -> Schema:
+    def file(description: str, example: str) -> Schema:
+        return {"type": "string", "minLength": 1, "examples": [example], "description": description}
+
+    tls = {
+        "cert": file("File with the certificate, then its chain, in PEM; relative to this file.", "tls/tls.crt"),
+        "key": file("File with its private key, in PEM and not encrypted; relative to this file.", "tls/tls.key"),
+    }
+    settings = {
+        "address": ref("address", "host:port or unix:path."),
+        "tls": mapping(tls, "Speak TLS (1.2 or later). The files are read again at every reload.", ("cert", "key")),
+        "mode": ref("mode", "Permissions of a Unix socket; else as the umask has it."),
+        "owner": ref("owner", "Owner of a Unix socket: user, user:group or :group."),
+    }
+    return {
+        **mapping(settings, required=("address",)),
+        "type": ["object", "string"],
+        "title": "an address, or a mapping with one",
+        "examples": ["127.0.0.1:8000", "unix:/run/gateway.sock", {"address": "unix:/run/gateway.sock", "mode": "0660"}],
     }
 
 

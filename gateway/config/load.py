@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.config.assemble import assemble
 from gateway.config.files import absolute, read_bounded
 from gateway.config.judge import judge
+from gateway.config.listeners import take_certificates
 from gateway.config.nodes import MAX_BYTES, compose
 from gateway.config.nodes import Mapping as MappingNode
 from gateway.config.read import Reader
@@ -28,7 +29,8 @@ from gateway.core.problem import ConfigError, Place, Problem
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that may be used. `files`: absolute, the main one first, then included ones and those of `${file:…}`."""
+    """A configuration that may be used. `files`: absolute, the main one first, then included ones, those of `${file:…}` and
+    certificates with their keys."""
 
     spec: Spec
     warnings: tuple[Problem, ...]
@@ -53,10 +55,11 @@ def load_text(data: bytes, path: Path, *, env: Mapping[str, str], kinds: Mapping
     reader = Reader(sources.root, schema, references)
     judge(reader, schema, kinds)
     validate(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
+    certificates = take_certificates(reader, main.parent)
     problems = {*sources.problems, *reader.problems.values()}
     if problems:
         raise ConfigError(problems)
-    files = {**sources.files, **references.files}
+    files = {**sources.files, **references.files, **certificates}
     spec = assemble(reader.values, sources.root, main.parent, kinds, _digest(files))
     return Loaded(spec, tuple(sorted(set(reader.warnings))), tuple(files))
 

@@ -15,9 +15,6 @@ KEYS: Final = MappingProxyType(
         "limits": "rate and token limits",
         "aliases": "aliases",
         "embedding": "the embedding engine",
-        "server.cors": "CORS",
-        "server.tls": "TLS on a listener",
-        "server.admin.tls": "TLS on a listener",
         "state.url": "a shared store",
         "defaults.retry": "retries within a pool",
         "defaults.hedge": "hedged requests",
@@ -68,10 +65,6 @@ KEYS: Final = MappingProxyType(
 
 VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("state.store", lambda value: str(value).startswith(("redis", "valkey", "unix:")), "a shared store"),
-    ("server.workers", lambda value: isinstance(value, int) and value > 1, "more than one worker"),
-    ("server.listen", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
-    ("server.listen.*", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
-    ("server.admin.listen", lambda value: isinstance(value, dict) or _is_tls(value), "TLS on a listener"),
     ("providers.*.kind", lambda value: value == "anthropic", "the provider kind anthropic"),
 )
 
@@ -86,10 +79,6 @@ def refused_value(trail: tuple[str | int, ...], value: Any) -> str | None:
     """Say that `value` at `trail` is not available yet; None where there is nothing to say."""
     what = next((what for path, test, what in VALUES if _fits(path, trail) and test(value)), None)
     return f"not available yet ({what})" if what else None
-
-
-def _is_tls(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("https://", "tls:"))
 
 
 def _fits(path: str, trail: tuple[str | int, ...]) -> bool:

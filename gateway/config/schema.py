@@ -76,7 +76,6 @@ def schema_text(kinds: Mapping[str, ProviderKind]) -> str:
 
 
 def _server() -> Schema:
-    address = {"$ref": "#/$defs/address"}
     limits = {
         "body": ref("size", "Largest body of a request.", default="32MiB"),
         "head_timeout": ref("positive_duration", "Until the head of a request is complete.", default="5s"),
@@ -84,22 +83,25 @@ def _server() -> Schema:
         "answer": ref("size", "Largest unstreamed answer of a provider.", default="64MiB"),
         "event": ref("size", "Largest event of a stream.", default="8MiB"),
         "write_timeout": ref("positive_duration", "A client that takes nothing for so long is cut.", default="60s"),
-        "in_flight": ref("count", "Requests served at the same time.", default=4096),
+        "in_flight": ref("count", "Requests that one worker serves at the same time.", default=4096),
     }
     drain = {
         "grace": ref("duration", "How long new requests are still taken after a stop signal.", default="0s"),
         "deadline": ref("duration", "How long running requests may go on then.", default="30s"),
     }
+    listener = definitions()["listener"]
     listen = {
-        "type": ["array", "string"],
-        "items": address,
+        **{key: listener[key] for key in ("properties", "additionalProperties", "required")},
+        "type": ["array", "object", "string"],
+        "items": {"$ref": "#/$defs/listener"},
         "minItems": 1,
         "uniqueItems": True,
         "default": "127.0.0.1:8000",
-        "description": "host:port or unix:path, or a list of them. Static.",
+        "description": "host:port or unix:path, alone or with more about it, or a list of them. Static but for "
+        "certificates.",
     }
     admin = {
-        "listen": ref("address", "host:port or unix:path. Static.", default="127.0.0.1:9000"),
+        "listen": ref("listener", "One listener, as above. Static but for its certificate.", default="127.0.0.1:9000"),
         "key": ref(
             "secret",
             "The admin key; where empty, one is made at start.",
@@ -117,13 +119,13 @@ def _server() -> Schema:
                 "description": "While there are no tenants: who may ask without a key.",
             },
             "watch": {"type": "boolean", "default": False, "description": "Reload when the files change."},
-            "workers": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": 1,
-                "default": 1,
-                "description": "Worker processes. Static.",
+            "cors": {
+                "type": ["array", "string"],
+                "items": {"$ref": "#/$defs/origin"},
+                "uniqueItems": True,
+                "description": 'Origins whose pages may ask from a browser; "*": all. Static.',
             },
+            "workers": ref("workers", "Worker processes; `auto`: one for each usable CPU. Static.", default=1),
             "drain": mapping(drain, "How the gateway stops."),
             "limits": mapping(limits, "Bounds of one request or answer."),
         },

@@ -17,17 +17,29 @@ Clock = Literal["connect", "first_token", "answer", "idle", "total"]
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """A certificate with its chain, and its key, both in PEM: the texts, so that what was checked is what serves."""
+
+    cert: str
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
-    """One address: TCP (`host`, `port`) or a Unix socket (`path`)."""
+    """One address: TCP (`host`, `port`) or a Unix socket (`path`, which `mode` and `owner` are for)."""
 
     host: str = ""
     port: int = 0
     path: str = ""
+    tls: TlsSpec | None = None
+    mode: int | None = None  # permissions of the file; None: as the umask has it
+    owner: str = ""  # user, user:group or :group
 
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        return bool(self.path) or self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+        is_loopback = self.host.startswith("127.") and self.host.replace(".", "").isdigit()
+        return bool(self.path) or self.host in ("localhost", "::1") or is_loopback
 
     def __str__(self) -> str:
         if self.path:
@@ -51,7 +63,7 @@ class LimitsSpec:
     answer: int = 64 * 2**20  # an unstreamed answer
     event: int = 8 * 2**20  # one event of a stream
     write_timeout_s: float = 60.0  # a client that takes nothing for so long is cut
-    in_flight: int = 4096
+    in_flight: int = 4096  # of one worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +74,14 @@ class DrainSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """Where and how to listen. Static but for `limits`, `drain`, `watch` and `allow_without_keys`."""
+    """Where and how to listen. Static but for certificates, `limits`, `drain`, `watch` and `allow_without_keys`."""
 
     listen: tuple[Listen, ...] = (Listen("127.0.0.1", 8000),)
     admin: AdminSpec = AdminSpec()
     allow_without_keys: Literal["loopback", "everyone"] = "loopback"
     watch: bool = False
-    workers: int = 1
+    cors: tuple[str, ...] = ()  # origins as browsers send them, or `*`
+    workers: int | Literal["auto"] = 1
     drain: DrainSpec = DrainSpec()
     limits: LimitsSpec = LimitsSpec()
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from gateway.config.spec import Listen
@@ -23,6 +23,9 @@ SIZE = rf"^{_NUMBER}(?:B|kB|MB|GB|KiB|MiB|GiB)$"
 COUNT = rf"^{_NUMBER}[kM]?$"
 SHARE = rf"^{_NUMBER}%$"
 RATE = rf"^{_NUMBER}/(?:[1-9][0-9]{{0,8}})?(?:s|min|h|hour|day|d)$"
+MODE = r"^0?[0-7]{3}$"
+OWNER = r"^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?|:[A-Za-z0-9_][A-Za-z0-9_.-]*)$"
+ORIGIN = r"^(?:\*|https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?)$"
 KEY_HASH = r"^sha256:[0-9a-fA-F]{64}$"
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -35,6 +38,7 @@ LONGEST_S = 7 * 86400
 LARGEST_BYTES = 2**40
 LARGEST_COUNT = 10**12
 DEAREST_USD = 10**6
+MOST_WORKERS = 64
 
 
 class UnitError(ValueError):
@@ -85,6 +89,15 @@ def read_count(text: str) -> int:
     """Give a count, at least 1; `k` is a thousand, `M` a million."""
     amount, unit = _split(text, COUNT, "a count such as 500, 128k or 2M", "")
     return _whole(amount * _TIMES[unit], LARGEST_COUNT, "1000000M")
+
+
+def read_workers(text: str) -> int | Literal["auto"]:
+    """Give a number of processes, or `auto`."""
+    if text == "auto":
+        return "auto"
+    if re.fullmatch("[1-9][0-9]?", text) is None or int(text) > MOST_WORKERS:
+        raise UnitError(f"must be a whole number from 1 to {MOST_WORKERS}, or auto")
+    return int(text)
 
 
 def read_share(text: str) -> float:
@@ -163,10 +176,29 @@ def read_listen(text: str) -> Listen:
         if not path or len(path.encode()) > 100:
             raise UnitError("must name a socket path of at most 100 bytes, such as unix:/run/gateway.sock")
         return Listen(path=path)
+    if text.startswith(("https://", "tls:")):
+        raise UnitError(
+            'must be host:port, with the certificate beside it: {address: "0.0.0.0:8443", tls: {cert: …, key: …}}'
+        )
     parts = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", text)
     if parts is None or int(parts[3]) > 65535:
         raise UnitError('must be host:port, such as "127.0.0.1:8000", or unix:/run/gateway.sock')
     return Listen(host=parts[1] or parts[2], port=int(parts[3]))
+
+
+def read_mode(text: str) -> int:
+    """Give the permissions of a file, written in octal digits."""
+    if re.fullmatch(MODE, text) is None:
+        raise UnitError("must be three octal digits, such as 0660")
+    return int(text, 8)
+
+
+def read_origin(text: str) -> str:
+    """Give an origin as browsers send it: in lower case, without the scheme's own port; or `*`."""
+    if re.fullmatch(ORIGIN, text) is None:
+        raise UnitError('must be an origin without a path, such as https://app.example, or "*"')
+    text = text.lower()
+    return text.removesuffix(":443") if text.startswith("https:") else text.removesuffix(":80")
 
 
 READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
@@ -176,6 +208,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "clock": read_clock,
         "size": read_size,
         "count": read_count,
+        "workers": read_workers,
         "share": read_share,
         "rate": read_rate,
         "price": read_price,
@@ -183,6 +216,9 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "secret": read_secret,
         "url": read_url,
         "address": read_listen,
+        "listener": read_listen,
+        "mode": read_mode,
+        "origin": read_origin,
     }
 )
 """By the name of the schema's `$defs` entry that asks for it."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Set
 from gateway.config.conditions import judge_conditions
 from gateway.config.globs import fits
 from gateway.config.judge import meant
+from gateway.config.listeners import judge_listeners
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader, path_text
 from gateway.config.references import judge_life, judge_models, judge_pools, judge_providers
 from gateway.config.routes import judge_routes, patterns_of
-from gateway.config.spec import AdminSpec, Listen, ServerSpec
 from gateway.core.kinds import ProviderKind
 
 
@@ -30,7 +30,7 @@ def validate(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, 
     judge_routes(reader, names)
     judge_life(reader, names)
     _tenants(reader, names)
-    _server(reader, names)
+    judge_listeners(reader, names)
     _checks(reader, names)
     if "let" not in names.broken:
         _conditions(reader, names)
@@ -57,28 +57,6 @@ def _tenants(reader: Reader, names: Names) -> None:
                 at: Trail = ("tenants", tenant, "models", index)
                 known = sorted({*names.models, *names.pools})
                 reader.complain(at, f"nothing of the name {reader.shown(at)} can be asked for{meant(pattern, known)}")
-
-
-def _server(reader: Reader, names: Names) -> None:
-    listen = names.server.get("listen", list(ServerSpec().listen))
-    admin = names.server.get("admin", {})
-    admin_listen = admin.get("listen", AdminSpec().listen) if isinstance(admin, dict) else None
-    allowed = names.server.get("allow_without_keys", "loopback")
-    for index, one in enumerate(listen if isinstance(listen, list) else []):
-        trail: Trail = (
-            ("server", "listen", index) if reader.scalar(("server", "listen")) is None else ("server", "listen")
-        )
-        if not isinstance(one, Listen):
-            continue
-        if one == admin_listen and (one.path or one.port):
-            reader.complain(trail, f"the admin listener has the same address{reader.got(trail)}")
-        if not one.is_local and allowed == "loopback" and not names.tenants and "tenants" not in names.broken:
-            said = "this address is open to other machines and there are no tenants, so anybody could ask without a key"
-            reader.complain(trail, f"{said}; add tenants, or say allow_without_keys: everyone")
-    if allowed == "everyone" and names.tenants:
-        reader.warn(
-            ("server", "allow_without_keys"), "has no effect while there are tenants: every request needs a key"
-        )
 
 
 def _checks(reader: Reader, names: Names) -> None:

@@ -1,12 +1,14 @@
 """The two listeners of the admin surface. Loaded after the workers are on their way: aiohttp takes its time."""
 
 import socket
+import ssl
 
 from aiohttp import web
 
 from gateway.api.admin import Control, Guard, make_admin_runner
 from gateway.config.spec import Listen
 from gateway.core.secret import Secret
+from gateway.runtime.certificates import context_for, context_of
 
 
 class AdminDoors:
@@ -15,22 +17,28 @@ class AdminDoors:
     def __init__(self, control: Control) -> None:
         self._control = control
         self._runners: list[web.ServerRunner] = []
+        self._certificate: ssl.SSLContext | None = None
 
     async def open(
         self, public: list[socket.socket], listen: Listen, key: Secret, private: list[socket.socket]
     ) -> None:
         """Serve on the `public` sockets, bound to `listen`, behind `key`; on the `private` ones without one."""
-        await self._open(public, Guard(key, listen))
-        await self._open(private, None)
+        self.renew(listen)
+        await self._open(public, Guard(key, listen), context_for(listen, lambda: self._certificate))
+        await self._open(private, None, None)
+
+    def renew(self, listen: Listen) -> None:
+        """Show the certificate of `listen` from the next connection on."""
+        self._certificate = context_of(listen)
 
     async def close(self) -> None:
         """Stop serving; what is being answered has a second."""
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _open(self, sockets: list[socket.socket], guard: Guard | None) -> None:
+    async def _open(self, sockets: list[socket.socket], guard: Guard | None, context: ssl.SSLContext | None) -> None:
         runner = make_admin_runner(self._control, guard)
         self._runners.append(runner)
         await runner.setup()
         for one in sockets:
-            await web.SockSite(runner, one).start()
+            await web.SockSite(runner, one, ssl_context=context).start()

@@ -1,7 +1,9 @@
 """Bind the sockets that the gateway listens on. Control holds them, so that a killed worker's backlog is not lost."""
 
 import contextlib
+import grp
 import os
+import pwd
 import socket
 import stat
 from collections.abc import Iterable
@@ -29,11 +31,7 @@ def listen_on(addresses: Iterable[Listen]) -> list[socket.socket]:
 
 def open_private(path: Path) -> socket.socket:
     """Listen on a Unix socket that only this user may connect to."""
-    before = os.umask(0o177)
-    try:
-        return _open_unix(path)
-    finally:
-        os.umask(before)
+    return _open_unix(Listen(path=str(path), mode=0o600))
 
 
 def close_all(sockets: Iterable[socket.socket]) -> None:
@@ -56,7 +54,7 @@ def address_of(one: socket.socket) -> str:
 
 def _open(address: Listen) -> list[socket.socket]:
     if address.path:
-        return [_open_unix(Path(address.path))]
+        return [_open_unix(address)]
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
@@ -77,15 +75,38 @@ def _open_tcp(address: Listen, family: int, name: object) -> socket.socket:
         raise ListenError(f"{address}: {_reason(error)}") from error
 
 
-def _open_unix(path: Path) -> socket.socket:
+def _open_unix(address: Listen) -> socket.socket:
+    """Nobody can connect before `listen`, and so before the file has its owner and its mode."""
+    path = Path(address.path)
+    user, group = _owner(address)
     _remove_stale(path)
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        one.bind(str(path))
+        one.bind(address.path)
+        if address.owner:
+            os.chown(path, user, group)
+        if address.mode is not None:
+            path.chmod(address.mode)
         return _listening(one)
     except OSError as error:
+        if one.getsockname():
+            path.unlink(missing_ok=True)
         one.close()
-        raise ListenError(f"unix:{path}: {_reason(error)}") from error
+        raise ListenError(f"{address}: {_reason(error)}") from error
+
+
+def _owner(address: Listen) -> tuple[int, int]:
+    """The ids of user and group, by name or number; -1: as it is."""
+    user, _, group = address.owner.partition(":")
+    try:
+        uid = -1 if not user else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ListenError(f"{address}: there is no user {user!r} on this machine") from None
+    try:
+        gid = -1 if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ListenError(f"{address}: there is no group {group!r} on this machine") from None
+    return uid, gid
 
 
 def _listening(one: socket.socket) -> socket.socket:

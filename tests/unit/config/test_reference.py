@@ -37,10 +37,11 @@ def settings() -> dict[str, str]:
                 if shown in ("True", "False")
                 else shown,
             )
-            if key == "simulate" or (key in POLICIES and path != "defaults"):
-                continue
+            if key == "simulate" or (key in POLICIES and path != "defaults") or at == "server.admin.listen":
+                continue  # described elsewhere
             _, below = resolve(inner, schema["$defs"])
-            yield from walk(inner, at)
+            if "items" not in below:  # else what stands alone is as in the list
+                yield from walk(inner, at)
             yield from walk(below.get("additionalProperties"), f"{at}.NAME")
             yield from walk(below.get("items"), f"{at}[]")
 

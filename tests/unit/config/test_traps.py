@@ -764,6 +764,55 @@ TRAPS = [
         ['5:18: server.listen: the admin listener has the same address (got "127.0.0.1:9000")'],
         server="server: {listen: '127.0.0.1:9000'}",
     ),
+    case(
+        "one address twice",
+        ["5:47: server.listen[1].address: the same address as server.listen[0]"],
+        server="server: {listen: ['127.0.0.1:8000', {address: '127.0.0.1:8000'}]}",
+    ),
+    case(
+        "open listener with TLS, without keys",
+        [
+            "5:28: server.listen.address: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone",
+            '5:56: server.listen.tls.cert: no such file (got "none.crt")',
+        ],
+        server="server: {listen: {address: '0.0.0.0:8443', tls: {cert: none.crt, key: none.key}}}",
+    ),
+    case(
+        "name that begins like a loopback address",
+        [
+            "5:18: server.listen: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone"
+        ],
+        server="server: {listen: '127.example.com:8000'}",
+    ),
+    case(
+        "mode of a TCP address",
+        ["5:46: server.listen.mode: is for a Unix socket; a TCP address has no file"],
+        server="server: {listen: {address: '127.0.0.1:8000', mode: '0660'}}",
+    ),
+    case(
+        "mode in letters",
+        ['5:44: server.listen.mode: must be three octal digits, such as 0660 (got "rw-rw----")'],
+        server="server: {listen: {address: 'unix:g', mode: 'rw-rw----'}}",
+    ),
+    case(
+        "owner that is no name",
+        [
+            '5:45: server.listen.owner: must be a user, a group or both, such as gateway:www-data or :www-data (got "a b")'
+        ],
+        server="server: {listen: {address: 'unix:g', owner: 'a b'}}",
+    ),
+    case(
+        "certificate without its key",
+        [
+            "5:44: server.listen[0].tls.key: is missing (file with its private key, in PEM and not encrypted; relative to this file)"
+        ],
+        server="server: {listen: [{address: '127.0.0.1:1', tls: {cert: c}}]}",
+    ),
+    case(
+        "listener without an address",
+        ["5:10: server.listen.address: is missing (host:port or unix:path)"],
+        server="server: {listen: {mode: '0600'}}",
+    ),
     # includes
     case(
         "unknown builtin",
@@ -817,10 +866,26 @@ TRAPS = [
         ["5:16: state.store: not available yet (a shared store)"],
         state="state: {store: 'redis://localhost'}",
     ),
-    case("workers", ["5:19: server.workers: not available yet (more than one worker)"], server="server: {workers: 4}"),
     case(
-        "TLS",
-        ["5:18: server.listen: not available yet (TLS on a listener)"],
+        "no workers",
+        ['5:19: server.workers: must be a whole number from 1 to 64, or auto (got "0")'],
+        server="server: {workers: 0}",
+    ),
+    case(
+        "too many workers",
+        ['5:19: server.workers: must be a whole number from 1 to 64, or auto (got "65")'],
+        server="server: {workers: 65}",
+    ),
+    case(
+        "half a worker",
+        ['5:19: server.workers: must be a whole number from 1 to 64, or auto (got "1.5")'],
+        server="server: {workers: 1.5}",
+    ),
+    case(
+        "TLS as a scheme",
+        [
+            '5:18: server.listen: must be host:port, with the certificate beside it: {address: "0.0.0.0:8443", tls: {cert: …, key: …}} (got "https://0.0.0.0:443")'
+        ],
         server="server: {listen: 'https://0.0.0.0:443'}",
     ),
     case(
@@ -881,7 +946,21 @@ TRAPS = [
     case(
         "experiments", ["5:1: experiments: not available yet (experiments); remove it"], experiments="experiments: {}"
     ),
-    case("CORS", ["5:10: server.cors: not available yet (CORS); remove it"], server="server: {cors: []}"),
+    # origins
+    case(
+        "origin with a path",
+        [
+            '5:17: server.cors[0]: must be an origin without a path, such as https://app.example, or "*" (got "https://app.example/")'
+        ],
+        server="server: {cors: ['https://app.example/']}",
+    ),
+    case(
+        "origin without a scheme",
+        [
+            '5:16: server.cors: must be an origin without a path, such as https://app.example, or "*" (got "app.example")'
+        ],
+        server="server: {cors: app.example}",
+    ),
 ]
 
 

@@ -43,6 +43,11 @@ READ = [
     (units.read_listen, "127.0.0.1:8000", Listen("127.0.0.1", 8000)),
     (units.read_listen, "[::]:80", Listen("::", 80)),
     (units.read_listen, "unix:/run/g.sock", Listen(path="/run/g.sock")),
+    (units.read_mode, "0660", 0o660),
+    (units.read_mode, "600", 0o600),
+    (units.read_origin, "*", "*"),
+    (units.read_origin, "https://App.example:443", "https://app.example"),
+    (units.read_origin, "http://[::1]:3000", "http://[::1]:3000"),
     (units.read_url, "https://x:8443/v1/", "https://x:8443/v1"),
     (units.read_key_hash, "sha256:" + "AB" * 32, "ab" * 32),
 ]
@@ -58,6 +63,8 @@ REFUSED = [
     (units.read_price, ["-1", "$1", "0.0000001", "1e-6", "free", "1000001", "NaN", "Infinity"]),
     (units.read_number, ["010", "0x10", "1e3", ".inf", "1_000", "+1", ".5", "1.", "--1", "nan", ""]),
     (units.read_listen, ["8000", ":8000", "a b:1", "x:65536", "::1:80", "unix:", "unix:" + "x" * 101, "http://x:1"]),
+    (units.read_mode, ["660x", "0888", "1777", "00660", "rw", ""]),
+    (units.read_origin, ["null", "https://", "https://a/", "https://a b", "ftp://a", "https://*.a", "a", ""]),
     (
         units.read_url,
         ["x", "ftp://x", "http://", "http://x:y", "http://x?a", "http://x#a", "http://a@x", "http://x y", "http://[x"],

@@ -1,0 +1,83 @@
+"""The server's side of TLS, from texts in PEM."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import Final, Literal
+
+PROTOCOLS: Final = ("http/1.1",)
+
+
+class TlsError(Exception):
+    """A certificate or key can't be used; `part` says which of the two, the message why. It holds nothing of either."""
+
+    def __init__(self, part: Literal["cert", "key"], message: str) -> None:
+        super().__init__(message)
+        self.part: Final = part
+
+
+def server_context(cert: str, key: str) -> ssl.SSLContext:
+    """Give the context of a listener: TLS 1.2 or later, HTTP/1.1.
+
+    `cert`: the certificate, then its chain; `key`: its private key, not encrypted. Raises `TlsError`.
+    """
+    _judge_certificate(cert)
+    context = _bare_context()
+    try:
+        with _file_of(cert) as cert_path, _file_of(key) as key_path:
+            context.load_cert_chain(cert_path, key_path, password="")  # else OpenSSL asks the terminal for one
+    except ssl.SSLError as error:
+        raise _explained(error, key) from None
+    return context
+
+
+def following_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Give a context that shows the certificate of whichever is `current` when a handshake begins.
+
+    So a listener gets a new certificate while it listens, and connections that stand live on.
+    """
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = current()
+
+    context = _bare_context()
+    context.sni_callback = choose  # called for clients that name no server, too
+    return context
+
+
+def _bare_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(list(PROTOCOLS))
+    return context
+
+
+def _judge_certificate(cert: str) -> None:
+    only_ascii = cert.encode("ascii", "ignore").decode()  # beside the certificates there may stand comments
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=only_ascii)
+    except (ssl.SSLError, ValueError):
+        raise TlsError("cert", "holds no certificate in PEM") from None
+
+
+def _explained(error: ssl.SSLError, key: str) -> TlsError:
+    reason = error.reason or ""
+    if "ENCRYPTED" in key:
+        return TlsError("key", "is encrypted, and nobody is there to give the password; decrypt it")
+    if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+        return TlsError("key", "is not the key of the certificate")
+    if reason.startswith(("EE_", "CA_")):  # too weak for OpenSSL's level of security
+        return TlsError("cert", f"is refused by OpenSSL ({reason.lower().replace('_', ' ')})")
+    return TlsError("key", "holds no private key in PEM")
+
+
+@contextmanager
+def _file_of(text: str) -> Iterator[str]:
+    """Give a path to `text`, for Python's ssl reads files only. The file has no name, so no key is left lying about."""
+    with TemporaryFile() as file:
+        file.write(text.encode())
+        file.flush()
+        file.seek(0)  # where opening the path shares the position
+        yield f"/dev/fd/{file.fileno()}"
