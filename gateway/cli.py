@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    add("run", _run, "serve until told to stop; SIGHUP reloads, SIGTERM stops")
+    run = add("run", _run, "serve until told to stop; SIGHUP reloads, SIGTERM stops")
+    run.add_argument("--pid-file", type=Path, metavar="FILE", help="keep the process id in this file while it runs")
     check = add("check", _check, "check the configuration: every fault at once, exit code 1 if there is any")
     check.add_argument("--json", action="store_true", help="print the outcome as JSON")
     explain = add("explain", _explain, "tell where a request would go, and why")
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(given: argparse.Namespace) -> int:
     from gateway.runtime.control import run
 
-    return run(given.config)
+    return run(given.config, given.pid_file)
 
 
 def _check(given: argparse.Namespace) -> int:

@@ -119,6 +119,7 @@ _DECLARED: Final = (
         merge="max",
     ),
     Family("gateway_log_lines_dropped_total", "Request lines lost because the log could not take them.", "counter"),
+    Family("gateway_worker_requests_total", "Requests answered, by the worker's number.", "counter", ("worker",)),
     Family("gateway_worker_restarts_total", "Workers that ended unasked and were replaced.", "counter"),
 )
 

@@ -100,6 +100,7 @@ class Metrics:
         self.condition_errors = self._value("gateway_condition_errors_total")
         self.event_loop_lag_s = self._value("gateway_event_loop_lag_seconds")
         self.log_lines_dropped = self._value("gateway_log_lines_dropped_total")
+        self.worker_requests = self._values("gateway_worker_requests_total")
         self.worker_restarts = self._value("gateway_worker_restarts_total")
 
         for outcome in ("ok", "refused"):

@@ -13,7 +13,7 @@ from gateway.admission.auth import Auth
 from gateway.config.spec import BreakerSpec, KeepaliveSpec, ModelSpec, Policy, PoolSpec, Spec
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Tasks
-from gateway.observability.metrics import Metrics
+from gateway.observability.metrics import Metrics, Value
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog
 from gateway.pools.children import Children
@@ -24,13 +24,14 @@ from gateway.providers.base import KINDS, Provider
 from gateway.providers.transport import Transport
 from gateway.resilience.deadline import merge
 from gateway.routing.router import Match, Router
+from gateway.runtime.certificates import context_of
 from gateway.snapshot import Services, Snapshot
 
 CHAT_PATH = "/v1/chat/completions"
 
 
-def build_services(tasks: Tasks, clock: Clock | None = None) -> Services:
-    """Make what a worker keeps for its life. Request lines go to its standard output."""
+def build_services(tasks: Tasks, clock: Clock | None = None, number: int = 1) -> Services:
+    """Make what the worker of this number keeps for its life. Request lines go to its standard output."""
     clock = clock or SystemClock()
     metrics = Metrics()
     services = Services(
@@ -42,12 +43,15 @@ def build_services(tasks: Tasks, clock: Clock | None = None) -> Services:
         metrics=metrics,
         reporter=Reporter(metrics, RequestLog(sys.stdout.fileno()), clock),
     )
-    metrics.on_snapshot(lambda: _fill_gauges(services))
+    own_requests = metrics.worker_requests[str(number)]
+    metrics.on_snapshot(lambda: _fill(services, own_requests))
     return services
 
 
-def _fill_gauges(services: Services) -> None:
+def _fill(services: Services, own_requests: Value) -> None:
+    """Fill in what is looked up for a snapshot of the metrics, so that the path of a request need not count it."""
     metrics = services.metrics
+    own_requests.value = sum(cell.value for cell in metrics.requests.values())
     metrics.requests_in_flight.value = services.in_flight
     metrics.streams_in_flight.value = sum(
         1 for x in services.running if x.request is not None and x.request.stream and x.committed_at
@@ -72,6 +76,7 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
         paths=paths,
         prices={name: Price(model.price) for name, model in spec.models.items()},
         endpoints=compiler.endpoints,
+        certificates=tuple(context_of(one) for one in spec.server.listen),
     )
 
 

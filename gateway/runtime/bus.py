@@ -11,7 +11,7 @@ worker reads it before its loop runs (`send_start`, `receive_start`).
 | Activate | Activated |
 | AskMetrics | Metrics |
 | AskHealth | Health |
-| Discard, ChildState, Stop | LifeSign |
+| Accept, Discard, ChildState, Stop | LifeSign |
 
 Either side takes the end of the socket for the death of the other.
 """
@@ -27,7 +27,7 @@ from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 MAX_FRAME_BYTES = 64 * 2**20
-MAX_LISTENERS = 64
+MOST_AT_ONCE = 200  # listeners that one message carries; the kernel takes 253
 
 _LENGTH = struct.Struct(">I")
 
@@ -35,12 +35,19 @@ ChildCondition = Literal["warming", "up", "down"]
 
 
 class Start(Struct, frozen=True, tag="start"):
-    """The configuration to begin with. `children`: provider → its child's condition."""
+    """The configuration to begin with, for the worker of this `number`.
 
+    `entries`: for each listening socket that came before, the entry of `server.listen` that it was opened for; `accept`:
+    the places of those to accept on. `children`: provider → its child's condition.
+    """
+
+    number: int
     generation: int
     spec: bytes
     addresses: dict[str, str]
     children: dict[str, ChildCondition]
+    entries: tuple[int, ...]
+    accept: tuple[int, ...]
 
 
 class Prepare(Struct, frozen=True, tag="prepare"):
@@ -71,6 +78,12 @@ class AskMetrics(Struct, frozen=True, tag="ask_metrics"):
 
 class AskHealth(Struct, frozen=True, tag="ask_health"):
     id: int = 0
+
+
+class Accept(Struct, frozen=True, tag="accept"):
+    """Accept on these listening sockets, given by their places, and on no others."""
+
+    listeners: tuple[int, ...]
 
 
 class ChildState(Struct, frozen=True, tag="child"):
@@ -125,7 +138,7 @@ class LifeSign(Struct, frozen=True, tag="alive"):
 
 
 Question = Prepare | Activate | AskMetrics | AskHealth
-ToWorker = Question | Start | Discard | ChildState | Stop
+ToWorker = Question | Start | Accept | Discard | ChildState | Stop
 Answer = Prepared | Activated | Metrics | Health
 ToControl = Answer | Ready | LifeSign
 
@@ -189,18 +202,27 @@ def to_control_decoder() -> Decoder[ToControl]:
 
 
 def send_listeners(end: socket.socket, listeners: Sequence[socket.socket]) -> None:
-    """Hand over the listening sockets; the first bytes on a fresh socket, so this never blocks."""
-    socket.send_fds(end, [_LENGTH.pack(len(listeners))], [listener.fileno() for listener in listeners])
+    """Hand over the listening sockets; the first bytes on a fresh socket, so this never blocks.
+
+    Each message says how many are still to come, itself included.
+    """
+    for sent in range(0, len(listeners) or 1, MOST_AT_ONCE):
+        batch = listeners[sent : sent + MOST_AT_ONCE]
+        socket.send_fds(end, [_LENGTH.pack(len(listeners) - sent)], [listener.fileno() for listener in batch])
 
 
 def receive_start(end: socket.socket) -> tuple[Start, list[socket.socket]] | None:
     """Block for the listening sockets and the first message; None where control has gone instead."""
-    data, fds, _, _ = socket.recv_fds(end, _LENGTH.size, MAX_LISTENERS)
-    if not data:
-        return None
-    listeners = [socket.socket(fileno=fd) for fd in fds]
-    for listener in listeners:
-        listener.set_inheritable(False)
+    listeners: list[socket.socket] = []
+    missing = 1
+    while missing:
+        data, fds, _, _ = socket.recv_fds(end, _LENGTH.size, MOST_AT_ONCE)
+        if not data:
+            return None
+        for fd in fds:
+            listeners.append(socket.socket(fileno=fd))
+            listeners[-1].set_inheritable(False)
+        missing = _LENGTH.unpack(data)[0] - len(fds)
     head = _receive_exactly(end, _LENGTH.size)
     body = _receive_exactly(end, _LENGTH.unpack(head)[0]) if head else None
     if body is None:

@@ -13,22 +13,35 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker, make_lifeline
+from gateway.runtime.descriptors import raise_limit
+from gateway.runtime.launch import Birth, launch_worker, make_lifeline
+from gateway.runtime.notify import Notifier
 
+CLEAN = 0
 FAILED = 1
 BAD_CONFIGURATION = 2
 
 
-def run(config_path: Path) -> int:
-    """Run the gateway until it is told to stop.
+class _ToldToStop(BaseException):
+    """A signal to stop came before the loop that handles them ran."""
+
+
+def run(config_path: Path, pid_path: Path | None = None) -> int:
+    """Run the gateway until it is told to stop; its process id stands in `pid_path` meanwhile.
 
     Gives 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # means reload, and there is nothing to reload yet
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    notifier = Notifier.take(os.environ, os.getpid())
+    raise_limit()
     lifeline = make_lifeline()
     launched = launch_worker(lifeline)
     try:
-        return _run(config_path, lifeline, launched)
+        return _run(config_path, pid_path, Birth(lifeline, launched, notifier))
+    except _ToldToStop:
+        return CLEAN
     except KeyboardInterrupt:
         return FAILED
     finally:
@@ -40,13 +53,20 @@ def run(config_path: Path) -> int:
         os.close(lifeline.write_fd)
 
 
-def _run(config_path: Path, lifeline: Lifeline, launched: LaunchedWorker) -> int:
+def _stop(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    raise _ToldToStop
+
+
+def _run(config_path: Path, pid_path: Path | None, birth: Birth) -> int:
     import asyncio  # none of these before the worker is on its way
 
     from gateway.core.problem import ConfigError
     from gateway.runtime.checked import load_and_check
     from gateway.runtime.control_loop import ControlLoop
+    from gateway.runtime.cpus import worker_count
     from gateway.runtime.listeners import ListenError
+    from gateway.runtime.pid_file import PidFileError, pid_file
     from gateway.runtime.sockets import Sockets
 
     try:
@@ -54,10 +74,10 @@ def _run(config_path: Path, lifeline: Lifeline, launched: LaunchedWorker) -> int
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_CONFIGURATION
+    server = loaded.spec.server
     try:
-        sockets = Sockets.bind(config_path, loaded.spec.server)
-    except ListenError as error:
+        with pid_file(pid_path), Sockets.bind(config_path, server, worker_count(server.workers)) as sockets:
+            return asyncio.run(ControlLoop(config_path, loaded, sockets, birth).run())
+    except (ListenError, PidFileError) as error:
         sys.stderr.write(f"gateway: {error}\n")
         return FAILED
-    with sockets:
-        return asyncio.run(ControlLoop(config_path, loaded, sockets, lifeline).run(launched))

@@ -24,8 +24,8 @@ from gateway.runtime.admin_key import admin_key
 from gateway.runtime.checked import load_and_check
 from gateway.runtime.children import Children, Surroundings
 from gateway.runtime.edition import Edition
-from gateway.runtime.launch import LaunchedWorker, Lifeline
-from gateway.runtime.listeners import address_of, close_all
+from gateway.runtime.launch import Birth
+from gateway.runtime.listeners import address_of
 from gateway.runtime.overview import Overview
 from gateway.runtime.reaper import Reaper
 from gateway.runtime.reload import Reloader, Roll, warn
@@ -46,24 +46,26 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class ControlLoop:
     """The running control process."""
 
-    def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, lifeline: Lifeline) -> None:
+    def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, birth: Birth) -> None:
         self._config_path = config_path
         self._sockets = sockets
         self._metrics = Metrics()
         self._merged = Merged()
         self._stop = asyncio.Event()
-        self._is_stopping = False
+        self._is_ready = self._is_stopping = False
         self._exit_code = CLEAN
         self._doors: AdminDoors | None = None
         self._executor = ThreadPoolExecutor(1, "load")
         self._tasks = Tasks(on_fatal=self._fail)
         self._reaper = Reaper()
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
-        clock = SystemClock()
-        nursery = Nursery(self._tasks, clock, self._reaper, lifeline, sockets.data)
+        self._first = birth.first
+        self._notifier = birth.notifier
+        self._clock = clock = SystemClock()
+        nursery = Nursery(self._tasks, clock, self._reaper, birth.lifeline, sockets.data)
         self._workers = Workers(nursery, self._merged, self._count_restart, self._fail)
         modules = {name: kind.child_module for name, kind in provider_kinds().items() if kind.is_child}
-        surroundings = Surroundings(self._tasks, clock, self._reaper, lifeline, self._folder, modules)
+        surroundings = Surroundings(self._tasks, clock, self._reaper, birth.lifeline, self._folder, modules)
         self._children = Children(surroundings, self._workers.child_changed)
         self._watch = Watch(self._tasks, self._files_changed)
         self._reloader = Reloader(
@@ -84,7 +86,7 @@ class ControlLoop:
             is_stopping=lambda: self._is_stopping,
         )
 
-    async def run(self, launched: LaunchedWorker) -> int:
+    async def run(self) -> int:
         """Serve until a signal says stop; gives the exit code."""
         spec = self._reloader.current.spec
         process_log.setup(spec.log.format, spec.log.level)
@@ -92,7 +94,7 @@ class ControlLoop:
         self._reaper.open()
         with self._signals():
             try:
-                await self._serve(launched)
+                await self._serve()
             except StartError as error:
                 log.error("gateway could not start", extra={"reason": str(error)})
                 self._fail()
@@ -101,22 +103,41 @@ class ControlLoop:
         log.info("gateway stopped", extra={"exit_code": self._exit_code})
         return self._exit_code
 
-    async def _serve(self, launched: LaunchedWorker) -> None:
+    async def _serve(self) -> None:
         spec = self._reloader.current.spec
         edition = Edition.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
-        await asyncio.gather(self._workers.start(edition, [launched]), self._open_admin())
-        self._children.release()
-        listen = [address_of(one) for one in self._sockets.data]
-        admin = [address_of(one) for one in self._sockets.admin]
-        log.info("gateway is ready", extra={"listen": listen, "admin": admin, "generation": edition.generation})
-        self._tasks.start(self._reloader.run(), "reload", essential=True)
-        self._follow_files(self._reloader.current)
+        self._tasks.start(self._show_life(), "watchdog")
+        await asyncio.gather(self._workers.start(edition, self._first), self._open_admin())
+        if not self._stop.is_set():
+            self._now_ready(edition)
         await self._stop.wait()
+        self._notifier.stopping()
         drain = self._reloader.current.spec.server.drain
         self._tasks.start(self._close_data_after(drain.grace_s), "close listeners")
         if not await self._workers.stop(drain.grace_s, drain.deadline_s):
             self._exit_code = FAILED
+
+    def _now_ready(self, edition: Edition) -> None:
+        self._is_ready = True
+        self._children.release()
+        where = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
+        more = {"workers": self._workers.wanted, "generation": edition.generation}
+        log.info("gateway is ready", extra={**where, **more})
+        self._notifier.ready(self._status())
+        self._tasks.start(self._reloader.run(), "reload", essential=True)
+        self._follow_files(self._reloader.current)
+
+    def _status(self) -> str:
+        last = self._reloader.last
+        refused = "" if last is None or last.ok else ", the last reload was refused"
+        return f"config {self._reloader.generation} on {self._workers.wanted} workers{refused}"
+
+    async def _show_life(self) -> None:
+        """Tell the service manager's watchdog that this loop turns, twice in the time that it allows."""
+        while self._notifier.watchdog_s is not None:
+            self._notifier.alive()
+            await asyncio.sleep(self._notifier.watchdog_s / 2)
 
     async def _open_admin(self) -> None:
         """Load the admin surface in a thread, for the import alone takes longer than all else here, and serve it."""
@@ -149,6 +170,8 @@ class ControlLoop:
         # First, so that workers hear of a server that still warms up before they send it requests.
         self._children.keep(loaded.spec, before.server.drain.deadline_s)
         await self._workers.activate(edition)
+        if self._doors is not None:
+            self._doors.renew(loaded.spec.server.admin.listen)
         process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
         self._follow_files(loaded)
         return []
@@ -156,7 +179,7 @@ class ControlLoop:
     async def _close_data_after(self, grace_s: float) -> None:
         """Workers stop to accept at the same moment; while one end is open the kernel would keep taking connections."""
         await asyncio.sleep(grace_s)
-        close_all(self._sockets.data)
+        self._sockets.data.close()
 
     def _follow_files(self, loaded: Loaded) -> None:
         self._watch.follow(loaded.files if loaded.spec.server.watch else ())
@@ -190,13 +213,17 @@ class ControlLoop:
             log.info("gateway is stopping", extra={"signal": name})
             self._is_stopping = True
             self._stop.set()
+            if not self._is_ready:  # nobody is served yet
+                self._workers.kill()
             return
         log.warning("told to stop a second time, ending at once", extra={"signal": name})
         self._exit_code = FAILED
         self._workers.kill()
 
     def _told_to_reload(self) -> None:
-        self._reloader.request(is_explicit=True)
+        self._notifier.reloading(self._clock.monotonic())
+        outcome = self._reloader.request(is_explicit=True)
+        outcome.add_done_callback(lambda _: self._notifier.reloaded(self._status()))
 
 
 def _import_doors() -> "type[AdminDoors]":

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.runtime.notify import Notifier
+
 # Only control decides what these mean, even where somebody sends them to every process of the gateway. Blocked signals
 # stay blocked over exec: there is no moment at which a newborn process could die of one.
 _FOR_CONTROL_ONLY = (signal.SIGINT, signal.SIGHUP)
@@ -32,6 +34,15 @@ class LaunchedWorker:
 
     process: subprocess.Popen[bytes]
     bus: socket.socket
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What control has before it has anything else."""
+
+    lifeline: Lifeline
+    first: LaunchedWorker
+    notifier: Notifier
 
 
 def make_lifeline() -> Lifeline:

@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.config.spec import ServerSpec
 from gateway.runtime.control_socket import open_control_socket
 from gateway.runtime.listeners import ListenError, close_all, listen_on
+from gateway.runtime.shared_ports import DataSockets, open_data_sockets
 
 log = logging.getLogger(__name__)
 
@@ -16,25 +17,26 @@ log = logging.getLogger(__name__)
 class Sockets:
     """All that the gateway listens on. A context: closes them at its end."""
 
-    data: list[socket.socket]
+    data: DataSockets
     admin: list[socket.socket]
     control: list[socket.socket]  # for the command line; empty where there is no place for it
 
     @classmethod
-    def bind(cls, config_path: Path, server: ServerSpec) -> "Sockets":
-        """Bind everything, or raise ListenError and bind nothing."""
-        data = listen_on(server.listen)
+    def bind(cls, config_path: Path, server: ServerSpec, workers: int) -> "Sockets":
+        """Bind everything, the public listeners for so many workers, or raise ListenError and bind nothing."""
+        data = open_data_sockets(server.listen, workers)
         try:
             return cls(data, listen_on([server.admin.listen]), _control_socket(config_path))
         except ListenError:
-            close_all(data)
+            data.close()
             raise
 
     def __enter__(self) -> "Sockets":
         return self
 
     def __exit__(self, *_: object) -> None:
-        close_all([*self.data, *self.admin, *self.control])
+        self.data.close()
+        close_all([*self.admin, *self.control])
 
 
 def _control_socket(config_path: Path) -> list[socket.socket]:

@@ -11,7 +11,9 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import uvloop
@@ -23,15 +25,20 @@ from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
 from gateway.observability.lag import LoopLag
 from gateway.runtime import build, bus
+from gateway.runtime.certificates import context_for
+from gateway.runtime.descriptors import most_connections
+from gateway.runtime.doors import Door, Doors, Guests
 from gateway.runtime.drain import drain
 from gateway.runtime.edition import decode_spec
+from gateway.runtime.lifeline import end_after
 from gateway.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
 LIFE_SIGN_S = 1.0
-METRICS_EVERY = 5  # life signs
+METRICS_BYTES_PER_SIGN = 20_000  # a snapshot of so many bytes goes with every life sign, a larger one with fewer
 CLEAN_UP_S = 1.0
+ORPHAN_MARGIN_S = 3.0  # without control, beyond the deadline of a drain: then this process ends, stuck or not
 FAILED = 1
 
 
@@ -42,25 +49,26 @@ def main() -> int:
     if received is None:
         return 0
     start, listeners = received
-    return uvloop.run(Worker(end, listeners).run(start))
+    return uvloop.run(Worker(end, listeners, start.number).run(start))
 
 
 class Worker:
     """One worker's life."""
 
-    def __init__(self, end: socket.socket, listeners: list[socket.socket]) -> None:
+    def __init__(self, end: socket.socket, listeners: list[socket.socket], number: int) -> None:
         self._end = end
         self._listeners = listeners
         self._leaving = asyncio.Event()
         self._stop = bus.Stop(0.0, 0.0)
         self._exit_code = 0
         self._tasks = Tasks(on_fatal=self._fail)
-        self._services = build.build_services(self._tasks)
+        self._services = build.build_services(self._tasks, number=number)
         self._prepared: Snapshot | None = None
         self._compiler = ThreadPoolExecutor(1, "compile")
 
     async def run(self, start: bus.Start) -> int:
         """Serve from `start` on; gives the exit code once everything has ended."""
+        end_after(self._end, lambda: self._stop.deadline_s + ORPHAN_MARGIN_S)
         link = await bus.Link.open(self._end)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
         for provider, condition in start.children.items():
@@ -69,9 +77,8 @@ class Worker:
 
         runner = make_runner(self._services)
         await runner.setup()
-        doors = [web.SockSite(runner, listener) for listener in self._listeners]
-        for door in doors:
-            await door.start()
+        self._doors = self._make_doors(runner, start.entries)
+        await self._doors.open(start.accept)
         link.send(bus.Ready(start.generation))
         gc.collect()
         gc.freeze()  # what was loaded stays: no collection need look at it again
@@ -80,7 +87,7 @@ class Worker:
         self._tasks.start(self._listen(link), "bus")
 
         await self._leaving.wait()
-        await drain(self._services, doors, self._stop.grace_s, self._stop.deadline_s)
+        await drain(self._services, [self._doors], self._stop.grace_s, self._stop.deadline_s)
         with contextlib.suppress(TimeoutError):  # of a client that does not read what it is told last
             async with asyncio.timeout(CLEAN_UP_S):
                 await runner.cleanup()
@@ -91,6 +98,19 @@ class Worker:
         await link.finish()
         self._compiler.shutdown(wait=False)
         return self._exit_code
+
+    def _make_doors(self, runner: web.ServerRunner, entries: Sequence[int]) -> Doors:
+        server = runner.server
+        assert server is not None  # it is set up
+        guests = Guests(server, lambda: len(server._connections))
+        doors = [Door(one, self._context(entry)) for one, entry in zip(self._listeners, entries, strict=True)]
+        return Doors(doors, guests, most_connections(), self._tasks)
+
+    def _context(self, entry: int) -> ssl.SSLContext | None:
+        """Give what a socket opened for this entry of `server.listen` speaks TLS with, where it does."""
+        services = self._services
+        listen = services.snapshot.spec.server.listen[entry]
+        return context_for(listen, lambda: services.snapshot.certificates[entry])
 
     async def _listen(self, link: bus.Link) -> None:
         """Do what control says, until it is gone."""
@@ -111,6 +131,8 @@ class Worker:
                     self._activate(self._prepared)
                     link.send(bus.Activated(message.id))
                 self._prepared = None
+            case bus.Accept():
+                await self._doors.open(message.listeners)
             case bus.Discard():
                 self._prepared = None
             case bus.AskMetrics():
@@ -154,13 +176,17 @@ class Worker:
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 
     async def _show_life(self, link: bus.Link) -> None:
-        count = 0
+        """Tell that the loop turns, and what was counted: should this process be killed, so much is all that is lost."""
+        pause = 0
         while True:
             await asyncio.sleep(LIFE_SIGN_S)
             link.send(bus.LifeSign())
-            count += 1
-            if count % METRICS_EVERY == 0:
-                link.send(bus.Metrics(0, self._services.metrics.snapshot()))
+            if pause:
+                pause -= 1
+                continue
+            snapshot = self._services.metrics.snapshot()
+            link.send(bus.Metrics(0, snapshot))
+            pause = len(snapshot) // METRICS_BYTES_PER_SIGN
 
     def _fail(self) -> None:
         """Something that a worker can't do without has ended: finish what runs, and be replaced."""

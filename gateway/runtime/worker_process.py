@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -20,34 +20,38 @@ ENDING_PATIENCE_S = 5.0  # between the end of the bus and the end of the process
 class WorkerProcess:
     """A worker and the questions that it owes an answer to.
 
-    `generation` is what it serves, 0 before it serves anything. `on_message` hears of everything that it says, before
-    whoever asked does.
+    `number` names its place, which a successor will have; `generation` is what it serves, 0 before it serves anything.
+    `on_message` hears of everything that it says, before whoever asked does.
     """
 
     def __init__(
-        self, name: str, launched: LaunchedWorker, on_message: Callable[["WorkerProcess", bus.ToControl], None]
+        self, number: int, launched: LaunchedWorker, on_message: Callable[["WorkerProcess", bus.ToControl], None]
     ):
-        self.name = name
+        self.number = number
+        self.name = f"worker-{number} (pid {launched.process.pid})"
         self.generation = 0
         self.prepared = 0  # the generation that it was last asked to prepare, and could
         self.silent_for = 0  # checks in a row at which it had said nothing since the one before
+        self.accepts: tuple[int, ...] = ()  # the listening sockets that it was last told to accept on
         self._process: subprocess.Popen[bytes] = launched.process
         self._end = launched.bus
         self._link: bus.Link | None = None
         self._on_message = on_message
         self._asked: dict[int, asyncio.Future[bus.Answer | None]] = {}
         self._count = 0
+        self._early: list[bus.ToWorker] = []  # said to it before it could be reached
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    async def live(self, start: bus.Start, listeners: list[socket.socket], reaper: Reaper) -> int:
+    async def live(self, start: bus.Start, listeners: Sequence[socket.socket], reaper: Reaper) -> int:
         """Give it its start, listen to it, and wait for its end; gives its exit code."""
         try:
             bus.send_listeners(self._end, listeners)
             self._link = await bus.Link.open(self._end)
-            self._link.send(start)
+            for message in (start, *self._early):
+                self._link.send(message)
             await self._listen(self._link)
         except (OSError, bus.BusError) as error:
             log.error("lost the bus to a worker", extra={"worker": self.name, "pid": self.pid, "reason": str(error)})
@@ -66,9 +70,11 @@ class WorkerProcess:
             return await reaper.wait(self._process)
 
     def tell(self, message: bus.ToWorker) -> None:
-        """Send a message that has no answer; dropped where the worker is not there."""
+        """Send a message that has no answer, behind the start; dropped where the worker is gone."""
         if self._link is not None:
             self._link.send(message)
+        else:
+            self._early.append(message)
 
     async def ask(self, question: bus.Question, patience_s: float) -> bus.Answer | None:
         """Send `question` under an id of its own, and wait; None where the worker dies or takes longer."""

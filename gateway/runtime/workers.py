@@ -3,11 +3,13 @@
 A reload has two phases: every worker prepares (compiles beside what runs), and only when all could does each activate.
 A worker that ended is replaced after a pause; its successor starts with the last good configuration, never with the file.
 One that became ready with an older configuration than the current is brought up to date on its own.
+
+Each has listening sockets of its own. While one is not there (not ready yet, between two lives, or silent), the others
+accept on its sockets too, so that nobody waits for it; what it had accepted is lost with it.
 """
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from gateway.runtime.edition import Edition
 from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
 from gateway.runtime.pauses import Pauses
 from gateway.runtime.reaper import Reaper
+from gateway.runtime.shared_ports import DataSockets
 from gateway.runtime.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -26,7 +29,11 @@ log = logging.getLogger(__name__)
 PREPARE_PATIENCE_S = 30.0
 ACTIVATE_PATIENCE_S = 10.0
 ANSWER_PATIENCE_S = 1.0
-LONGEST_SILENCE = 30  # checks, one a second: a loop that has not turned for so long never will
+LOOK_S = 1.0  # between two checks of the workers
+LONGEST_START = 60  # checks: so long may one load before it serves
+LONGEST_SILENCE = 10  # checks: a loop that has not turned for so long never will
+DOUBTFUL_SILENCE = 3  # checks: then the others accept in its place
+LONG_LIFE_S = 10.0  # whoever lived so long is replaced without much of a pause
 STOP_MARGIN_S = 5.0  # beyond the deadline of a drain: cutting, flushing, closing
 
 
@@ -42,7 +49,7 @@ class Nursery:
     clock: Clock
     reaper: Reaper
     lifeline: Lifeline
-    listeners: list[socket.socket]
+    data: DataSockets
     launch: Callable[[Lifeline], LaunchedWorker] = launch_worker
 
 
@@ -55,7 +62,7 @@ class Workers:
         self._on_restart = on_restart
         self._on_fatal = on_fatal
         self._living: list[WorkerProcess] = []
-        self._slots: list[asyncio.Task[None]] = []
+        self._slots: list[asyncio.Task[None]] = []  # one a worker, for as long as there should be one
         self._stopping = asyncio.Event()
         self._first_ready: asyncio.Future[bool] | None = None
         self._edition: Edition | None = None
@@ -64,7 +71,7 @@ class Workers:
     @property
     def wanted(self) -> int:
         """How many there should be."""
-        return len(self._slots)
+        return len(self._nursery.data.by_worker)
 
     @property
     def active(self) -> int:
@@ -75,16 +82,19 @@ class Workers:
         """The process ids of those that live."""
         return [worker.pid for worker in self._living]
 
-    async def start(self, edition: Edition, launched: list[LaunchedWorker]) -> None:
-        """Begin with `edition` on processes launched already; returns when the first serves. Raises StartError."""
+    async def start(self, edition: Edition, first: LaunchedWorker) -> None:
+        """Begin with `edition`; the first process is launched already. Returns when it serves. Raises StartError.
+
+        Its siblings are launched then: on few CPUs they would only delay it.
+        """
         self._edition = edition
         self._first_ready = asyncio.get_running_loop().create_future()
-        tasks = self._nursery.tasks
-        for number, one in enumerate(launched, 1):
-            self._slots.append(tasks.start(self._keep(f"worker-{number}", one), f"worker-{number}"))
-        tasks.start(self._watch(), "life signs")
+        self._keep_one(1, first)
+        self._nursery.tasks.start(self._watch(), "life signs")
         if not await self._first_ready:
             raise StartError("the worker ended before it served")
+        for number in range(2, self.wanted + 1):
+            self._keep_one(number, None)
 
     async def prepare(self, edition: Edition) -> list[str]:
         """Make every worker compile `edition`; gives what went wrong, with the names of the workers."""
@@ -139,34 +149,47 @@ class Workers:
         for worker in self._living:
             worker.kill()
 
-    async def _keep(self, name: str, launched: LaunchedWorker) -> None:
+    def _keep_one(self, number: int, launched: LaunchedWorker | None) -> None:
+        self._slots.append(self._nursery.tasks.start(self._keep(number, launched), f"worker-{number}"))
+
+    async def _keep(self, number: int, launched: LaunchedWorker | None) -> None:
         """Keep one worker alive until `stop`."""
-        pauses = Pauses(self._nursery.clock)
+        pauses = Pauses(self._nursery.clock, LONG_LIFE_S)
         try:
-            while True:
+            while not self._stopping.is_set():
                 pauses.begin()
-                await self._live_once(name, launched)
+                await self._live_once(number, launched or self._nursery.launch(self._nursery.lifeline))
+                launched = None
                 if self._stopping.is_set():
                     return
                 self._on_restart()
                 if await self._stopped_within(pauses.after_end()):
                     return
-                launched = self._nursery.launch(self._nursery.lifeline)
         finally:
             if not self._stopping.is_set():
                 self._on_fatal()
 
-    async def _live_once(self, name: str, launched: LaunchedWorker) -> None:
+    async def _live_once(self, number: int, launched: LaunchedWorker) -> None:
         assert self._edition is not None and self._first_ready is not None
-        edition = self._edition
-        worker = WorkerProcess(f"{name} (pid {launched.process.pid})", launched, self._heard)
-        start = bus.Start(edition.generation, edition.encoded, dict(edition.addresses), dict(self._children))
+        edition, data = self._edition, self._nursery.data
+        worker = WorkerProcess(number, launched, self._heard)
         self._living.append(worker)
+        worker.accepts = self._doors_of(worker)
+        start = bus.Start(
+            number=number,
+            generation=edition.generation,
+            spec=edition.encoded,
+            addresses=dict(edition.addresses),
+            children=dict(self._children),
+            entries=data.entries,
+            accept=worker.accepts,
+        )
         try:
-            code = await worker.live(start, self._nursery.listeners, self._nursery.reaper)
+            code = await worker.live(start, data.sockets, self._nursery.reaper)
         finally:
             self._living.remove(worker)
             self._merged.retire(worker.name)
+            self._share_doors()
         if not self._first_ready.done():
             self._first_ready.set_result(self._stopping.is_set())
         elif not self._stopping.is_set():
@@ -185,6 +208,7 @@ class Workers:
                 worker.generation = generation
                 if self._stopping.is_set():
                     return
+                self._share_doors()
                 if self._edition is not None and not self._is_current(worker):
                     work = self._bring_up_to_date(worker, self._edition)
                     self._nursery.tasks.start(work, f"catch-up {worker.name}")
@@ -217,12 +241,30 @@ class Workers:
     async def _watch(self) -> None:
         """Kill workers whose loop has stood still for long; in checks, not seconds, lest a pause of our own count."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(LOOK_S)
             for worker in self._living:
                 worker.silent_for += 1
-                if worker.silent_for > LONGEST_SILENCE:
+                if worker.silent_for > (LONGEST_SILENCE if worker.generation else LONGEST_START):
                     log.error("worker gives no life sign and is killed", extra={"worker": worker.name})
                     worker.kill()
+            self._share_doors()
+
+    def _share_doors(self) -> None:
+        """Let each accept on its own listening sockets, and on those of whoever is not there."""
+        if self._stopping.is_set():
+            return
+        for worker in self._living:
+            doors = self._doors_of(worker)
+            if doors != worker.accepts:
+                worker.accepts = doors
+                worker.tell(bus.Accept(doors))
+
+    def _doors_of(self, worker: WorkerProcess) -> tuple[int, ...]:
+        present = {one.number for one in self._ready() if one.silent_for <= DOUBTFUL_SILENCE}
+        shares = self._nursery.data.by_worker
+        kept = {door for number, share in enumerate(shares, 1) if number in present for door in share}
+        mine = set(shares[worker.number - 1])
+        return tuple(sorted(mine | (set(range(len(self._nursery.data.sockets))) - kept)))
 
     def _ready(self) -> list[WorkerProcess]:
         return [worker for worker in self._living if worker.generation]

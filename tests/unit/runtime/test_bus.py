@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from msgspec.msgpack import Encoder
 
 from gateway.runtime import bus
 
@@ -107,7 +108,7 @@ async def test_finishing_sends_what_was_queued(ends: tuple[socket.socket, socket
 
 
 async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket, socket.socket]) -> None:
-    start = bus.Start(1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"})
+    start = bus.Start(2, 1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"}, (0,), (0,))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         bus.send_listeners(ends[0], [listener])
@@ -123,6 +124,26 @@ async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket,
         with socket.create_connection(address):
             inherited.accept()[0].close()
     control.close()
+
+
+def test_more_listeners_than_one_message_carries_arrive_in_order(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "MOST_AT_ONCE", 2)
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    names = [listener.getsockname() for listener in listeners]
+    bus.send_listeners(ends[0], listeners)
+    for listener in listeners:
+        listener.close()
+    start = bus.Start(1, 1, b"", {}, {}, (0,) * 5, (0, 1))
+    body = Encoder().encode(start)
+    ends[0].send(struct.pack(">I", len(body)) + body)
+    received = bus.receive_start(ends[1])
+    assert received is not None
+    assert received[0] == start
+    assert [one.getsockname() for one in received[1]] == names
+    for one in received[1]:
+        one.close()
 
 
 @pytest.mark.parametrize("said", [b"", struct.pack(">I", 0), struct.pack(">II", 0, 100) + b"half"])

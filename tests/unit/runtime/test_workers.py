@@ -17,6 +17,7 @@ from gateway.observability.metrics import Metrics
 from gateway.runtime import bus, workers
 from gateway.runtime.edition import Edition, decode_spec
 from gateway.runtime.launch import LaunchedWorker, Lifeline
+from gateway.runtime.shared_ports import DataSockets
 from gateway.runtime.workers import Nursery, StartError, Workers
 
 
@@ -67,6 +68,9 @@ class FakeWorker:
         self.dies_at: type | None = None
         self.stays = False
         self.requests = 0
+        self.accepts: tuple[int, ...] = ()
+        self.never_ready = False
+        self.link: bus.Link | None = None
 
     async def live(self) -> None:
         received = await asyncio.get_running_loop().run_in_executor(None, bus.receive_start, self.end)
@@ -80,8 +84,11 @@ class FakeWorker:
             self.process.leave(1)
             link.close()
             return
+        self.accepts = self.start.accept
         self.active = self.start.generation
-        link.send(bus.Ready(self.active))
+        self.link = link
+        if not self.never_ready:
+            link.send(bus.Ready(self.active))
         try:
             await self._obey(link)
         finally:
@@ -90,6 +97,9 @@ class FakeWorker:
     async def _obey(self, link: bus.Link) -> None:
         decoder = bus.to_worker_decoder()
         while (message := await link.receive(decoder)) is not None:
+            if isinstance(message, bus.Accept):
+                self.accepts = message.listeners
+                continue
             self.heard.append(message)
             if self.dies_at is type(message):
                 self.process.leave(1)
@@ -131,15 +141,20 @@ class Stable:
         self.restarts = 0
         self.fatal = 0
         self.prepare_next: Callable[[FakeWorker], None] = lambda worker: None
+        self.doors = [socket.socket() for _ in range(2)]
+        self.workers = self.hire(2)
+
+    def hire(self, count: int) -> Workers:
+        """Make the workers that are under test: `count`, with a door each."""
         nursery = Nursery(
             self.tasks,
             SystemClock(),
             FakeReaper(),
             Lifeline(-1, -1),
-            [],
+            DataSockets(tuple(self.doors[:count]), (0,) * count, tuple((number,) for number in range(count))),
             self.launch,  # type: ignore[arg-type]
         )
-        self.workers = Workers(nursery, self.merged, self._restarted, self._failed)
+        return Workers(nursery, self.merged, self._restarted, self._failed)
 
     def launch(self, _: Lifeline) -> LaunchedWorker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -152,9 +167,11 @@ class Stable:
         return launched
 
     async def start(self, count: int = 2) -> None:
-        launched = [self.launch(Lifeline(-1, -1)) for _ in range(count)]
-        await self.workers.start(edition(1), launched)
+        if count != 2:
+            self.workers = self.hire(count)
+        await self.workers.start(edition(1), self.launch(Lifeline(-1, -1)))
         await self.until(lambda: self.workers.active == count)
+        await self.until(lambda: [worker.accepts for worker in self.born] == [(number,) for number in range(count)])
 
     async def until(self, is_so: Callable[[], Any]) -> None:
         async with asyncio.timeout(10):
@@ -168,6 +185,8 @@ class Stable:
         for worker in self.born:
             worker.end.close()
             worker.launched.bus.close()
+        for door in self.doors:
+            door.close()
 
     def _restarted(self) -> None:
         self.restarts += 1
@@ -249,6 +268,68 @@ async def test_a_killed_worker_is_replaced_by_one_with_the_last_good_configurati
     assert decode_spec(stable.born[2].start.spec).digest == "digest-2"
     assert stable.restarts == 1
     assert stable.fatal == 0
+
+
+async def test_the_first_worker_accepts_for_its_siblings_until_they_serve(stable: Stable) -> None:
+    stable.prepare_next = lambda worker: setattr(worker, "dies_at", bus.Start if stable.born else None)
+    await stable.workers.start(edition(1), stable.launch(Lifeline(-1, -1)))
+    await stable.until(lambda: len(stable.born) > 1)
+    stable.prepare_next = lambda worker: None
+    assert stable.born[0].accepts == (0, 1)
+    await stable.until(lambda: stable.workers.active == 2 and stable.born[0].accepts == (0,))
+    assert stable.born[-1].accepts == (1,)
+
+
+async def test_while_a_worker_is_gone_its_sibling_accepts_in_its_place(stable: Stable) -> None:
+    await stable.start()
+    assert [worker.accepts for worker in stable.born] == [(0,), (1,)]
+    stable.born[0].process.kill()
+    await stable.until(lambda: stable.born[1].accepts == (0, 1))
+    await stable.until(lambda: stable.workers.active == 2 and stable.born[1].accepts == (1,))
+    assert stable.born[2].start is not None
+    assert stable.born[2].start.number == 1
+    assert stable.born[2].accepts == (0,)
+
+
+async def test_a_silent_worker_is_stood_in_for_then_killed_and_replaced(
+    stable: Stable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOOK_S", 0.01)
+    await stable.start()
+    silent, other = stable.born
+
+    def speak() -> None:
+        assert other.link is not None
+        other.link.send(bus.LifeSign())
+
+    await stable.until(lambda: (speak(), other.accepts == (0, 1))[1])
+    assert silent.process.code is None
+    await stable.until(lambda: (speak(), silent.process.code == -9)[1])
+    await stable.until(lambda: (speak(), len(stable.born) == 3)[1])
+    assert other.process.code is None
+
+
+async def test_a_first_worker_that_never_serves_is_killed_and_fails_the_start(
+    stable: Stable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOOK_S", 0.005)
+    monkeypatch.setattr(workers, "LONGEST_START", 5)
+    stable.prepare_next = lambda worker: setattr(worker, "never_ready", True)
+    with pytest.raises(StartError):
+        await stable.start(1)
+    assert stable.born[0].process.code == -9
+
+
+async def test_what_is_told_before_a_worker_can_hear_reaches_it(stable: Stable) -> None:
+    starting = asyncio.ensure_future(stable.start(1))
+    await asyncio.sleep(0)  # the worker is in the list, and its bus is not open
+    await asyncio.sleep(0)
+    stable.workers.child_changed("local", "up")
+    await starting
+    worker = stable.born[0]
+    assert worker.start is not None
+    told = worker.start.children.get("local") == "up"
+    await stable.until(lambda: told or worker.heard == [bus.ChildState("local", "up")])
 
 
 async def test_a_worker_that_becomes_ready_with_an_old_configuration_catches_up(stable: Stable) -> None:
