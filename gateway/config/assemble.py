@@ -108,6 +108,8 @@ def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> Pr
         is_on=key is None or bool(key),
         auth=given.get("auth", "bearer"),
         headers=given.get("headers", {}),
+        proxy=given.get("proxy"),
+        tls=given.get("tls"),
         settings={key: given[key] for key in kind.settings if key in given},
         policy=_policy(given),
     )

@@ -15,7 +15,7 @@ PATTERN = r"^(?=.*[A-Za-z0-9*])[A-Za-z0-9*._:/@+-]+$"
 IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
-HIDDEN = frozenset({"secret", "key_hash", "header_value"})
+HIDDEN = frozenset({"secret", "key_hash", "header_value", "proxy"})
 """Definitions whose values no message shows."""
 
 
@@ -89,6 +89,12 @@ def _units() -> Schema:
         "key_hash": text(units.KEY_HASH, "the SHA-256 of a client's key", [f"sha256:{'0123456789abcdef' * 4}"]),
         "secret": {"type": "string", "title": "a key", "examples": ["${OPENAI_API_KEY:-}", "${file:/run/secrets/key}"]},
         "address": {"type": "string", "title": "an address", "examples": ["127.0.0.1:8000", "unix:/run/gateway.sock"]},
+        "proxy": {
+            "type": "string",
+            "maxLength": 2048,
+            "title": "the URL of an HTTP proxy, or none",
+            "examples": ["http://proxy.example:3128", "none"],
+        },
         "mode": text(units.MODE, "the permissions of a file", ["0660", "0600"]),
         "owner": text(units.OWNER, "a user, a group or both", ["gateway:www-data", ":www-data"], maxLength=128),
         "origin": text(units.ORIGIN, 'an origin, or "*"', ["https://app.example", "http://localhost:3000"]),

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.config.definitions import Schema, mapping, named, policy, ref
 from gateway.core.kinds import ProviderKind
 
-CHILD_TAKES_NO = ("url", "key", "auth", "headers")
+CHILD_TAKES_NO = ("url", "key", "auth", "headers", "proxy", "tls")
 """Settings that make no sense where the gateway starts the server itself."""
 
 
@@ -32,12 +32,26 @@ def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
             "headers": named(
                 "header_name", ref("header_value", "A header sent with every request."), "Headers to send."
             ),
+            "proxy": ref("proxy", "HTTP proxy to reach it through, or `none`; else as the environment says."),
+            "tls": mapping(
+                {
+                    "ca": _pem("the authorities to trust instead of the system's"),
+                    "cert": _pem("the certificate to show to the provider, then its chain"),
+                    "key": _pem("that certificate's private key, not encrypted"),
+                },
+                "TLS to it; the provider is always verified.",
+                minProperties=1,
+            ),
             **own,
             **policy("timeout", "breaker", "keepalive"),
         },
         required=("kind",),
         allOf=[_only_for(kind, own) for kind in kinds.values()],
     )
+
+
+def _pem(holds: str) -> Schema:
+    return {"type": "string", "minLength": 1, "description": f"PEM file with {holds}; relative to this file."}
 
 
 def _only_for(kind: ProviderKind, own: Schema) -> Schema:

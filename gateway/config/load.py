@@ -17,6 +17,7 @@ from gateway.config.judge import judge
 from gateway.config.listeners import take_certificates
 from gateway.config.nodes import MAX_BYTES, compose
 from gateway.config.nodes import Mapping as MappingNode
+from gateway.config.outbound import take_outbound
 from gateway.config.read import Reader
 from gateway.config.schema import build_schema
 from gateway.config.secrets import References
@@ -55,7 +56,7 @@ def load_text(data: bytes, path: Path, *, env: Mapping[str, str], kinds: Mapping
     reader = Reader(sources.root, schema, references)
     judge(reader, schema, kinds)
     validate(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
-    certificates = take_certificates(reader, main.parent)
+    certificates = take_certificates(reader, main.parent) | take_outbound(reader, main.parent, kinds, env)
     problems = {*sources.problems, *reader.problems.values()}
     if problems:
         raise ConfigError(problems)

@@ -25,8 +25,6 @@ KEYS: Final = MappingProxyType(
         "providers.*.retry": "retries within a pool",
         "providers.*.max_inflight": "concurrency limits",
         "providers.*.keys": "several keys for a provider",
-        "providers.*.proxy": "a proxy for a provider",
-        "providers.*.ca": "a certificate authority for a provider",
         "models.*.retry": "retries within a pool",
         "models.*.max_inflight": "concurrency limits",
         "models.*.weight": "balancing",

@@ -118,6 +118,24 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """An HTTP proxy on the way to a provider. `credentials`: user:password."""
+
+    host: str
+    port: int
+    credentials: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTlsSpec:
+    """Whom TLS to a provider trusts (`ca`, "" for the system's authorities) and who asks (`cert`, `key`); texts in PEM."""
+
+    ca: str = ""
+    cert: str = ""
+    key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSpec:
     name: str
     kind: str
@@ -126,6 +144,8 @@ class ProviderSpec:
     is_on: bool = True  # False: its key is empty
     auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"
     headers: Mapping[str, str] = field(default_factory=dict)  # sent with every request
+    proxy: ProxySpec | None = None  # the file's, else the environment's
+    tls: ClientTlsSpec | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # the kind's own, units already read
     policy: Policy = Policy()
 

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from gateway.config.spec import Listen
+from gateway.config.proxies import read_proxy_url
+from gateway.config.spec import Listen, ProxySpec
 from gateway.core.secret import Secret
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?"
@@ -186,6 +187,16 @@ def read_listen(text: str) -> Listen:
     return Listen(host=parts[1] or parts[2], port=int(parts[3]))
 
 
+def read_proxy(text: str) -> ProxySpec | Literal["none"]:
+    """Give an HTTP proxy, or `none`."""
+    if text == "none":
+        return "none"
+    try:
+        return read_proxy_url(text)
+    except ValueError as error:
+        raise UnitError(str(error)) from None
+
+
 def read_mode(text: str) -> int:
     """Give the permissions of a file, written in octal digits."""
     if re.fullmatch(MODE, text) is None:
@@ -217,6 +228,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "url": read_url,
         "address": read_listen,
         "listener": read_listen,
+        "proxy": read_proxy,
         "mode": read_mode,
         "origin": read_origin,
     }

@@ -25,7 +25,7 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
     _judge_certificate(cert)
     context = _bare_context()
     try:
-        with _file_of(cert) as cert_path, _file_of(key) as key_path:
+        with file_of(cert) as cert_path, file_of(key) as key_path:
             context.load_cert_chain(cert_path, key_path, password="")  # else OpenSSL asks the terminal for one
     except ssl.SSLError as error:
         raise _explained(error, key) from None
@@ -74,7 +74,7 @@ def _explained(error: ssl.SSLError, key: str) -> TlsError:
 
 
 @contextmanager
-def _file_of(text: str) -> Iterator[str]:
+def file_of(text: str) -> Iterator[str]:
     """Give a path to `text`, for Python's ssl reads files only. The file has no name, so no key is left lying about."""
     with TemporaryFile() as file:
         file.write(text.encode())

@@ -1,5 +1,6 @@
 """What every kind of provider does: say where requests go, with which constant head, and what its faults mean."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import ClassVar, Final, Protocol
 from urllib.parse import urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from gateway import __version__
-from gateway.config.spec import ModelSpec, ProviderSpec
+from gateway.config.spec import ModelSpec, ProviderSpec, ProxySpec
 from gateway.core.errors import (
     CredentialRefused,
     ProtocolError,
@@ -18,7 +19,8 @@ from gateway.core.errors import (
 )
 from gateway.core.kinds import ProviderKind
 from gateway.core.registry import Registry
-from gateway.providers.transport import Origin
+from gateway.providers.contexts import Contexts, fingerprint
+from gateway.providers.transport import Origin, Proxy
 
 VIA: Final = "1.1 llm-gateway"
 
@@ -45,7 +47,7 @@ class Provider(Protocol):
 
 
 KINDS: Registry["type[HttpProvider]"] = Registry("provider kind")
-"""Kind to class; a class takes its `ProviderSpec` and the address of the child that serves it ("" for none)."""
+"""Kind to class; a class takes its `ProviderSpec`, the address of the child that serves it ("" for none), and TLS contexts."""
 
 
 class HttpProvider:
@@ -54,7 +56,7 @@ class HttpProvider:
     kind: ClassVar[ProviderKind]
     dialect: ClassVar[str]
 
-    def __init__(self, spec: ProviderSpec, address: str = "") -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
         url = urlsplit(spec.url)
         self.name = spec.name
         self.base_path = url.path.rstrip("/")
@@ -63,8 +65,17 @@ class HttpProvider:
             self._host = "localhost"
         else:
             is_tls = url.scheme == "https"
-            self.origin = Origin(host=url.hostname or "", port=url.port or (443 if is_tls else 80), is_tls=is_tls)
+            self.origin = Origin(
+                host=url.hostname or "",
+                port=url.port or (443 if is_tls else 80),
+                is_tls=is_tls,
+                proxy=_proxy(spec.proxy),
+                tls=fingerprint(spec.tls),
+                context=(contexts or Contexts()).of(spec.tls) if is_tls else None,
+            )
             self._host = url.netloc.rpartition("@")[2]
+        # Without TLS a proxy reads the head; with TLS there is a tunnel through it.
+        self._reader = None if self.origin.is_tls else self.origin.proxy
         self._headers = {
             "host": self._host,
             "content-type": "application/json",
@@ -75,9 +86,12 @@ class HttpProvider:
             **_credential(spec),
             **{name.lower(): value for name, value in spec.headers.items()},
         }
+        if self._reader is not None and self._reader.authorization:
+            self._headers["proxy-authorization"] = self._reader.authorization
 
     def request_head(self, path: str) -> bytes:
-        lines = [f"POST {self.base_path}{path} HTTP/1.1"]
+        authority = f"http://{self._host}" if self._reader is not None else ""
+        lines = [f"POST {authority}{self.base_path}{path} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in self._headers.items()]
         return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
@@ -120,6 +134,13 @@ def retry_after(headers: Mapping[bytes, bytes]) -> float | None:
     """Give the seconds of a `Retry-After` header in its numeric form (RFC 9110, 10.2.3); None where there is none."""
     value = headers.get(b"retry-after", b"").strip()
     return float(value) if value.isdigit() and len(value) < 8 else None
+
+
+def _proxy(spec: ProxySpec | None) -> Proxy | None:
+    if spec is None:
+        return None
+    credentials = "" if spec.credentials is None else b64encode(spec.credentials.value.encode()).decode()
+    return Proxy(spec.host, spec.port, f"Basic {credentials}" if credentials else "")
 
 
 def _words(headers: Mapping[bytes, bytes], body: bytes) -> tuple[str, bytes]:

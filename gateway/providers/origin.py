@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,13 @@ class Origin:
     proxy: Proxy | None = None
     tls: str = ""
     context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def way(self) -> str:
+        """Give what stands for the way there, with no secret in it."""
+        proxy = self.proxy
+        by = "" if proxy is None else f"{proxy.host}:{proxy.port} {sha256(proxy.authorization.encode()).hexdigest()}"
+        return f"{self.tls} {by}"
 
     def __hash__(self) -> int:
         """Looked up for every request, so over what mostly differs only."""

@@ -21,6 +21,7 @@ from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, Hop, Path, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
+from gateway.providers.contexts import Contexts
 from gateway.providers.transport import Transport
 from gateway.resilience.deadline import merge
 from gateway.routing.router import Match, Router
@@ -108,8 +109,9 @@ class _Compiler:
         self._directory = directory
         self._routes = {route.name: route for route in spec.routes}
         self._addresses = addresses
+        contexts = Contexts()
         self._providers: dict[str, Provider] = {
-            name: KINDS[provider.kind](provider, addresses.get(name, ""))
+            name: KINDS[provider.kind](provider, addresses.get(name, ""), contexts)
             for name, provider in spec.providers.items()
             if provider.is_on
         }
@@ -169,7 +171,8 @@ class _Compiler:
         breaker = _breaker(levels)
         key = sha256(spec.key.value.encode()).hexdigest() if spec.key else ""
         address = self._addresses.get(model.provider) or spec.url
-        endpoint = self._directory.get((spec.name, name, model.id, address, key), spec.name, name, breaker)
+        identity = (spec.name, name, model.id, address, key, provider.origin.way)
+        endpoint = self._directory.get(identity, spec.name, name, breaker)
         self.endpoints[endpoint] = breaker
         return Target(
             endpoint=endpoint,

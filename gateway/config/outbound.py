@@ -1,0 +1,90 @@
+"""The way to each provider: its proxy, from the file or the environment, and whom its TLS trusts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.config.files import absolute, read_bounded
+from gateway.config.nodes import Trail
+from gateway.config.proxies import proxy_variable, read_proxy_url
+from gateway.config.read import Reader
+from gateway.config.spec import ClientTlsSpec
+from gateway.core.client_tls import ClientTlsError, client_context
+from gateway.core.kinds import ProviderKind
+from gateway.core.secret import Secret
+
+MAX_PEM_BYTES: Final = 2**20  # a system's whole bundle has a quarter of that
+
+
+def take_outbound(
+    reader: Reader, directory: Path, kinds: Mapping[str, ProviderKind], env: Mapping[str, str]
+) -> dict[Path, bytes]:
+    """Put into each provider's settings the proxy that holds for it and the texts of its certificates; give the files read.
+
+    What can't be read or used is told to `reader`.
+    """
+    files: dict[Path, bytes] = {}
+    providers = reader.values.get("providers") if isinstance(reader.values, dict) else None
+    for name, settings in providers.items() if isinstance(providers, dict) else ():
+        if not isinstance(settings, dict):
+            continue
+        trail: Trail = ("providers", name)
+        url = _url(settings, kinds)
+        if url:
+            _take_proxy(reader, trail, settings, url, env)
+        if isinstance(settings.get("tls"), dict):
+            if url.startswith("http:"):
+                reader.complain((*trail, "tls"), "is for https:// URLs; this provider's is http://", at_key=True)
+            else:
+                _take_tls(reader, (*trail, "tls"), settings, directory, files)
+    return files
+
+
+def _url(settings: Mapping[str, Any], kinds: Mapping[str, ProviderKind]) -> str:
+    """Give a provider's URL; "" where it has none, or a broken one."""
+    kind = settings.get("kind")
+    found = kinds.get(kind) if isinstance(kind, str) else None
+    if found is None or found.is_child:
+        return ""
+    url = settings.get("url", found.default_url)
+    return url if isinstance(url, str) else ""
+
+
+def _take_proxy(reader: Reader, trail: Trail, settings: dict[str, Any], url: str, env: Mapping[str, str]) -> None:
+    if "proxy" in settings:
+        if settings["proxy"] == "none":
+            settings["proxy"] = None
+    elif (variable := proxy_variable(url, env)) is not None:
+        try:
+            settings["proxy"] = read_proxy_url(env[variable])
+        except ValueError as error:
+            said = f"the environment variable {variable} {error}; mend it, or say proxy: none here"
+            reader.complain(trail, said, at_key=True)
+
+
+def _take_tls(
+    reader: Reader, trail: Trail, settings: dict[str, Any], directory: Path, files: dict[Path, bytes]
+) -> None:
+    given = settings["tls"]
+    for one, other in (("cert", "key"), ("key", "cert")):
+        if one in given and other not in given:
+            reader.complain((*trail, other), f"is missing; a {one} is of no use without it")
+            return
+    texts = {}
+    for part, path in given.items():
+        if part not in ("ca", "cert", "key") or not isinstance(path, str):
+            return  # told already
+        data, fault = read_bounded(absolute(directory / path), MAX_PEM_BYTES)
+        if data is None:
+            reader.complain((*trail, part), f"{fault}{reader.got((*trail, part))}")
+            return
+        files[absolute(directory / path)] = data
+        texts[part] = data.decode("ascii", "replace")
+    try:
+        client_context(**texts)
+    except ClientTlsError as error:
+        at = (*trail, error.part)
+        reader.complain(at, f"{error}{reader.got(at)}")
+        return
+    key = texts.get("key")
+    settings["tls"] = ClientTlsSpec(texts.get("ca", ""), texts.get("cert", ""), None if key is None else Secret(key))
