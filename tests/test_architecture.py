@@ -29,6 +29,7 @@ NAMES_PROVIDERS: Final = {
 # Foreign packages that have one home each; each is the beginning of a path.
 HOMES: Final = {
     "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator"),
+    "aiohttp_cors": ("api/cors.py",),
     "aioprometheus": ("observability/exposition.py",),
     "cel_expr_python": ("dsl/compile.py",),
     "httptools": ("providers/connection.py",),

@@ -5,7 +5,7 @@ of the cost of a request.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
@@ -21,6 +21,9 @@ from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from gateway.snapshot import Services
 
+if TYPE_CHECKING:
+    from gateway.api.cors import Cors
+
 FIELD_LIMIT = 16 * 2**10
 HEADERS_LIMIT = 100
 VERSIONS = (HttpVersion11, HttpVersion10)  # the parser lets every other pass
@@ -32,11 +35,11 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Public:
     """Handles every request of the public listeners. Nothing but `/health` and `/ready` answers without a credential."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, cors: "Cors | None" = None) -> None:
         self._services = services
         self._ids = RequestIds()
         self._posts: dict[str, Handler] = {
-            path: Chat(services, dialect, self._ids).post for path, dialect in dialects.BY_PATH.items()
+            path: Chat(services, dialect, self._ids, cors).post for path, dialect in dialects.BY_PATH.items()
         }
         self._gets: dict[str, Handler] = {"/health": self._health, "/ready": self._ready, "/v1/models": self._models}
 
@@ -103,8 +106,10 @@ def make_runner(services: Services) -> web.ServerRunner:
 
     A handler is cancelled when its client leaves: that is what stops the provider.
     """
+    handle, request_factory = _entrance(services)
     server = ClientServer(
-        Public(services).handle,
+        handle,
+        request_factory=request_factory,
         head_timeout_s=lambda: services.snapshot.spec.server.limits.head_timeout_s,
         handler_cancellation=True,
         access_log=None,
@@ -116,3 +121,14 @@ def make_runner(services: Services) -> web.ServerRunner:
         keepalive_timeout=75.0,
     )
     return web.ServerRunner(server)
+
+
+def _entrance(services: Services) -> tuple[Handler, Callable[..., web.Request] | None]:
+    """Give what handles requests, and what makes them where that is not aiohttp's own way."""
+    origins = services.snapshot.spec.server.cors
+    if not origins:
+        return Public(services).handle, None
+    from gateway.api.cors import Cors  # nobody else pays for it
+
+    cors = Cors(origins)
+    return cors.around(Public(services, cors).handle), cors.request_factory()

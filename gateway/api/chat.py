@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -14,16 +14,20 @@ from gateway.core.exchange import Exchange
 from gateway.dialects.base import Dialect
 from gateway.snapshot import Services
 
+if TYPE_CHECKING:
+    from gateway.api.cors import Cors
+
 log = logging.getLogger(__name__)
 
 
 class Chat:
     """Serves one dialect."""
 
-    def __init__(self, services: Services, dialect: Dialect, ids: RequestIds) -> None:
+    def __init__(self, services: Services, dialect: Dialect, ids: RequestIds, cors: "Cors | None" = None) -> None:
         self._services = services
         self._dialect = dialect
         self._ids = ids
+        self._cors = cors
 
     async def post(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a request; what is returned has been sent already."""
@@ -37,6 +41,8 @@ class Chat:
             request.headers,
         )
         client = HttpClient(request, x, self._dialect, snapshot.spec.server.limits, services.clock)
+        if self._cors is not None:
+            client.cors = self._cors.lines(request.headers)
         if services.draining:
             client.response.keep_alive = False  # the client's next request goes to somebody who stays
         task = asyncio.current_task()

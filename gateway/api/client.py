@@ -74,6 +74,7 @@ class HttpClient:
         self._is_chunked = request.version == HttpVersion11
         self._stream: Literal["none", "open", "closed"] = "none"
         self._signs: asyncio.TimerHandle | None = None
+        self.cors = ""  # lines of the head, where pages of other origins may ask
         self.response = SentResponse(keep_alive=self._is_chunked and request.keep_alive)
 
     # pipeline.Client
@@ -204,9 +205,9 @@ class HttpClient:
         """Write the head of the answer, and its body or the beginning of it: from here on nothing can be taken back."""
         x = self._x
         x.committed_at, x.status = self._clock.monotonic(), status
-        connection = "" if self.response.keep_alive else "connection: close\r\n"
+        last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
         reason = REASONS.get(status, "")
-        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}x-request-id: {x.id}\r\n{connection}\r\n"
+        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}x-request-id: {x.id}\r\n{last}\r\n"
         self._write(head.encode("latin-1", "replace") + body)
 
     def _open_stream(self, lines: str) -> None:
