@@ -98,6 +98,7 @@ def test_a_killed_worker_costs_its_own_streams_only_and_is_replaced_soon(start_g
         began_at = time.monotonic()
         answers = [ask(gateway.address, "quick").status for _ in range(50)]  # no connection is refused or left waiting
         assert answers == [200] * 50
+        wait_for(lambda: victim not in gateway.worker_pids and len(gateway.worker_pids) == 2, "another worker")
         wait_for_both(gateway)
         assert time.monotonic() - began_at < 3
         for stream in lost:
