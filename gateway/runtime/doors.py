@@ -20,6 +20,8 @@ from gateway.runtime.listeners import BACKLOG
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.05
+HANDSHAKE_S: Final = 5.0  # in TLS; whoever takes longer is cut, as with the head of a request
+FAREWELL_S: Final = 2.0  # for a client to end TLS in its own terms
 ROOM: Final = 0.95  # of the most: so few connections before the doors open again
 
 
@@ -75,8 +77,17 @@ class Doors:
 
     async def _accept_on(self, door: Door) -> asyncio.Server:
         """Listen on a copy: closing it must not close what may be wanted again."""
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(self._greet, sock=door.listener.dup(), ssl=door.tls, backlog=BACKLOG)
+        loop, listener = asyncio.get_running_loop(), door.listener.dup()
+        if door.tls is None:
+            return await loop.create_server(self._greet, sock=listener, backlog=BACKLOG)
+        return await loop.create_server(
+            self._greet,
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=door.tls,
+            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_shutdown_timeout=FAREWELL_S,
+        )
 
     def _greet(self) -> asyncio.BaseProtocol:
         self._arriving += 1

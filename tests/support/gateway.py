@@ -1,7 +1,7 @@
 """The real gateway as a process: `python -m gateway run --config FILE`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
@@ -16,15 +16,24 @@ START_S = 20.0
 
 
 class GatewayProcess(PythonProcess):
-    """A gateway on free ports. `body` is its gateway.yaml without `version:` and `server:`; `server` adds to the latter."""
+    """A gateway on free ports. `body` is its gateway.yaml without `version:` and `server:`; `server` adds to the latter,
+    `listen` has further listeners, as YAML."""
 
     def __init__(
-        self, folder: Path, body: str, *, server: str = "", env: Mapping[str, str] | None = None, wait: bool = True
+        self,
+        folder: Path,
+        body: str,
+        *,
+        server: str = "",
+        listen: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
         self.config = folder / "gateway.yaml"
         self._server = server
+        self._listen = listen
         self.write_config(body)
         environment = {"GATEWAY_ADMIN_KEY": ADMIN_KEY, **(env or {})}
         super().__init__("gateway", ["run", "--config", str(self.config)], folder / "gateway.log", environment)
@@ -40,7 +49,7 @@ class GatewayProcess(PythonProcess):
         head = f"""\
             version: 1
             server:
-              listen: "127.0.0.1:{self.port}"
+              listen: [{", ".join([f'"127.0.0.1:{self.port}"', *self._listen])}]
               admin: {{listen: "127.0.0.1:{self.admin_port}", key: "${{GATEWAY_ADMIN_KEY}}"}}
             """
         self.config.write_text(dedent(head) + indent(dedent(self._server), "  ") + "\n" + dedent(body))

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from gateway.core.tasks import Tasks
+from gateway.core.tls import server_context
+from gateway.runtime import doors as doors_module
 from gateway.runtime.doors import Door, Doors, Guests
+from tests.support.certificates import FOLDER
 from tests.support.processes import descriptors
 
 
@@ -31,6 +34,22 @@ class Guest(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self.transport is not None
         self.transport.write(data)
+
+
+async def test_a_handshake_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors_module, "HANDSHAKE_S", 0.05)
+    tasks, here = Tasks(), list[Guest]()
+    listener = socket.create_server(("127.0.0.1", 0))
+    context = server_context((FOLDER / "first.pem").read_text(), (FOLDER / "first.key").read_text())
+    doors = Doors([Door(listener, context)], Guests(lambda: Guest(here), lambda: len(here)), 3, tasks)
+    await doors.open([0])
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    assert here == []
+    writer.close()
+    await doors.stop()
+    await tasks.close()
 
 
 class House:
