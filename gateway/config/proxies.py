@@ -24,8 +24,8 @@ def read_proxy_url(text: str) -> ProxySpec:
         text = f"http://{text}"
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(_WANTED)
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise ValueError(_WANTED) from None

@@ -43,7 +43,7 @@ def _show(context: ssl.SSLContext, cert: str, key: str) -> None:
         with file_of(cert) as cert_path, file_of(key) as key_path:
             context.load_cert_chain(cert_path, key_path, password="")  # else OpenSSL asks the terminal for one
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             raise ClientTlsError("key", "is not the key of the certificate") from None
         if "ENCRYPTED" in key:
             raise ClientTlsError("key", "is encrypted, and nobody is there to give the password; decrypt it") from None

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.spec import ModelSpec, PriceSpec, ProviderSpec
+from gateway.config.spec import ClientTlsSpec, ModelSpec, PriceSpec, ProviderSpec, ProxySpec
 from gateway.core.errors import (
     CredentialRefused,
     GatewayError,
@@ -14,9 +14,11 @@ from gateway.core.errors import (
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
 from gateway.providers.base import VIA, HttpProvider, retry_after
+from gateway.providers.contexts import Contexts
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
-from gateway.providers.transport import Origin
+from gateway.providers.transport import Origin, Proxy
+from tests.support.certificates import FOLDER
 
 PATH = "/v1/chat/completions"
 
@@ -163,3 +165,48 @@ def test_every_kind_is_found_by_its_file() -> None:
     assert {"openai", "llamacpp", "simulator"} <= set(kinds)
     assert all(kind.name == name and kind.summary for name, kind in kinds.items())
     assert kinds["llamacpp"].is_child and not kinds["openai"].is_child
+
+
+# The way there
+
+
+def test_a_proxy_for_plain_http_is_given_the_whole_url_and_its_credentials() -> None:
+    provider = OpenAI(spec("http://x.example:8080/v1", proxy=ProxySpec("p.example", 3128, Secret("user:hush"))))
+    assert provider.origin.proxy == Proxy("p.example", 3128, "Basic dXNlcjpodXNo")
+    assert lines_of(provider)[0] == "POST http://x.example:8080/v1/chat/completions HTTP/1.1"
+    assert headers_of(provider)["proxy-authorization"] == "Basic dXNlcjpodXNo"
+    assert headers_of(provider)["host"] == "x.example:8080"
+
+
+def test_a_proxy_for_tls_is_named_to_the_transport_only() -> None:
+    provider = OpenAI(spec(proxy=ProxySpec("p.example", 3128, Secret("user:hush"))))
+    assert provider.origin.proxy == Proxy("p.example", 3128, "Basic dXNlcjpodXNo")
+    assert lines_of(provider)[0] == "POST /v1/chat/completions HTTP/1.1"
+    assert "proxy-authorization" not in headers_of(provider)
+
+
+def test_providers_of_equal_tls_share_one_context() -> None:
+    contexts = Contexts()
+    tls = ClientTlsSpec((FOLDER / "ca.pem").read_text())
+    first, second, own = (OpenAI(spec(tls=one), "", contexts).origin for one in (None, None, tls))
+    assert first.context is second.context is not own.context
+    assert first == second != own
+    assert OpenAI(spec("http://x.example"), "", contexts).origin.context is None
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206, 600, 999])
+def test_any_other_status_is_no_answer(status: int) -> None:
+    fault = OpenAI(spec()).fault(status, {}, b"")
+    assert type(fault) is ProtocolError and fault.http_status == 502 and fault.upstream_status == status
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"{", b'{"a": "\xff"}', b"[" * 100_000])
+def test_a_rejection_that_only_claims_to_be_json_is_worded_by_the_gateway(body: bytes) -> None:
+    fault = OpenAI(spec()).fault(400, {b"content-type": b"application/json"}, body)
+    assert isinstance(fault, Rejected) and fault.body == b""
+
+
+@pytest.mark.parametrize("content_type", [b"application/json\x85", b"application/json; x=\xe9"])
+def test_a_content_type_that_no_header_may_hold_is_dropped(content_type: bytes) -> None:
+    fault = OpenAI(spec()).fault(400, {b"content-type": content_type}, b"{}")
+    assert isinstance(fault, Rejected) and fault.content_type == ""
