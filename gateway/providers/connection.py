@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._slack = 0  # bytes that may still come without being body
         self._was_used = False
         self._in_head = True
-        self._is_behind_interim = False
+        self._has_begun = False  # a status line has come
         self._is_complete = False
         self._ends_with_close = False
         self._can_stay = False
@@ -77,8 +77,8 @@ class Connection(asyncio.Protocol):
     def send(self, call: Call) -> Answer:
         """Write a request; its answer is pushed into what is returned."""
         self._answer = answer = Answer(self, call)
-        self._slack, self._in_head, self._is_complete, self._is_behind_interim = HEAD_LIMIT, True, False, False
-        self.has_answered = False
+        self._slack, self._in_head, self._is_complete = HEAD_LIMIT, True, False
+        self.has_answered = self._has_begun = False
         if self._transport is None:  # the provider was quicker to close than we to write
             self.connection_lost(None)
         else:
@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
             self._can_stay = False
             self._deliver(answer)
             if not self._is_complete:
-                self.has_answered = not self._in_head or bool(self._headers) or self._is_behind_interim
+                self.has_answered = self._has_begun
                 answer.fail(ProtocolError("the provider's answer is not HTTP"))
             elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
                 self._finish(answer)
@@ -180,6 +180,9 @@ class Connection(asyncio.Protocol):
             raise httptools.HttpParserError("surplus bytes")
         self._headers = {}
 
+    def on_status(self, phrase: bytes) -> None:
+        self._has_begun = True
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: nothing of it is for anybody
@@ -189,11 +192,11 @@ class Connection(asyncio.Protocol):
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
+        self._has_begun = True  # there may be no phrase behind the status
         status = self._parser.get_status_code()
         if status < 200:
             if status < 100 or status == 101:
                 raise httptools.HttpParserError("no status, or an upgrade that nobody asked for")
-            self._is_behind_interim = True
             return
         answer = self._answer
         if answer is None:
