@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import web
 
 from gateway import dialects
 from gateway.api import models
@@ -18,16 +18,12 @@ from gateway.api.connection import ClientServer
 from gateway.api.health import health, ready
 from gateway.api.render import SERVER, error_response
 from gateway.api.request_id import RequestIds
-from gateway.core.errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from gateway.api.wire import path_of
+from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
 from gateway.snapshot import Services
 
 if TYPE_CHECKING:
     from gateway.api.cors import Cors
-
-FIELD_LIMIT = 16 * 2**10
-HEADERS_LIMIT = 100
-VERSIONS = (HttpVersion11, HttpVersion10)  # the parser lets every other pass
-LINGER_S = 2.0  # for a client that still sends the body of a request that was refused
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -45,13 +41,12 @@ class Public:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request."""
-        if request.version not in VERSIONS:
-            return self._refuse_version(request)
-        if request.method == "POST" and (post := self._posts.get(request.path)) is not None:
+        path = path_of(request.raw_path)
+        if request.method == "POST" and (post := self._posts.get(path)) is not None:
             return await post(request)
         request_id = self._ids.of(request.headers)
         try:
-            response = await self._find(request)(request)
+            response = await self._find(request, path)(request)
         except GatewayError as error:
             response = error_response(error, request_id)
         response.headers["x-request-id"] = request_id
@@ -59,14 +54,7 @@ class Public:
             response.force_close()
         return response
 
-    def _refuse_version(self, request: web.BaseRequest) -> web.Response:
-        error = InvalidRequest("HTTP/1.1 and HTTP/1.0 are spoken here", code="invalid_http", status=505)
-        response = error_response(error, self._ids.of(request.headers))
-        response.force_close()
-        return response
-
-    def _find(self, request: web.BaseRequest) -> Handler:
-        path = request.path
+    def _find(self, request: web.BaseRequest, path: str) -> Handler:
         is_open = path in ("/health", "/ready")
         if not is_open:
             self._services.snapshot.auth.identify(request.headers)
@@ -92,7 +80,7 @@ class Public:
 
     async def _model(self, request: web.BaseRequest) -> web.Response:
         snapshot = self._services.snapshot
-        name = unquote(request.rel_url.raw_path.removeprefix("/v1/models/"))
+        name = unquote(path_of(request.raw_path).removeprefix("/v1/models/"))
         return _json(models.one_model(snapshot, snapshot.auth.identify(request.headers), name))
 
 
@@ -113,10 +101,6 @@ def make_runner(services: Services) -> web.ServerRunner:
         head_timeout_s=lambda: services.snapshot.spec.server.limits.head_timeout_s,
         handler_cancellation=True,
         access_log=None,
-        max_line_size=FIELD_LIMIT,
-        max_field_size=FIELD_LIMIT,
-        max_headers=HEADERS_LIMIT,
-        lingering_time=LINGER_S,
         auto_decompress=False,
         keepalive_timeout=75.0,
     )

@@ -5,7 +5,6 @@ steps in between, for every event; what they are handed at the end is an answer 
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from gateway.accounting.prices import dollars
-from gateway.api.render import SERVER, error_body, error_headers
+from gateway.api.render import REASONS, SERVER, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.clock import Clock
 from gateway.core.errors import (
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model")  # of a provider's headers
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class SentResponse:
@@ -83,7 +81,7 @@ class HttpClient:
         headers, limit = self._request.headers, self._limits.body
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMedia("the content-type must be application/json")
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if "content-encoding" in headers and not _is_plain_body(self._request):
             raise UnsupportedMedia("compressed bodies are not taken")
         length = self._request.content_length
         if length is not None and length > limit:
@@ -188,11 +186,11 @@ class HttpClient:
                     size += len(part)
                     if size > limit:
                         raise RequestTooLarge(f"the body is larger than {limit} bytes")
-        except TimeoutError:
-            raise RequestTimeout("the body took too long to arrive") from None
         except RequestPayloadError:
             self.response.keep_alive = False
             raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
+        except TimeoutError:
+            raise RequestTimeout("the body took too long to arrive") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
         finally:
@@ -259,6 +257,10 @@ class HttpClient:
         self.response.keep_alive = False
         if self._connection.transport is not None:
             self._connection.transport.abort()
+
+
+def _is_plain_body(request: web.BaseRequest) -> bool:
+    return all(value.strip().lower() == "identity" for value in request.headers.getall("content-encoding"))
 
 
 def _plain(value: str) -> str:

@@ -1,35 +1,63 @@
-"""A client's connection: aiohttp's own, told to speak JSON when it finds fault, to say when the client has room again,
-and to wait for the head of a request only so long."""
+"""A client's connection: aiohttp's own, made strict, told to speak JSON when it finds fault, to say when the client has
+room again, and to wait for the head of a request only so long.
+
+What comes in is one of three things: a part of a head, a part of a body, or, behind the last body, the beginning of the
+next head. Which one decides what runs out: heads have a clock and a size, chunked bodies a share of framing, idle
+connections only aiohttp's own long clock. The first fault ends it: one answer behind those that are due, the sending
+side closed, and what the client still sends is dropped for a while, because closing on unread bytes could take the
+answer from it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
-from gateway.api.render import error_response
+from gateway.api import wire
+from gateway.api.render import LastAnswer
 from gateway.api.request_id import RequestIds
-from gateway.core.errors import GatewayError, InvalidRequest, RequestTimeout
+from gateway.core.errors import GatewayError, RequestTimeout
 
-WRITE_HIGH_WATER = 64 * 2**10  # bytes waiting for a client before its provider is held up
-HEAD_TIMEOUT_S = 5.0
+WRITE_HIGH_WATER: Final = 64 * 2**10  # bytes waiting for a client before its provider is held up
+HEAD_TIMEOUT_S: Final = 5.0
+FRAMING_FREE: Final = 512 * 2**10  # bytes of a chunked body that may be anything but content
+FRAMING_SHARE: Final = 0.5  # and so many more for each byte of content: chunks of a byte cost more than they bring
+LINGER_S: Final = 2.0  # for a client that still sends what is not read any more
+HEAD_END: Final = b"\r\n\r\n"
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class BadBody(RequestPayloadError, TimeoutError):
+    """A body that is not framed as HTTP demands; aiohttp takes it for the end of its patience where nobody reads."""
+
+
+class _Refused(Exception):
+    """A request that was parsed and is not served."""
+
+    def __init__(self, error: GatewayError, message: RawRequestMessage | None = None) -> None:
+        self.error = error
+        self.message = message
 
 
 class ClientConnection(RequestHandler):
     """Serves the requests of one connection, one after the other."""
 
-    __slots__ = ("_head_timer", "_server", "on_drain")
+    __slots__ = ("_body", "_body_left", "_body_wire", "_head", "_head_timer", "_is_refused", "_server", "on_drain")
 
     def __init__(self, server: "ClientServer", **settings: Any) -> None:
         super().__init__(server, **settings)
         self._server = server
+        self._head = b""  # the pieces of one that is not complete
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body: StreamReader = EMPTY_PAYLOAD  # of the last request
+        self._body_left: int | None = None  # bytes of it that are still to come; None: chunked, so nobody knows
+        self._body_wire = 0  # bytes that have come for it, framing included
+        self._is_refused = False  # nothing that comes is read any more
         self.on_drain: Callable[[], None] | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -41,14 +69,25 @@ class ClientConnection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse `data`; where it begins a head and does not complete it, the time for that runs."""
-        super().data_received(data)
-        waiter = self._waiter
-        if waiter is None:
+        """Parse `data`, judge the requests in it, and keep the clock of a head that is begun."""
+        if self._is_refused:
             return
-        if waiter.done():
+        count, reads_body = self._request_count, not self._body.is_eof()
+        super().data_received(data)
+        if new := self._request_count - count:
+            self._head += data
+            is_begun = self._judge(new) and data != b""
+            self._head = data[-3:] if is_begun else b""
+        elif reads_body:
+            is_begun = self._follow_body(data)
+        else:
+            self._head += data
+            is_begun = self._head.strip(b"\r\n") != b""  # lines without anything in front of a request are let pass
+            if len(self._head) > wire.HEAD_LIMIT:
+                self._refuse(wire.large_head())
+        if not is_begun or self._is_refused:
             self._stop_head_timer()
-        elif self._head_timer is None:
+        elif self._head_timer is None and not self._buffer_paused:
             self._head_timer = self._loop.call_later(self._server.head_timeout_s(), self._head_is_late)
 
     def resume_writing(self) -> None:
@@ -60,35 +99,88 @@ class ClientConnection(RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answer what the parser refused, and what no one else caught, in our own shape; then close.
-
-        The parser's own words may hold what the client sent, so they are not repeated.
-        """
-        request_id = self._server.ids.of(request.headers)
-        if status == 500:
+        """Answer what was refused, and what no one else caught, in our own shape; then close."""
+        if isinstance(exc, _Refused):
+            head, error = exc.message or request, exc.error
+            request_id = self._server.ids.of(head.headers)
+        else:
+            head, error = request, GatewayError("an unexpected failure", code="internal_error", status=status)
+            request_id = self._server.ids.of(head.headers)
             self.logger.error("unexpected failure of a request", exc_info=exc, extra={"request_id": request_id})
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun: nothing can be said any more")
-        error: GatewayError
-        if status == HTTPStatus.REQUEST_TIMEOUT:
-            error = RequestTimeout("the head of the request took too long to arrive")
-        elif status < 500:
-            error = InvalidRequest("the request is not valid HTTP", code="invalid_http", status=status)
-        else:
-            error = GatewayError("an unexpected failure", code="internal_error", status=status)
-        response = error_response(error, request_id)
-        response.force_close()
-        response.headers["connection"] = "close"  # what can't be parsed has no version from which it would follow
-        return response
+        return cast(web.StreamResponse, LastAnswer(error, request_id, is_head=head.method == "HEAD"))
+
+    # What comes in
+
+    def _judge(self, new: int) -> bool:
+        """Look at the requests that `_head` completed; gives whether a further head has begun behind them."""
+        for index in range(-new, 0):
+            if (fault := self._fault_of(self._messages[index][0])) is not None:
+                self._refuse(fault, index)
+                return False
+        message, body = cast(tuple[RawRequestMessage, StreamReader], self._messages[-1])
+        self._body = body
+        size = body.total_bytes
+        if not body.is_eof():
+            self._body_left = None if message.chunked else int(message.headers["Content-Length"]) - size
+            self._body_wire = len(self._head)
+            return False
+        if message.chunked or not size:
+            return not self._head.endswith(HEAD_END)
+        end = self._head[-size - 6 :]  # an empty line behind it is let pass
+        return HEAD_END not in (end[2:6], end[:4])
+
+    def _fault_of(self, message: RawRequestMessage | _ErrInfo) -> GatewayError | None:
+        if isinstance(message, _ErrInfo):
+            return wire.parser_fault(message.exc)
+        if (fault := wire.fault_of(message, self.sockname if message.path[:1] != "/" else None)) is not None:
+            return fault
+        if len(self._head) > wire.HEAD_LIMIT < wire.head_size(message):
+            return wire.large_head()
+        return wire.bad_http() if wire.is_foreign_protocol(message, self._head) else None
+
+    def _follow_body(self, data: bytes) -> bool:
+        """Note a part of a body; gives whether the next head has begun behind it."""
+        if self._body_left is not None:
+            self._body_left -= len(data)
+            return self._body_left < -2
+        self._body_wire += len(data)
+        if self._body.is_eof():
+            return len(data) >= len(HEAD_END) and not data.endswith(HEAD_END)
+        if self._body_wire > FRAMING_FREE + (1 + FRAMING_SHARE) * self._body.total_bytes:
+            self._refuse(wire.bad_http())
+        return False
+
+    # What ends it
 
     def _head_is_late(self) -> None:
-        """Hand the request path a fault, as the parser would."""
         self._head_timer = None
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            late = _ErrInfo(HTTPStatus.REQUEST_TIMEOUT, HttpProcessingError(message="late"), "late")
-            self._messages.append((late, EMPTY_PAYLOAD))
-            waiter.set_result(None)
+        self._refuse(RequestTimeout("the head of the request took too long to arrive"))
+
+    def _refuse(self, error: GatewayError, index: int | None = None) -> None:
+        """Answer `error` in its turn, and read nothing behind it: in place of the request at `index`, else of the next.
+
+        Where a body is at fault whose request is being served, whoever reads it is told, and answers.
+        """
+        self._is_refused = True
+        message: RawRequestMessage | None = None
+        if index is not None:
+            found = self._messages[index][0]
+            message = None if isinstance(found, _ErrInfo) else found
+            while index < 0:
+                self._messages.pop()
+                index += 1
+        if not self._body.is_eof():
+            self._body.set_exception(BadBody(error.message))
+            self._head = b""
+            return
+        # A body without an end: aiohttp then waits a while for the client to leave.
+        endless = StreamReader(self, 2**16, loop=self._loop)
+        self._messages.append((_ErrInfo(error.http_status, _Refused(error, message), ""), endless))
+        self._head = b""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -102,7 +194,13 @@ class ClientServer(web.Server):
     def __init__(
         self, handler: Handler, *, head_timeout_s: Callable[[], float] = lambda: HEAD_TIMEOUT_S, **settings: Any
     ) -> None:
-        super().__init__(handler, **settings)
+        limits = {
+            "max_line_size": wire.LINE_LIMIT,
+            "max_field_size": wire.FIELD_LIMIT,
+            "max_headers": wire.HEADERS_LIMIT,
+            "lingering_time": LINGER_S,
+        }
+        super().__init__(handler, **{**limits, **settings})
         self.head_timeout_s = head_timeout_s
         self.ids = RequestIds()
 

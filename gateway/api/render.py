@@ -1,6 +1,7 @@
 """Our errors as HTTP: the only place where they become a status and a body."""
 
 import math
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from gateway.dialects import DEFAULT
 from gateway.dialects.base import Dialect
 
 SERVER: Final = "llm-gateway"  # whoever asks need not know which versions of what serve
+REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def error_body(error: GatewayError, dialect: Dialect = DEFAULT) -> tuple[bytes, str]:
@@ -38,3 +40,38 @@ def error_response(error: GatewayError, request_id: str = "") -> web.Response:
     if request_id:
         headers["x-request-id"] = request_id
     return web.Response(body=body, status=error.http_status, headers=headers)
+
+
+class LastAnswer:
+    """An error that ends its connection, as aiohttp asks for a response.
+
+    It stands for itself where aiohttp's own would repeat the version of a request that was none.
+    """
+
+    __slots__ = ("_data",)
+
+    keep_alive = False
+
+    def __init__(self, error: GatewayError, request_id: str, *, is_head: bool) -> None:
+        body, content_type = error_body(error)
+        headers = {
+            **error_headers(error),
+            "content-type": content_type,
+            "content-length": str(len(body)),
+            "cache-control": "no-store",
+            "server": SERVER,
+            "x-request-id": request_id,
+            "connection": "close",
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        reason = REASONS.get(error.http_status, "")
+        self._data = f"HTTP/1.1 {error.http_status} {reason}\r\n{lines}\r\n".encode() + (b"" if is_head else body)
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        if request.transport is not None and not request.transport.is_closing():
+            request.transport.write(self._data)
+            if request.transport.can_write_eof():
+                request.transport.write_eof()
+
+    async def write_eof(self) -> None:
+        return None
