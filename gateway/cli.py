@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 
+EXAMPLES = ("sidecar", "shared", "local-only")
+
 if TYPE_CHECKING:
     from gateway.config.load import Loaded
     from gateway.core.problem import Problem
@@ -54,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--json", action="store_true", help="print the answer as JSON")
     add("reload", _reload, "have the running gateway read its configuration again")
     add("schema", _schema, "print the JSON Schema of the configuration, for editors")
-    add("init", _init, "write a commented gateway.yaml to begin with")
+    init = add("init", _init, "write a commented gateway.yaml to begin with")
+    init.add_argument(
+        "--example", choices=EXAMPLES, metavar="NAME", help=f"another to begin with: {', '.join(EXAMPLES)}"
+    )
     keys = add("keys", _keys_new, "make keys for tenants")
     keys.add_argument("what", choices=["new"], metavar="new", help="make a key; its hash goes into the configuration")
     return parser
@@ -131,7 +136,7 @@ def _schema(given: argparse.Namespace) -> int:
 def _init(given: argparse.Namespace) -> int:
     from gateway.config.sources import read_builtin
 
-    _, _, rest = read_builtin("starter").decode().partition("\n")
+    _, _, rest = read_builtin(f"examples/{given.example}" if given.example else "starter").decode().partition("\n")
     first = "# yaml-language-server: $schema=./gateway.schema.json   (gateway schema > gateway.schema.json)\n"
     try:
         with given.config.open("x", encoding="utf-8") as file:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from gateway.cli import main
+from gateway.cli import EXAMPLES, main
 from gateway.config.schema import schema_text
 from gateway.providers import provider_kinds
 
+EXAMPLE_FILES = Path(__file__).parents[2] / "config" / "examples"
 SOUND = """\
 version: 1
 providers: {local: {kind: llamacpp}, web: {kind: openai, key: "${WEB_KEY_OF_NO_MACHINE:-}"}}
@@ -114,6 +115,16 @@ def test_explain_of_what_would_be_refused_exits_with_1(
 def test_schema_is_that_of_the_registered_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert capsys.readouterr().out == schema_text(provider_kinds())
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_init_writes_an_example_that_checks_and_that_editors_know(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "new.yaml"
+    assert main(["init", "--example", example, "--config", str(path)]) == 0
+    assert main(["check", "--config", str(path)]) == 0
+    first, _, rest = path.read_text().partition("\n")
+    assert first.startswith("# yaml-language-server: $schema=./gateway.schema.json")
+    assert rest == (EXAMPLE_FILES / f"{example}.yaml").read_text().partition("\n")[2]
 
 
 def test_init_writes_a_file_that_checks_and_never_overwrites(

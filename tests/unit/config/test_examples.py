@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.cli import EXAMPLES
 from gateway.config.load import load_text
 from gateway.config.sources import read_builtin
 from gateway.core.problem import Problem
@@ -46,6 +47,15 @@ def test_the_committed_file_reaches_the_embedded_model_from_every_pool() -> None
 
 def test_init_writes_the_committed_file() -> None:
     assert read_builtin("starter").decode() == (ROOT / "gateway.yaml").read_text()
+
+
+@pytest.mark.parametrize("file", FILES[1:])
+def test_the_examples_are_shipped_as_they_are(file: str) -> None:
+    assert read_builtin(f"examples/{Path(file).stem}").decode() == (ROOT / file).read_text()
+
+
+def test_init_knows_every_example() -> None:
+    assert sorted(EXAMPLES) == [Path(file).stem for file in FILES[1:]]
 
 
 def test_the_builtin_price_table_is_sound() -> None:
