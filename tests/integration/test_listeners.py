@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,39 @@ def test_large_bodies_and_long_streams_pass_through_tls_whole(everywhere: Everyw
         connection.sendall(request_bytes("POST", CHAT, chat_body("sim-tokens20000", stream=True, user="x" * 2_000_000)))
         got = read_until(connection, b"data: [DONE]\n\n")
     assert got.count(b'"content":"') >= 20_000
+
+
+def test_who_leaves_over_tls_leaves_the_provider_too(everywhere: Everywhere, simulator: SimulatorProcess) -> None:
+    model = "sim-stall_after2-prompt_tokens2001"
+    with connect(everywhere.tls_port) as connection:
+        connection.sendall(request_bytes("POST", CHAT, chat_body(model, stream=True)))
+        read_until(connection, "café".encode())
+    assert simulator.wait_until("aborted", 1, model)["active"] == 0
+
+
+def test_who_does_not_read_over_tls_slows_the_provider(everywhere: Everywhere, simulator: SimulatorProcess) -> None:
+    """Of a stream of 200 MB; what the kernel holds on the way is bounded, and TLS adds no queue of its own."""
+    model = "sim-tokens10k-bytes20k-seed2002"
+    ask(everywhere.process.address, "sim-tokens3000", stream=True)
+    before = everywhere.process.rss()
+    with connect(everywhere.tls_port) as connection:
+        connection.sendall(request_bytes("POST", CHAT, chat_body(model, stream=True)))
+        read_until(connection, b"data: {")
+        sent = -1
+        while sent != (sent := simulator.stats(model)["bytes"]):
+            time.sleep(0.5)
+        assert 0 < sent < 16 * 2**20
+        assert everywhere.process.rss() - before < 12 * 2**20  # control loads its admin surface meanwhile
+    simulator.wait_until("aborted", 1, model)
+
+
+def test_a_request_that_is_no_http_is_answered_and_ended_over_tls(everywhere: Everywhere) -> None:
+    with connect(everywhere.tls_port) as connection:
+        connection.sendall(b"GET /ready HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n")
+        got = b""
+        while part := connection.recv(4096):
+            got += part
+    assert got.startswith(b"HTTP/1.1 400 ") and b'"invalid_http"' in got
 
 
 def test_what_is_no_tls_is_turned_away_without_a_word_in_the_log(everywhere: Everywhere) -> None:
