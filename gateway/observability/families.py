@@ -118,6 +118,16 @@ _DECLARED: Final = (
         "gauge",
         merge="max",
     ),
+    Family(
+        "gateway_upstream_surplus_total",
+        "Connections to providers closed because bytes came on them that nobody had asked for.",
+        "counter",
+    ),
+    Family(
+        "gateway_upstream_stale_total",
+        "Requests sent once more because a kept connection had been closed, or held something else than an answer.",
+        "counter",
+    ),
     Family("gateway_log_lines_dropped_total", "Request lines lost because the log could not take them.", "counter"),
     Family("gateway_worker_requests_total", "Requests answered, by the worker's number.", "counter", ("worker",)),
     Family("gateway_worker_restarts_total", "Workers that ended unasked and were replaced.", "counter"),

@@ -99,6 +99,8 @@ class Metrics:
         self.config_reloads = self._values("gateway_config_reloads_total")
         self.condition_errors = self._value("gateway_condition_errors_total")
         self.event_loop_lag_s = self._value("gateway_event_loop_lag_seconds")
+        self.upstream_surplus = self._value("gateway_upstream_surplus_total")
+        self.upstream_stale = self._value("gateway_upstream_stale_total")
         self.log_lines_dropped = self._value("gateway_log_lines_dropped_total")
         self.worker_requests = self._values("gateway_worker_requests_total")
         self.worker_restarts = self._value("gateway_worker_restarts_total")

@@ -39,6 +39,10 @@ class Pool(Protocol):
 
     def forget(self, connection: "Connection") -> None: ...
 
+    def note_surplus(self) -> None:
+        """Note that something came that nobody had asked for."""
+        ...
+
 
 class Connection(asyncio.Protocol):
     """One connection to an origin. Serves one answer at a time and knows nothing of the ones before."""
@@ -110,6 +114,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         answer = self._answer
         if answer is None:  # bytes that nobody asked for: this connection can't be trusted any more
+            self._pool.note_surplus()
             self.abort()
             return
         if not self.has_answered:
@@ -127,6 +132,7 @@ class Connection(asyncio.Protocol):
                 self.has_answered = self._has_begun
                 answer.fail(ProtocolError("the provider's answer is not HTTP"))
             elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
+                self._pool.note_surplus()
                 self._finish(answer)
             return
         self._deliver(answer)

@@ -35,6 +35,8 @@ class _Pool:
     def __init__(self) -> None:
         self._idle: deque[Connection] = deque()
         self._is_closed = False
+        self.surplus = 0
+        self.stale = 0
 
     def close(self) -> None:
         """Close what is idle now, and what comes back later."""
@@ -61,6 +63,9 @@ class _Pool:
         if self._idle and connection in self._idle:
             self._idle.remove(connection)
 
+    def note_surplus(self) -> None:
+        self.surplus += 1
+
     def close_older_than(self, moment: float) -> None:
         while self._idle and self._idle[0].idle_since <= moment:
             self._idle.popleft().abort()
@@ -74,6 +79,13 @@ class Transport:
         self._connector = Connector(lookup)
         self._rng = rng or random.Random()
         self._reaper: asyncio.TimerHandle | None = None
+        self._past = (0, 0)  # the counts of pools that are gone
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How often bytes came that nobody had asked for, and how often a request was sent once more, so far."""
+        pools = self._pools.values()
+        return self._past[0] + sum(one.surplus for one in pools), self._past[1] + sum(one.stale for one in pools)
 
     async def ask(self, call: Call) -> Answer:
         """Send a request and wait for the head of its answer.
@@ -95,6 +107,7 @@ class Transport:
             except (Unavailable, ProtocolError):
                 if pooled is None or pooled.has_answered:
                     raise
+                pool.stale += 1
                 pool.close_older_than(pooled.idle_since)  # they are stale as well
                 pooled = None
             except BaseException:
@@ -117,7 +130,9 @@ class Transport:
     def retain(self, origins: Collection[Origin]) -> None:
         """Close the connections of every origin that is not among `origins`: the idle now, the others after their answer."""
         for origin in [origin for origin in self._pools if origin not in origins]:
-            self._pools.pop(origin).close()
+            pool = self._pools.pop(origin)
+            self._past = self._past[0] + pool.surplus, self._past[1] + pool.stale
+            pool.close()
         self._connector.retain(origins)
 
     def close(self) -> None:

@@ -57,6 +57,7 @@ def _fill(services: Services, own_requests: Value) -> None:
     metrics.streams_in_flight.value = sum(
         1 for x in services.running if x.request is not None and x.request.stream and x.committed_at
     )
+    metrics.upstream_surplus.value, metrics.upstream_stale.value = services.transport.counts
     metrics.condition_errors.value = services.past_condition_errors + services.snapshot.router.condition_errors
     metrics.set_breakers((e.id, e.provider, e.breaker.state) for e in services.snapshot.endpoints)
 

@@ -84,6 +84,7 @@ async def test_late_bytes_that_are_no_answer_cost_the_next_request_nothing(late:
         await asyncio.sleep(0)  # the request is on its way
         say_at_once(served.peers[0], late)
         assert await asking == b"1"
+        assert transport.counts == (0, 1)
 
 
 @on_every_loop
@@ -300,3 +301,24 @@ async def test_no_connection_is_left_behind_by_any_of_it() -> None:
                 await ask(transport, served)
         await until(lambda: all(peer.gone.is_set() for peer in served.peers))
         assert len(served.peers) == 50
+
+
+@on_every_loop
+async def test_surplus_bytes_are_counted_whenever_they_come_and_over_every_pool() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(ok(b"x") + (b"surplus" if peer.number == 0 else b""))
+        if peer.number == 1:
+            await asyncio.sleep(0.01)
+            await peer.send(b"late")
+        await peer.closed()
+
+    async with connected(script) as (transport, served):
+        await ask(transport, served)
+        assert transport.counts == (1, 0)
+        await ask(transport, served)
+        await served.peers[1].gone.wait()
+        assert transport.counts == (2, 0)
+        transport.retain(())
+        await ask(transport, served)
+        assert transport.counts == (2, 0)
