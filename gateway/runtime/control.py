@@ -17,13 +17,8 @@ from gateway.runtime.descriptors import raise_limit
 from gateway.runtime.launch import Birth, launch_worker, make_lifeline
 from gateway.runtime.notify import Notifier
 
-CLEAN = 0
 FAILED = 1
 BAD_CONFIGURATION = 2
-
-
-class _ToldToStop(BaseException):
-    """A signal to stop came before the loop that handles them ran."""
 
 
 def run(config_path: Path, pid_path: Path | None = None) -> int:
@@ -32,16 +27,15 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
     Gives 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # means reload, and there is nothing to reload yet
+    early: list[int] = []  # signals to stop that came before the loop that handles them; raising could hit any line
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+        signal.signal(number, lambda number, _: early.append(number))
     notifier = Notifier.take(os.environ, os.getpid())
     raise_limit()
     lifeline = make_lifeline()
     launched = launch_worker(lifeline)
     try:
-        return _run(config_path, pid_path, Birth(lifeline, launched, notifier))
-    except _ToldToStop:
-        return CLEAN
+        return _run(config_path, pid_path, Birth(lifeline, launched, notifier, early))
     except KeyboardInterrupt:
         return FAILED
     finally:
@@ -51,11 +45,6 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
         launched.bus.close()
         os.close(lifeline.read_fd)
         os.close(lifeline.write_fd)
-
-
-def _stop(number: int, _: object) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise _ToldToStop
 
 
 def _run(config_path: Path, pid_path: Path | None, birth: Birth) -> int:

@@ -61,6 +61,7 @@ class ControlLoop:
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
         self._first = birth.first
         self._notifier = birth.notifier
+        self._early = birth.early
         self._clock = clock = SystemClock()
         nursery = Nursery(self._tasks, clock, self._reaper, birth.lifeline, sockets.data)
         self._workers = Workers(nursery, self._merged, self._count_restart, self._fail)
@@ -94,6 +95,8 @@ class ControlLoop:
         self._reaper.open()
         with self._signals():
             try:
+                for number in self._early:
+                    self._told_to_stop(number)
                 await self._serve()
             except StartError as error:
                 log.error("gateway could not start", extra={"reason": str(error)})

@@ -43,6 +43,7 @@ class Birth:
     lifeline: Lifeline
     first: LaunchedWorker
     notifier: Notifier
+    early: Sequence[int]  # signals to stop that have come so far
 
 
 def make_lifeline() -> Lifeline:

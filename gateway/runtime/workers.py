@@ -166,11 +166,12 @@ class Workers:
                 if await self._stopped_within(pauses.after_end()):
                     return
         finally:
+            self._no_longer_awaited()
             if not self._stopping.is_set():
                 self._on_fatal()
 
     async def _live_once(self, number: int, launched: LaunchedWorker) -> None:
-        assert self._edition is not None and self._first_ready is not None
+        assert self._edition is not None
         edition, data = self._edition, self._nursery.data
         worker = WorkerProcess(number, launched, self._heard)
         self._living.append(worker)
@@ -190,10 +191,17 @@ class Workers:
             self._living.remove(worker)
             self._merged.retire(worker.name)
             self._share_doors()
-        if not self._first_ready.done():
-            self._first_ready.set_result(self._stopping.is_set())
-        elif not self._stopping.is_set():
+        if self._no_longer_awaited():
+            return
+        if not self._stopping.is_set():
             log.error("worker ended, will be replaced", extra={"worker": worker.name, "exit_code": code})
+
+    def _no_longer_awaited(self) -> bool:
+        """End the wait for the first worker, where there still is one: well only if all is to stop."""
+        if self._first_ready is None or self._first_ready.done():
+            return False
+        self._first_ready.set_result(self._stopping.is_set())
+        return True
 
     async def _stopped_within(self, pause_s: float) -> bool:
         try:

@@ -242,7 +242,7 @@ def test_it_listens_on_a_unix_socket_and_removes_it_at_the_end(start_gateway: St
         pytest.fail("the folder for tests has too long a path for a socket")
     gateway = start_gateway(CHILD)
     gateway.stop()
-    config = gateway.config.read_text().replace(f'listen: "127.0.0.1:{gateway.port}"', f'listen: "unix:{place}"', 1)
+    config = gateway.config.read_text().replace(f'"127.0.0.1:{gateway.port}"', f'"unix:{place}"', 1)
     gateway.config.write_text(config)
     command = [sys.executable, "-m", "gateway", "run", "--config", str(gateway.config)]
     with subprocess.Popen(command, env={**os.environ, "GATEWAY_ADMIN_KEY": "k" * 20}) as process:

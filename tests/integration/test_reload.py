@@ -112,9 +112,7 @@ def test_a_file_that_is_no_configuration_changes_nothing(start_gateway: StartGat
 def test_a_static_change_is_refused_by_name(start_gateway: StartGateway) -> None:
     gateway = start_gateway(BODY)
     text = gateway.config.read_text()
-    gateway.config.write_text(
-        text.replace(f'listen: "127.0.0.1:{gateway.port}"', f'listen: "127.0.0.1:{free_port()}"', 1)
-    )
+    gateway.config.write_text(text.replace(f'"127.0.0.1:{gateway.port}"', f'"127.0.0.1:{free_port()}"', 1))
     outcome = post_reload(gateway).json()
     assert (outcome["ok"], outcome["static"], outcome["problems"]) == (False, ["server.listen"], [])
     assert fetch(gateway.address, "/ready").status == 200

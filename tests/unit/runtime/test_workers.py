@@ -320,6 +320,14 @@ async def test_a_first_worker_that_never_serves_is_killed_and_fails_the_start(
     assert stable.born[0].process.code == -9
 
 
+async def test_a_stop_before_the_start_ends_the_wait_for_the_first_worker(stable: Stable) -> None:
+    stable.workers.kill()
+    async with asyncio.timeout(5):
+        await stable.workers.start(edition(1), stable.launch(Lifeline(-1, -1)))
+    assert stable.fatal == 0
+    assert stable.workers.active == 0
+
+
 async def test_what_is_told_before_a_worker_can_hear_reaches_it(stable: Stable) -> None:
     starting = asyncio.ensure_future(stable.start(1))
     await asyncio.sleep(0)  # the worker is in the list, and its bus is not open
