@@ -1,6 +1,8 @@
 """A request and what its answer used, in words that no dialect owns."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True, frozen=True)
@@ -23,6 +25,9 @@ class ChatRequest:
     tokens: int = 0  # of the prompt, estimated
     wants_usage: bool = False  # the client asked for the usage event of a stream
     has_stream_options: bool = False
+    fields: Mapping[str, Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # the members of `raw` as they stand
 
 
 @dataclass(slots=True, frozen=True)

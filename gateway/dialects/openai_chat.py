@@ -5,6 +5,7 @@ That is safe because JSON escapes every quote inside a string: the bytes `"usage
 """
 
 import re
+from itertools import repeat
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +14,13 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.dialects.json_shape import (
+    MAX_DEPTH,
+    DuplicateName,
+    is_odd_number,
+    is_too_deep,
+    read_members,
+)
 from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
@@ -24,6 +32,8 @@ BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, rough
 TOKENS_PER_IMAGE: Final = 800  # roughly: from 85 to some thousands, by size and detail
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+_BARE_MESSAGE: Final = len('{"role":"","content":},')  # bytes that a message with a text has at least beside both
 
 _NULL: Final = Raw(b"null")
 _TRUE: Final = Raw(b"true")
@@ -54,6 +64,9 @@ class _Request(msgspec.Struct):
     tools: list[Raw] | None = None
     functions: list[Raw] | None = None
     stream_options: _StreamOptions | UnsetType | None = UNSET
+
+
+_KNOWN: Final = frozenset(_Request.__struct_fields__)
 
 
 class _TokenDetails(msgspec.Struct):
@@ -92,6 +105,7 @@ _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
@@ -108,16 +122,24 @@ def decode_request(raw: bytes) -> ChatRequest:
     try:
         if not raw.isascii():
             raw.decode()  # what is carried through unread must be UTF-8 as well
-        body = _decode_request(raw)
-        content_bytes = images = 0
+        body, fields = _decode_request(raw), read_members(raw)
+        texts: list[int] = []
+        images = 0
         for index, message in enumerate(body.messages):
             size, found = _measure(message.content, index)
-            content_bytes += size
+            texts.append(size)
             images += found
+        if body.stream_options:
+            read_members(fields["stream_options"])
     except msgspec.ValidationError as error:
         raise _invalid_field(error) from None
+    except DuplicateName as error:
+        name = error.args[0][:100]
+        raise InvalidRequest(f"the body names {name!r} twice", param=name, code="invalid_json") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("the body is not valid JSON", code="invalid_json") from None
+    content_bytes = sum(texts)
+    _check_shape(raw, body, fields, texts)
     tools = [*(body.tools or ()), *(body.functions or ())]
     content_bytes += sum(len(bytes(tool)) for tool in tools)
     return ChatRequest(
@@ -134,7 +156,33 @@ def decode_request(raw: bytes) -> ChatRequest:
         tokens=max(1, content_bytes // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE),
         wants_usage=bool(body.stream_options and body.stream_options.include_usage),
         has_stream_options=body.stream_options is not UNSET,
+        fields=fields,
     )
+
+
+def _check_shape(raw: bytes, body: _Request, fields: dict[str, Raw], texts: list[int]) -> None:
+    """Refuse what is valid and still not for every reader; `texts` are the bytes of text in each message.
+
+    Texts are not looked at again, and nothing of a request that holds little else.
+    """
+    unknown = fields.keys() - _KNOWN
+    for name in unknown:
+        if is_odd_number(fields[name]):
+            raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
+    besides = len(raw) - sum(texts) - _BARE_MESSAGE * sum(map(bool, texts))
+    inner = MAX_DEPTH - 2  # of what stands in a list at the top
+    if besides <= 2 * inner:  # each level takes two bytes
+        return
+    roles = sum(len(message.role) for message in body.messages)
+    if (
+        any(is_too_deep(fields[name], MAX_DEPTH - 1) for name in unknown)
+        or any(is_too_deep(tool, inner) for tool in (*(body.tools or ()), *(body.functions or ())))
+        or (
+            besides - roles > MAX_DEPTH
+            and any(map(is_too_deep, _decode_list(fields["messages"]), repeat(inner), texts))
+        )
+    ):
+        raise InvalidRequest(f"the body is nested more than {MAX_DEPTH} deep", code="invalid_json")
 
 
 def _measure(content: Raw, index: int) -> tuple[int, int]:
@@ -179,15 +227,12 @@ def encode_request(request: ChatRequest, model: str) -> bytes:
     asks_usage = request.stream and not request.wants_usage
     if model == request.model and not (asks_usage and request.has_stream_options):
         return _with_usage_first(raw) if asks_usage else raw
-    try:
-        fields = _decode_fields(raw)
-        if model != request.model:
-            fields["model"] = Raw(msgspec.json.encode(model))
-        if asks_usage:
-            options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
-            fields["stream_options"] = Raw(_join({**options, "include_usage": _TRUE}))
-    except RecursionError:  # deeper in the stack than when it was decoded first
-        raise InvalidRequest("the body is nested too deeply", code="invalid_json") from None
+    fields = dict(request.fields)
+    if model != request.model:
+        fields["model"] = Raw(msgspec.json.encode(model))
+    if asks_usage:
+        options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
+        fields["stream_options"] = Raw(_join({**options, "include_usage": _TRUE}))
     return _join(fields)
 
 

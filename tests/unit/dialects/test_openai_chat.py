@@ -1,6 +1,5 @@
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -263,8 +262,6 @@ def test_options_of_an_unstreamed_request_are_left_alone() -> None:
         b'{"messages":[{"role":"user","content":"model"}],"model":"m","tools":[{"model":"keep"}]}',
         b'{"mod\\u0065l":"m","messages":[],"x":{"model":"keep"}}',
         b'{"model":"\\u006d","messages":[]}',
-        b'{"model":"first","messages":[],"model":"m"}',
-        b'{"mod\\u0065l":"first","messages":[],"model":"m"}',
         b'{"model":"m","messages":[],"Model":"keep","models":"keep"}',
     ],
 )
@@ -272,25 +269,11 @@ def test_the_model_of_the_request_is_found_however_it_is_spelled(body: bytes) ->
     before, after = json.loads(body), json.loads(encoded(body, 'o"\\é'))
     assert after == before | {"model": 'o"\\é'}
     assert encoded(body, "other").count(b'"other"') == 1
-    assert b'"first"' not in encoded(body, "other")
 
 
-def test_a_body_that_is_nested_as_deep_as_can_be_is_sent_or_refused_but_no_failure_of_ours() -> None:
-    def at_depth(frames: int, body: bytes) -> bytes:
-        return at_depth(frames - 1, body) if frames else encoded_from(body)
-
-    def encoded_from(body: bytes) -> bytes:
-        request = replace(decode_request(raw(stream=True)), raw=body)
-        return encode_request(request, "other")
-
-    for depth in range(700, 1000, 5):
-        body = raw(stream=True)[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}"
-        try:
-            assert b"[" * depth in at_depth(20, body)
-        except InvalidRequest as error:
-            assert error.error_code == "invalid_json"
-            return
-    raise AssertionError("the test reaches no depth that is too deep")
+def test_a_body_nested_as_deep_as_is_taken_is_sent_as_it_came() -> None:
+    body = raw(stream=True)[:-1] + b',"x":' + b"[" * 127 + b"]" * 127 + b"}"
+    assert b"[" * 127 in encoded(body, "other")
 
 
 # Answers
