@@ -12,7 +12,7 @@ chunks, bad chunks. What it lets pass and we don't is refused here. An answer wh
 
 Before that, on a connection that has served another request, what comes may be a late remainder of that one. Whatever is there
 when the connection is taken from the pool disqualifies it (`is_usable`). What comes between that and the provider's
-reading our request can't be told from an answer if it looks like one; if it does not, or if it comes before our
+reading our request can't be told from an answer if it looks like one; if it has no status line, or if it comes before our
 request has been sent, nothing of the request was processed as far as anybody can know, and `has_answered` stays false: the
 transport sends it once more, on a new connection.
 """
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self.retire_at = retire_at
         self.idle_since = 0.0
-        self.has_answered = False  # something of the present answer has come
+        self.has_answered = False  # the status line of the present answer, or of an interim one, has come
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -62,7 +62,6 @@ class Connection(asyncio.Protocol):
         self._slack = 0  # bytes that may still come without being body
         self._was_used = False
         self._in_head = True
-        self._has_begun = False  # a status line has come
         self._is_complete = False
         self._ends_with_close = False
         self._can_stay = False
@@ -82,7 +81,7 @@ class Connection(asyncio.Protocol):
         """Write a request; its answer is pushed into what is returned."""
         self._answer = answer = Answer(self, call)
         self._slack, self._in_head, self._is_complete = HEAD_LIMIT, True, False
-        self.has_answered = self._has_begun = False
+        self.has_answered = False
         if self._transport is None:  # the provider was quicker to close than we to write
             self.connection_lost(None)
         else:
@@ -117,11 +116,9 @@ class Connection(asyncio.Protocol):
             self._pool.note_surplus()
             self.abort()
             return
-        if not self.has_answered:
-            if self._was_used and self._waits_to_send():
-                answer.fail(ProtocolError("the provider answered before it was asked"))
-                return
-            self.has_answered = True
+        if not self.has_answered and self._was_used and self._waits_to_send():
+            answer.fail(ProtocolError("the provider answered before it was asked"))
+            return
         self._slack -= len(data)
         try:
             self._parser.feed_data(data)
@@ -129,7 +126,6 @@ class Connection(asyncio.Protocol):
             self._can_stay = False
             self._deliver(answer)
             if not self._is_complete:
-                self.has_answered = self._has_begun
                 answer.fail(ProtocolError("the provider's answer is not HTTP"))
             elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
                 self._pool.note_surplus()
@@ -187,7 +183,7 @@ class Connection(asyncio.Protocol):
         self._headers = {}
 
     def on_status(self, phrase: bytes) -> None:
-        self._has_begun = True
+        self.has_answered = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
@@ -198,7 +194,7 @@ class Connection(asyncio.Protocol):
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
-        self._has_begun = True  # there may be no phrase behind the status
+        self.has_answered = True  # there may be no phrase behind the status
         status = self._parser.get_status_code()
         if status < 200:
             if status < 100 or status == 101:

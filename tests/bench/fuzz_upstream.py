@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile import Deed, HostileProvider
+from tests.support.hostile_provider import Deed, HostileProvider
 from tests.support.http import CHAT, Answer, Connection, Truncated, ask, chat_body
 
 LIMIT_S = 8.0  # a request takes no longer: the total clock, and patience

@@ -13,7 +13,7 @@ from tests.bench.fuzz_upstream import BODY, SERVER, aftermath, hostile, play
 from tests.conftest import StartGateway
 from tests.support.certificates import FOLDER
 from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile import Deed, HostileProvider
+from tests.support.hostile_provider import Deed, HostileProvider
 from tests.support.http import CHAT, Connection, ask, chat_body
 from tests.support.sse import is_complete, text_of
 from tests.support.waiting import wait_for

@@ -87,6 +87,22 @@ async def test_late_bytes_that_are_no_answer_cost_the_next_request_nothing(late:
         assert transport.counts == (0, 1)
 
 
+@pytest.mark.parametrize("late", [b"\r\n", b"H", b"HTTP/1.1 20"])
+@pytest.mark.parametrize("is_reset", [False, True])
+@on_every_loop
+async def test_late_bytes_and_a_close_cost_the_next_request_nothing(late: bytes, is_reset: bool) -> None:
+    async with connected(say_number) as (transport, served):
+        assert await ask(transport, served) == b"0"
+        asking = asyncio.ensure_future(ask(transport, served))
+        await asyncio.sleep(0)
+        say_at_once(served.peers[0], late)
+        if is_reset:
+            served.peers[0].reset()
+        else:
+            served.peers[0].writer.transport.abort()
+        assert await asking == b"1"
+
+
 @on_every_loop
 async def test_an_answer_to_a_request_that_was_not_sent_belongs_to_nobody() -> None:
     async def script(peer: Peer) -> None:
