@@ -44,16 +44,18 @@ STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-ca
 class SentResponse:
     """What aiohttp is given for an answer that is on its way already: the three things that it asks of a response."""
 
-    __slots__ = ("keep_alive",)
+    __slots__ = ("_connection", "keep_alive")
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(self, connection: "ClientConnection", *, keep_alive: bool) -> None:
+        self._connection = connection
         self.keep_alive = keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
         return None
 
     async def write_eof(self) -> None:
-        return None
+        if not self.keep_alive:
+            await self._connection.part()
 
 
 class HttpClient:
@@ -73,7 +75,7 @@ class HttpClient:
         self._stream: Literal["none", "open", "closed"] = "none"
         self._signs: asyncio.TimerHandle | None = None
         self.cors = ""  # lines of the head, where pages of other origins may ask
-        self.response = SentResponse(keep_alive=self._is_chunked and request.keep_alive)
+        self.response = SentResponse(connection, keep_alive=self._is_chunked and request.keep_alive)
 
     # pipeline.Client
 

@@ -9,10 +9,11 @@ answer from it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import http_parser, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
@@ -47,7 +48,17 @@ class _Refused(Exception):
 class ClientConnection(RequestHandler):
     """Serves the requests of one connection, one after the other."""
 
-    __slots__ = ("_body", "_body_left", "_body_wire", "_head", "_head_timer", "_is_refused", "_server", "on_drain")
+    __slots__ = (
+        "_body",
+        "_body_left",
+        "_body_wire",
+        "_head",
+        "_head_timer",
+        "_is_refused",
+        "_parted",
+        "_server",
+        "on_drain",
+    )
 
     def __init__(self, server: "ClientServer", **settings: Any) -> None:
         super().__init__(server, **settings)
@@ -58,6 +69,7 @@ class ClientConnection(RequestHandler):
         self._body_left: int | None = None  # bytes of it that are still to come; None: chunked, so nobody knows
         self._body_wire = 0  # bytes that have come for it, framing included
         self._is_refused = False  # nothing that comes is read any more
+        self._parted: asyncio.Future[None] | None = None  # done when the client has closed its side too
         self.on_drain: Callable[[], None] | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -66,6 +78,8 @@ class ClientConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
+        if self._parted is not None and not self._parted.done():
+            self._parted.set_result(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +94,9 @@ class ClientConnection(RequestHandler):
             self._head = data[-3:] if is_begun else b""
         elif reads_body:
             is_begun = self._follow_body(data)
+            self._head = data[-3:] if is_begun else b""
+        elif not data:  # what had been kept back is parsed now, and nothing has come of it
+            return
         else:
             self._head += data
             is_begun = self._head.strip(b"\r\n") != b""  # lines without anything in front of a request are let pass
@@ -109,7 +126,17 @@ class ClientConnection(RequestHandler):
             self.logger.error("unexpected failure of a request", exc_info=exc, extra={"request_id": request_id})
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun: nothing can be said any more")
-        return cast(web.StreamResponse, LastAnswer(error, request_id, is_head=head.method == "HEAD"))
+        return cast(web.StreamResponse, LastAnswer(self, error, request_id, is_head=head.method == "HEAD"))
+
+    async def part(self) -> None:
+        """Close our side where nothing is read any more, and give the client time to see why and close its own."""
+        if self._is_refused and self.transport is not None and not self.transport.is_closing():
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            self._parted = self._loop.create_future()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._parted
 
     # What comes in
 
@@ -175,9 +202,7 @@ class ClientConnection(RequestHandler):
             self._body.set_exception(BadBody(error.message))
             self._head = b""
             return
-        # A body without an end: aiohttp then waits a while for the client to leave.
-        endless = StreamReader(self, 2**16, loop=self._loop)
-        self._messages.append((_ErrInfo(error.http_status, _Refused(error, message), ""), endless))
+        self._messages.append((_ErrInfo(error.http_status, _Refused(error, message), ""), EMPTY_PAYLOAD))
         self._head = b""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -200,6 +225,10 @@ class ClientServer(web.Server):
             "max_headers": wire.HEADERS_LIMIT,
             "lingering_time": LINGER_S,
         }
+        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            raise RuntimeError(
+                "aiohttp is without its C parser"
+            )  # the start looks for it; this is for what it can't see
         super().__init__(handler, **{**limits, **settings})
         self.head_timeout_s = head_timeout_s
         self.ids = RequestIds()

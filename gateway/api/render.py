@@ -2,7 +2,7 @@
 
 import math
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -42,17 +42,24 @@ def error_response(error: GatewayError, request_id: str = "") -> web.Response:
     return web.Response(body=body, status=error.http_status, headers=headers)
 
 
+class Parting(Protocol):
+    """A connection that may have to be ended with care."""
+
+    async def part(self) -> None: ...
+
+
 class LastAnswer:
     """An error that ends its connection, as aiohttp asks for a response.
 
     It stands for itself where aiohttp's own would repeat the version of a request that was none.
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ("_connection", "_data")
 
     keep_alive = False
 
-    def __init__(self, error: GatewayError, request_id: str, *, is_head: bool) -> None:
+    def __init__(self, connection: "Parting", error: GatewayError, request_id: str, *, is_head: bool) -> None:
+        self._connection = connection
         body, content_type = error_body(error)
         headers = {
             **error_headers(error),
@@ -70,8 +77,6 @@ class LastAnswer:
     async def prepare(self, request: web.BaseRequest) -> None:
         if request.transport is not None and not request.transport.is_closing():
             request.transport.write(self._data)
-            if request.transport.can_write_eof():
-                request.transport.write_eof()
 
     async def write_eof(self) -> None:
-        return None
+        await self._connection.part()

@@ -23,7 +23,7 @@ Each ends the connection.
 import re
 from typing import Any, Final
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, http_parser
+from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
@@ -39,11 +39,6 @@ METHODS: Final = "GET, HEAD, POST"
 _OUR_NAME: Final = OUR_VIA.split()[1]
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
-
-
-def has_strict_parser() -> bool:
-    """Whether aiohttp has its C parser: the other one is another program, with other ideas of what is HTTP."""
-    return http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
 
 
 def fault_of(message: RawRequestMessage, sockname: Any) -> GatewayError | None:
@@ -76,7 +71,7 @@ def fault_of(message: RawRequestMessage, sockname: Any) -> GatewayError | None:
 def parser_fault(exc: BaseException) -> GatewayError:
     """Say what the parser refused. Its own words may hold what the client sent, so they are not repeated."""
     if isinstance(exc, LineTooLong):
-        if exc.args[-1] == LINE_LIMIT:
+        if exc.args[1] == LINE_LIMIT:
             return InvalidRequest("the request line is too long", code="head_too_large", status=414)
         return InvalidRequest("a header is too long", code="head_too_large", status=431)
     if "Too many headers" in str(exc):

@@ -55,9 +55,16 @@ def _run(config_path: Path, pid_path: Path | None, birth: Birth) -> int:
     from gateway.runtime.control_loop import ControlLoop
     from gateway.runtime.cpus import worker_count
     from gateway.runtime.listeners import ListenError
+    from gateway.runtime.parser import has_strict_parser
     from gateway.runtime.pid_file import PidFileError, pid_file
     from gateway.runtime.sockets import Sockets
 
+    if not has_strict_parser(os.environ):
+        sys.stderr.write(
+            "gateway: aiohttp is without its C parser, and no other one is strict enough: install a wheel of aiohttp for "
+            "this platform, and leave AIOHTTP_NO_EXTENSIONS unset\n"
+        )
+        return FAILED
     try:
         loaded = load_and_check(config_path, os.environ)
     except ConfigError as error:

@@ -26,6 +26,12 @@ class Raw:
     def send(self, data: bytes) -> None:
         self._writer.write(data)
 
+    async def sent(self) -> None:
+        """Let the other side take what was sent, as a piece of its own."""
+        await self._writer.drain()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
     def request(self, method: str, path: str, body: Body = None, headers: dict[str, str] | None = None) -> None:
         self.send(request_bytes(method, path, body, headers))
 

@@ -1,0 +1,202 @@
+"""Requests that are wrong, one way each: raw bytes as a client would send them, with the status that they earn."""
+
+from typing import Final
+
+BODY: Final = b'{"model":"auto","messages":[]}'
+HEAD: Final = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+LENGTH: Final = b"content-length: %d\r\n" % len(BODY)
+GET: Final = b"GET /health HTTP/1.1\r\nhost: x\r\n"
+CHUNK: Final = b"%x\r\n%b\r\n" % (len(BODY), BODY)
+LAST: Final = b"0\r\n\r\n"
+
+
+def post(more: bytes = b"", *, head: bytes = HEAD, framing: bytes = LENGTH, body: bytes = BODY) -> bytes:
+    """Give a chat request with further header lines."""
+    return head + framing + more + b"\r\n" + body
+
+
+def to(target: bytes, method: bytes = b"POST", version: bytes = b"HTTP/1.1") -> bytes:
+    """Give the same for another request line."""
+    return post(head=HEAD.replace(HEAD.partition(b"\r\n")[0], b"%b %b %b" % (method, target, version)))
+
+
+def chunks(body: bytes) -> bytes:
+    """Give a chat request whose body is framed as told."""
+    return post(framing=b"transfer-encoding: chunked\r\n", body=body)
+
+
+def coded(value: bytes, framing: bytes = b"") -> bytes:
+    """Give a chat request with this Transfer-Encoding."""
+    return post(framing=framing + b"transfer-encoding:" + value + b"\r\n", body=CHUNK + LAST)
+
+
+def hosted(*lines: bytes) -> bytes:
+    """Give a request with these Host lines."""
+    return b"GET /v1/models HTTP/1.1\r\n%b\r\n" % b"".join(line + b"\r\n" for line in lines)
+
+
+CHAT: Final = b"/v1/chat/completions"
+
+REFUSED: Final[dict[str, tuple[bytes, int]]] = {
+    # How long a request is, in two ways
+    "length and chunks": (coded(b" chunked", LENGTH), 400),
+    "chunks and length": (post(LENGTH, framing=b"transfer-encoding: chunked\r\n", body=LAST), 400),
+    "two lengths": (post(b"content-length: 2\r\n"), 400),
+    "the same length twice": (post(LENGTH), 400),
+    "a list of lengths": (post(framing=b"content-length: 30, 30\r\n"), 400),
+    "lengths with a space": (post(framing=b"content-length: 30 30\r\n"), 400),
+    "a signed length": (post(framing=b"content-length: +30\r\n"), 400),
+    "a negative length": (post(framing=b"content-length: -1\r\n"), 400),
+    "a length in hex": (post(framing=b"content-length: 0x1e\r\n"), 400),
+    "a length with an underscore": (post(framing=b"content-length: 3_0\r\n"), 400),
+    "a length in other digits": (post(framing="content-length: ٣٠\r\n".encode()), 400),
+    "a length of nothing": (post(framing=b"content-length:\r\n"), 400),
+    "a length without end": (post(framing=b"content-length: 99999999999999999999999\r\n"), 400),
+    "gzip, chunked": (coded(b" gzip, chunked"), 400),
+    "chunked, gzip": (coded(b" chunked, gzip"), 400),
+    "chunked twice": (coded(b" chunked, chunked"), 400),
+    "two codings": (coded(b" chunked", b"transfer-encoding: chunked\r\n"), 400),
+    "chunked with a parameter": (coded(b" chunked;q=1"), 400),
+    "quoted chunked": (coded(b' "chunked"'), 400),
+    "xchunked": (coded(b" xchunked"), 400),
+    "identity": (coded(b" identity", LENGTH), 400),
+    "a coding of nothing": (coded(b"", LENGTH), 400),
+    "vertical tab before chunked": (coded(b" \x0bchunked"), 400),
+    "NUL behind chunked": (coded(b" chunked\x00"), 400),
+    "chunks in HTTP/1.0": (coded(b" chunked").replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
+    "space before the colon of the length": (post(framing=b"content-length : 30\r\n"), 400),
+    # Chunks
+    "a chunk without a size": (chunks(b"\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size with 0x": (chunks(b"0x1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a signed chunk size": (chunks(b"+1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a negative chunk size": (chunks(b"-1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size that overflows": (chunks(b"f" * 17 + b"\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size that wraps around": (chunks(b"1000000000000001e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "space before a chunk size": (chunks(b" 1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "space behind a chunk size": (chunks(b"1e \r\n" + BODY + b"\r\n" + LAST), 400),
+    "LF behind a chunk size": (chunks(b"1e\n" + BODY + b"\r\n" + LAST), 400),
+    "LF behind a chunk": (chunks(b"1e\r\n" + BODY + b"\n" + LAST), 400),
+    "nothing behind a chunk": (chunks(b"1e\r\n" + BODY + LAST), 400),
+    "a chunk longer than its size": (chunks(b"1d\r\n" + BODY + b"\r\n" + LAST), 400),
+    "LF in a chunk extension": (chunks(b"1e;a\n" + BODY + b"\r\n" + LAST), 400),
+    "CR in a chunk extension": (chunks(b"1e;a\rb\r\n" + BODY + b"\r\n" + LAST), 400),
+    "an open quote in a chunk extension": (chunks(b'1e;a="b\r\n' + BODY + b"\r\n" + LAST), 400),
+    "LF behind the last chunk": (chunks(CHUNK + b"0\r\n\n"), 400),
+    "a trailer that is no field": (chunks(CHUNK + b"0\r\nx a: b\r\n\r\n"), 400),
+    "a length as a trailer": (chunks(CHUNK + b"0\r\ncontent-length: 5\r\n\r\n"), 400),
+    # Lines
+    "LF for CRLF": (post().replace(b"\r\n", b"\n"), 400),
+    "one LF for CRLF": (post().replace(b"host: x\r\n", b"host: x\n"), 400),
+    "CR in a value": (post(b"x-a: a\rb\r\n"), 400),
+    "CR for CRLF": (post(b"x-a: a\rx-b: c\r\n"), 400),
+    "CR CR LF": (post(b"x-a: a\r\r\n"), 400),
+    "a folded header": (post(b"x-a: 1\r\n 2\r\n"), 400),
+    "a header folded with a tab": (post(b"x-a: 1\r\n\t2\r\n"), 400),
+    "a fold before the first header": (post().replace(b"host: x\r\n", b" y: z\r\nhost: x\r\n"), 400),
+    "space before the colon": (post(b"x-a : 1\r\n"), 400),
+    "tab before the colon": (post(b"x-a\t: 1\r\n"), 400),
+    "no colon": (post(b"abc\r\n"), 400),
+    "no name": (post(b": 1\r\n"), 400),
+    "a name that is no token": (post(b"a(b: 1\r\n"), 400),
+    "a name beyond ASCII": (post(b"a\xffb: 1\r\n"), 400),
+    "NUL in a name": (post(b"x\x00a: 1\r\n"), 400),
+    "NUL in a value": (post(b"x-a: \x00\r\n"), 400),
+    "a control character": (post(b"x-a: \x01\r\n"), 400),
+    "an escape": (post(b"x-a: \x1b[31m\r\n"), 400),
+    "DEL": (post(b"x-a: \x7f\r\n"), 400),
+    # The request line
+    "no version": (b"GET /health\r\n\r\n", 505),
+    "HTTP/2.0": (to(CHAT, version=b"HTTP/2.0"), 505),
+    "the preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", 400),
+    "HTTP/1.2": (to(CHAT, version=b"HTTP/1.2"), 400),
+    "HTTP/1.10": (to(CHAT, version=b"HTTP/1.10"), 400),
+    "HTTP/01.1": (to(CHAT, version=b"HTTP/01.1"), 400),
+    "http/1.1": (to(CHAT, version=b"http/1.1"), 400),
+    "RTSP": (to(CHAT, version=b"RTSP/1.0"), 400),
+    "a space behind the version": (to(CHAT, version=b"HTTP/1.1 "), 400),
+    "a tab in the request line": (to(CHAT, method=b"POST\t"), 400),
+    "a space before the method": (b" " + post(), 400),
+    "a lower-case method": (to(CHAT, method=b"post"), 400),
+    "an unknown method": (to(CHAT, method=b"FROB"), 400),
+    "a method without end": (to(CHAT, method=b"P" * 5000), 400),
+    "NUL in the path": (to(b"/v1/chat\x00/completions"), 400),
+    "a tab in the path": (to(b"/v1/chat\t/completions"), 400),
+    "a byte beyond ASCII in the path": (to(b"/v1/chat\xff/completions"), 400),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), 400),
+    # Whom it is for
+    "no Host": (hosted(b"accept: */*"), 400),
+    "two Hosts": (hosted(b"host: x", b"host: y"), 400),
+    "the same Host twice": (hosted(b"host: x", b"host: x"), 400),
+    "a Host of nothing": (hosted(b"host:"), 400),
+    "a Host with a space": (hosted(b'host: a b<>"c'), 400),
+    "a Host with a user": (hosted(b"host: a@b"), 400),
+    "a Host with a path": (hosted(b"host: a/b"), 400),
+    "a list of Hosts": (hosted(b"host: a, b"), 400),
+    "a Host with an odd port": (hosted(b"host: a:8x"), 400),
+    "a Host beyond ASCII": (hosted("host: ä".encode()), 400),
+    "another authority": (to(b"http://evil.example" + CHAT), 421),
+    "another authority that Host names too": (to(b"http://x" + CHAT), 421),
+    "our authority behind a user": (to(b"http://127.0.0.1@evil.example" + CHAT), 421),
+    "another scheme": (to(b"ftp://x" + CHAT), 400),
+    "a file": (to(b"file://" + CHAT), 400),
+    "no path": (to(b"x:80"), 400),
+    "a star that is not for OPTIONS": (to(b"*"), 400),
+    "CONNECT": (b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 405),
+    "CONNECT to a path": (to(CHAT, method=b"CONNECT"), 405),
+    # What else it asks for
+    "an upgrade to WebSocket": (GET + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 400),
+    "an upgrade to h2c": (post(b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"), 400),
+    "an upgrade without a connection": (post(b"upgrade: h2c\r\n"), 400),
+    "another expectation": (post(b"expect: 200-ok\r\n"), 417),
+    "two expectations": (post(b"expect: 100-continue, x\r\n"), 417),
+    "two lines of expectations": (post(b"expect: 100-continue\r\nexpect: x\r\n"), 417),
+    "a loop": (post(b"via: 1.1 llm-gateway\r\n"), 508),
+    "a loop by way of others": (post(b"via: 1.0 fred, 1.1 LLM-Gateway (x)\r\nvia: 1.1 other\r\n"), 508),
+    # How large it is
+    "a request line over its limit": (to(b"/" + b"a" * 9000), 414),
+    "a query over its limit": (to(CHAT + b"?" + b"a" * 9000), 414),
+    "a header over its limit": (post(b"x-a: " + b"a" * 17_000 + b"\r\n"), 431),
+    "a name over its limit": (post(b"a" * 17_000 + b": 1\r\n"), 431),
+    "too many headers": (post(b"".join(b"x-%d: 1\r\n" % number for number in range(100))), 431),
+    "a head over its limit": (post(b"".join(b"x-%d: %b\r\n" % (number, b"a" * 1000) for number in range(40))), 431),
+}
+"""Refused before anything is asked or looked up; the connection ends."""
+
+ELSEWHERE: Final[dict[str, tuple[bytes, int]]] = {
+    "an encoded slash": (to(b"/v1/chat%2Fcompletions"), 404),
+    "an encoded letter": (to(b"/v1/chat/%63ompletions"), 404),
+    "an encoded NUL": (to(CHAT + b"%00"), 404),
+    "two slashes": (to(b"/" + CHAT), 404),
+    "two slashes within": (to(b"/v1//chat/completions"), 404),
+    "a dot": (to(b"/v1/./chat/completions"), 404),
+    "two dots": (to(b"/v1/models/../chat/completions"), 405),
+    "two encoded dots": (to(b"/x/%2e%2e/v1/chat/completions"), 404),
+    "a slash behind it": (to(CHAT + b"/"), 404),
+    "a parameter": (to(CHAT + b";a=b"), 404),
+    "a fragment": (to(CHAT + b"#a"), 404),
+    "a backslash": (to(b"/v1\\chat\\completions"), 404),
+    "capitals": (to(b"/V1/chat/completions"), 404),
+    "a broken escape": (to(b"/v1/%zz"), 404),
+    "TRACE": (to(CHAT, method=b"TRACE"), 405),
+    "PURGE": (to(CHAT, method=b"PURGE"), 405),
+    "OPTIONS": (to(b"*", method=b"OPTIONS"), 404),
+    "gzip": (post(b"content-encoding: gzip\r\n"), 415),
+    "gzip behind identity": (post(b"content-encoding: identity\r\ncontent-encoding: gzip\r\n"), 415),
+}
+"""Right as HTTP, and for nothing that is here; the connection lives."""
+
+TAKEN: Final[dict[str, bytes]] = {
+    "a length": post(),
+    "chunks": chunks(CHUNK + LAST),
+    "Chunked": coded(b"\tChunked "),
+    "an extension of a chunk": chunks(b'1e;a=b;c="d"\r\n' + BODY + b"\r\n" + LAST),
+    "a trailer": chunks(CHUNK + b"0\r\nauthorization: Bearer x\r\n\r\n"),
+    "a query": to(CHAT + b"?beta=true"),
+    "empty lines before it": b"\r\n\r\n" + post(),
+    "bytes beyond ASCII in a value": post(b"x-a: \xff\xfe\r\n"),
+    "connection options that name our headers": post(b"connection: authorization, x-request-id, content-length\r\n"),
+    "the Via of others": post(b"via: 1.0 fred, HTTP/1.1 p.example.net\r\nvia: x\r\n"),
+    "an address for a host": post(head=HEAD.replace(b"host: x", b"host: [::1]:8000")),
+    "a name with an underscore for a host": post(head=HEAD.replace(b"host: x", b"host: llm_gateway:8000")),
+}
+"""Odd, and right."""
