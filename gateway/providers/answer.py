@@ -4,8 +4,9 @@ What belongs to one answer lives here, never on the pooled connection, so a late
 """
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from gateway.core.errors import GatewayError, ProtocolError
 from gateway.providers.origin import Origin
@@ -15,8 +16,7 @@ from gateway.streaming.watch import Watch
 EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request as it goes to a provider. `head` ends with its blank line; `total_at` is in the loop's time."""
 
     origin: Origin

@@ -70,6 +70,7 @@ def test_the_facts_of_a_request_are_read() -> None:
         tokens=request.tokens,
         wants_usage=True,
         has_stream_options=True,
+        fields=request.fields,
     )
 
 
