@@ -161,7 +161,7 @@ class ClientConnection(RequestHandler):
     def _fault_of(self, message: RawRequestMessage | _ErrInfo) -> GatewayError | None:
         if isinstance(message, _ErrInfo):
             return wire.parser_fault(message.exc)
-        if (fault := wire.fault_of(message, self.sockname if message.path[:1] != "/" else None)) is not None:
+        if (fault := wire.fault_of(message, self)) is not None:
             return fault
         if len(self._head) > wire.HEAD_LIMIT < wire.head_size(message):
             return wire.large_head()

@@ -21,7 +21,7 @@ Each ends the connection.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs
 from aiohttp.http import RawRequestMessage
@@ -41,8 +41,18 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5}
 _ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
 
-def fault_of(message: RawRequestMessage, sockname: Any) -> GatewayError | None:
-    """Give what is wrong with a request that was parsed; None for nothing. `sockname` is where it came in."""
+class Entrance(Protocol):
+    """Where a request came in."""
+
+    @property
+    def sockname(self) -> Any: ...
+
+
+def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | None:
+    """Give what is wrong with a request that was parsed; None for nothing.
+
+    Of HTTP/0.9 and CONNECT the parser may give no target at all: both are refused before it is looked at.
+    """
     headers = message.headers
     if message.version is not HttpVersion11:
         if message.version is not HttpVersion10:
@@ -56,7 +66,7 @@ def fault_of(message: RawRequestMessage, sockname: Any) -> GatewayError | None:
         return _invalid("the Host header does not name a host")
     if hdrs.TRANSFER_ENCODING in headers and headers[hdrs.TRANSFER_ENCODING].lower() != "chunked":
         return _invalid("no Transfer-Encoding but chunked is taken")
-    if not message.path.startswith("/") and (fault := _misdirected(message.path, host, sockname)) is not None:
+    if not message.path.startswith("/") and (fault := _misdirected(message.path, host, entrance.sockname)) is not None:
         return fault
     if hdrs.UPGRADE in headers:
         return InvalidRequest("no other protocol is spoken here", code="upgrade_refused")

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import random
+import re
 import socket
 import sys
 import tempfile
@@ -214,8 +215,8 @@ def aftermath(gateway: GatewayProcess, rss: int, descriptors: int) -> list[str]:
         faults.append(f"{left} descriptors are left")
     if rss and gateway.rss() - rss > 24 * 2**20:
         faults.append(f"memory grew by {(gateway.rss() - rss) / 2**20:.1f} MiB")
-    if "Traceback" in gateway.log() or '"level":"error"' in gateway.log():
-        faults.append("the log complains: " + gateway.log()[-2000:])
+    if complaint := re.search(r'.*("level":"error"|Traceback)(.*\n){0,40}', gateway.log()):
+        faults.append("the log complains: " + complaint[0])
     page = gateway.admin("/metrics").body.decode()
     in_flight = [line for line in page.splitlines() if line.startswith("gateway_requests_in_flight")]
     if any(float(line.split()[-1]) for line in in_flight):

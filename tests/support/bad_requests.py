@@ -142,6 +142,8 @@ REFUSED: Final[dict[str, tuple[bytes, int]]] = {
     "no path": (to(b"x:80"), 400),
     "a star that is not for OPTIONS": (to(b"*"), 400),
     "CONNECT": (b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 405),
+    "CONNECT to nothing": (b"CONNECT \r\n\r\nx:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 505),
+    "nothing but a method": (b"GET \r\n\r\n", 400),
     "CONNECT to a path": (to(CHAT, method=b"CONNECT"), 405),
     # What else it asks for
     "an upgrade to WebSocket": (GET + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 400),
