@@ -6,7 +6,7 @@ itself was at fault), which tells the breaker nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,12 +23,14 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Attempt, Exchange
 from gateway.pools.endpoint import Path, Target
+from gateway.providers.base import VIA
 from gateway.providers.transport import Answer, Call
 from gateway.resilience.breaker import Permit
 from gateway.snapshot import Services, Snapshot
 from gateway.streaming.relay import Document, EventStream
 
 FAULT_LIMIT = 256 * 2**10  # bytes of an error's body that are worth passing on
+GATEWAY = VIA.split()[1]
 FORWARDED = ("traceparent", "tracestate", "idempotency-key", "openai-beta")  # of the client's headers
 
 
@@ -220,4 +222,12 @@ def _own_head(x: Exchange, length: int) -> bytes:
     for name in FORWARDED:
         if (value := x.headers.get(name)) is not None:
             lines += f"{name}: {value}\r\n"
+    if "via" in x.headers and any(GATEWAY in via.lower() for via in _all(x.headers, "via")):
+        lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
     return f"{lines}\r\n".encode("utf-8", "surrogateescape")
+
+
+def _all(headers: Mapping[str, str], name: str) -> list[str]:
+    """Give every value of a header that may stand several times."""
+    get_all = getattr(headers, "getall", None)
+    return list(get_all(name)) if get_all is not None else [headers[name]]

@@ -6,7 +6,7 @@ have a gateway act for somebody else:
 
 | what                                              | answer | source          |
 |---------------------------------------------------|--------|-----------------|
-| any version but HTTP/1.1 and HTTP/1.0             | 505    | 9110, 15.6.6    |
+| any version but HTTP/1.1 and HTTP/1.0             | 400    | 9112, 2.3       |
 | RTSP/1.0, which it takes for HTTP/1.0             | 400    | 9112, 2.3       |
 | Transfer-Encoding other than `chunked`, or in 1.0 | 400    | 9112, 6.1       |
 | a Host that is no host                            | 400    | 9112, 3.2       |
@@ -14,7 +14,7 @@ have a gateway act for somebody else:
 | an absolute target of another authority           | 421    | 9110, 7.4       |
 | Upgrade, h2c included                             | 400    | 9110, 7.8       |
 | an expectation other than 100-continue            | 417    | 9110, 10.1.1    |
-| a Via that names this gateway                     | 508    | 9110, 7.6.3     |
+| a Via that names this gateway twice               | 400    | 9110, 7.6.3     |
 | a head over the limit in all                      | 431    | RFC 6585, 5     |
 
 Each ends the connection.
@@ -56,7 +56,7 @@ def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | N
     headers = message.headers
     if message.version is not HttpVersion11:
         if message.version is not HttpVersion10:
-            return InvalidRequest("HTTP/1.1 and HTTP/1.0 are spoken here", code="invalid_http", status=505)
+            return InvalidRequest("HTTP/1.1 and HTTP/1.0 are spoken here", code="invalid_http", status=400)
         if hdrs.TRANSFER_ENCODING in headers:
             return _invalid("HTTP/1.0 has no Transfer-Encoding")
     if message.method == hdrs.METH_CONNECT:
@@ -72,9 +72,9 @@ def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | N
         return InvalidRequest("no other protocol is spoken here", code="upgrade_refused")
     if hdrs.EXPECT in headers and message.version is HttpVersion11 and _expects_more(headers.getall(hdrs.EXPECT)):
         return CallerError("no expectation but 100-continue is met", code="expectation_failed", status=417)
-    if hdrs.VIA in headers and _names_us(headers.getall(hdrs.VIA)):
-        message_text = "the request has been through this gateway, or one like it, already (Via)"
-        return CallerError(message_text, code="request_loop", status=508)
+    if hdrs.VIA in headers and _names_us_twice(headers.getall(hdrs.VIA)):
+        message_text = "the request has been through gateways like this one twice already (Via)"
+        return CallerError(message_text, code="request_loop", status=400)
     return None
 
 
@@ -144,9 +144,9 @@ def _expects_more(values: list[str]) -> bool:
     return any(value.strip().lower() != "100-continue" for value in values)
 
 
-def _names_us(values: list[str]) -> bool:
+def _names_us_twice(values: list[str]) -> bool:
     hops = (hop.split() for value in values for hop in value.split(","))
-    return any(len(hop) > 1 and hop[1].lower() == _OUR_NAME for hop in hops)
+    return sum(len(hop) > 1 and hop[1].lower() == _OUR_NAME for hop in hops) > 1
 
 
 def _invalid(message: str) -> InvalidRequest:

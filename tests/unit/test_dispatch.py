@@ -421,6 +421,16 @@ async def test_what_crosses_to_the_provider_is_ours_but_for_the_listed_headers(l
     assert head.count("\r\n\r\n") == 1
 
 
+@pytest.mark.parametrize(("via", "named"), [("1.0 fred", 1), ("1.0 fred, 1.1 LLM-Gateway", 2)])
+async def test_a_gateway_before_this_one_is_handed_on_so_that_a_loop_ends(line: Line, via: str, named: int) -> None:
+    line.play(a=GOOD)
+    x = line.exchange("auto")
+    x.headers = {"via": via}
+    await ask(line, x)
+    (call,) = line.transport.calls
+    assert call.head.decode().count("via: 1.1 llm-gateway\r\n") == named
+
+
 async def test_an_answer_longer_than_allowed_is_a_fault_of_the_provider(clock: FakeClock) -> None:
     line = Line(TEXT + "server: {limits: {answer: 1KiB}}\n", clock)
     line.play(c=whole(completion("x" * 2000)))
