@@ -1,4 +1,4 @@
-"""Tokens and money: what a request is estimated at, and what its answer cost, in exact integer picodollars.
+"""Money: what a request has used and what that costs, in exact integer picodollars.
 
 Imports `core` and `config.spec` only. Read `prices.py` first.
 """
