@@ -20,10 +20,10 @@ class Price:
     def cost(self, usage: Usage) -> int:
         """Give what `usage` costs, in picodollars."""
         return (
-            usage.input * self.input
+            (usage.input + usage.audio_in) * self.input
             + usage.cached_input * self.cached_input
-            + usage.cache_write * self.cache_write
-            + usage.output * self.output
+            + (usage.cache_write + usage.cache_write_1h) * self.cache_write
+            + usage.total_output * self.output
         )
 
 

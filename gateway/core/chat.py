@@ -31,14 +31,25 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens in disjoint classes: `input` excludes the cached and cache-writing ones. `is_estimated`: counted by us, not reported."""
+    """Tokens in disjoint classes. `is_estimated`: counted by us, not reported.
+
+    `input` excludes what was read from or written to the provider's cache, and sound; `output` excludes thoughts and sound.
+    """
 
     input: int = 0
     cached_input: int = 0
-    cache_write: int = 0
+    cache_write: int = 0  # but for the next
     output: int = 0
     is_estimated: bool = False
+    cache_write_1h: int = 0  # kept for an hour, which is dearer
+    reasoning: int = 0
+    audio_in: int = 0
+    audio_out: int = 0
 
     @property
     def total_input(self) -> int:
-        return self.input + self.cached_input + self.cache_write
+        return self.input + self.cached_input + self.cache_write + self.cache_write_1h + self.audio_in
+
+    @property
+    def total_output(self) -> int:
+        return self.output + self.reasoning + self.audio_out

@@ -88,7 +88,7 @@ class Reporter:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
         output_tokens = 0
         if (usage := meter.usage) is not None:
-            output_tokens = usage.output
+            output_tokens = usage.total_output
             metrics.input_tokens[model].value += usage.total_input
             metrics.output_tokens[model].value += output_tokens
         if meter.first_event_at and x.request is not None and x.request.stream:
@@ -115,7 +115,7 @@ class Reporter:
             error.error_code if error is not None else None,
             x.request is not None and x.request.stream,
             usage.total_input if usage is not None else 0,
-            usage.output if usage is not None else 0,
+            usage.total_output if usage is not None else 0,
             usage is not None and usage.is_estimated,
             x.cost_picodollars / PICODOLLARS,
             round(duration_s * 1000, 3),
