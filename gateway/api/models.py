@@ -30,7 +30,7 @@ def _entry(spec: Spec, name: str, listed: str) -> dict[str, Any]:
     if model is not None:
         entry |= {"owned_by": model.provider, "price": _price(model.price)} | _facts(model)
     elif name in spec.pools:
-        entry["members"] = list(spec.pools[name].members)
+        entry["members"] = [member.model for member in spec.pools[name].members]
     return entry
 
 

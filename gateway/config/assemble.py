@@ -1,21 +1,23 @@
 """Values that were found right, as a `Spec`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gateway.config.files import absolute
+from gateway.config.levels import LEVELS
 from gateway.config.listeners import admin_listener, data_listeners
 from gateway.config.nodes import Node, place_of
 from gateway.config.spec import (
     AdminSpec,
-    BreakerSpec,
     CheckSpec,
     Clock,
     DrainSpec,
-    KeepaliveSpec,
+    HealthSpec,
     LimitsSpec,
     LogSpec,
+    MemberSpec,
     ModelSpec,
     Policy,
     PoolSpec,
@@ -36,6 +38,15 @@ DEFAULT_TIMEOUT: Mapping[Clock, float | None] = {
     "total": 600.0,
 }
 
+_DURATIONS: Mapping[str, tuple[str, ...]] = {
+    "breaker": ("recovery", "slow_start"),
+    "keepalive": ("every",),
+    "retry": ("retry_after_cap", "backoff", "backoff_cap"),
+    "hedge": ("after",),
+    "queue": ("wait",),
+}
+"""The settings of several levels that are mappings, with those in them that end in `_s` in the spec."""
+
 Values = Mapping[str, Any]
 
 
@@ -51,7 +62,7 @@ def assemble(values: Values, root: Node, directory: Path, kinds: Mapping[str, Pr
             for name, given in values["models"].items()
         },
         pools={
-            name: PoolSpec(name, tuple(given["members"]), given.get("then"), _policy(given))
+            name: PoolSpec(name, tuple(map(_member, given["members"])), given.get("then"), _policy(given, "pool"))
             for name, given in values.get("pools", {}).items()
         },
         defaults=_defaults(values.get("defaults", {})),
@@ -62,7 +73,7 @@ def assemble(values: Values, root: Node, directory: Path, kinds: Mapping[str, Pr
                 tuple(given["match"]),
                 given["to"],
                 given.get("when"),
-                _policy(given),
+                _policy(given, "route"),
                 place_of(root, ("routes", index)),
             )
             for index, given in enumerate(values["routes"])
@@ -88,7 +99,7 @@ def _server(given: Values, directory: Path) -> ServerSpec:
         cors=tuple(given.get("cors", default.cors)),
         workers=given.get("workers", default.workers),
         drain=DrainSpec(**_with_seconds(drain, "grace", "deadline")),
-        limits=LimitsSpec(**_with_seconds(limits, "head_timeout", "body_timeout", "write_timeout")),
+        limits=LimitsSpec(**_with_seconds(limits, "head_timeout", "body_timeout", "write_timeout", "loop_lag")),
     )
 
 
@@ -99,19 +110,26 @@ def _with_seconds(given: Values, *durations: str) -> dict[str, Any]:
 
 def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> ProviderSpec:
     kind = kinds[given["kind"]]
-    key = given.get("key")
+    urls = () if kind.is_child else tuple(given.get("urls") or [given.get("url") or str(kind.default_url)])
+    written = given.get("keys") or [given["key"]] if "key" in given or "keys" in given else []
+    keys = tuple(dict.fromkeys(key for key in written if key))
+    health = given.get("health", "none")
     return ProviderSpec(
         name=name,
         kind=kind.name,
-        url="" if kind.is_child else str(given.get("url") or kind.default_url),
-        key=key or None,
-        is_on=key is None or bool(key),
+        url=urls[0] if urls else "",
+        key=keys[0] if keys else None,
+        urls=urls,
+        keys=keys,
+        is_on=bool(keys) or not written,
         auth=given.get("auth", "bearer"),
         headers=given.get("headers", {}),
         proxy=given.get("proxy"),
         tls=given.get("tls"),
         settings={key: given[key] for key in kind.settings if key in given},
-        policy=_policy(given),
+        max_inflight=given.get("max_inflight"),
+        health=None if health == "none" else HealthSpec(**_with_seconds(health, "every", "timeout")),
+        policy=_policy(given, "provider"),
     )
 
 
@@ -126,34 +144,48 @@ def _model(name: str, given: Values, kind: ProviderKind) -> ModelSpec:
         context=given.get("context"),
         max_output=given.get("max_output"),
         settings={key: given[key] for key in kind.model_settings if key in given},
-        policy=_policy(given),
+        max_inflight=given.get("max_inflight"),
+        policy=_policy(given, "model"),
     )
 
 
+def _member(given: Any) -> MemberSpec:
+    return MemberSpec(given) if isinstance(given, str) else MemberSpec(**given)
+
+
 def _tenant(name: str, given: Values) -> TenantSpec:
-    return TenantSpec(name, tuple(given["keys"]), given.get("labels", {}), tuple(given.get("models", ("*",))))
+    return TenantSpec(
+        name=name,
+        keys=tuple(given["keys"]),
+        labels=given.get("labels", {}),
+        models=tuple(given.get("models", ("*",))),
+        priority=given.get("priority", "normal"),
+        weight=given.get("weight", 1),
+    )
 
 
-def _policy(given: Values) -> Policy:
+def _policy(given: Values, level: str) -> Policy:
     """Give what one level says; `none` as a whole switches every clock off."""
     timeout = given.get("timeout", {})
     return Policy(
         timeout=dict.fromkeys(DEFAULT_TIMEOUT) if timeout == "none" else timeout,
-        breaker=_breaker(given.get("breaker", "none")),
-        keepalive=_keepalive(given.get("keepalive", "none")),
-        given=tuple(key for key in ("breaker", "keepalive") if key in given),
+        given={
+            setting: _whole(setting, given[setting])
+            for setting in LEVELS[level]
+            if setting in given and setting != "timeout"
+        },
     )
 
 
 def _defaults(given: Values) -> Policy:
-    """Give `defaults` over what is built in."""
-    said = _policy({"breaker": {}, "keepalive": {}, **given})
-    return Policy({**DEFAULT_TIMEOUT, **said.timeout}, said.breaker, said.keepalive, said.given)
+    """Give `defaults`, their clocks over those that are built in."""
+    said = _policy(given, "defaults")
+    return replace(said, timeout={**DEFAULT_TIMEOUT, **said.timeout})
 
 
-def _breaker(given: Any) -> BreakerSpec | None:
-    return None if given == "none" else BreakerSpec(**_with_seconds(given, "recovery"))
-
-
-def _keepalive(given: Any) -> KeepaliveSpec | None:
-    return None if given == "none" else KeepaliveSpec(**_with_seconds(given, "every"))
+def _whole(setting: str, value: Any) -> Any:
+    """Give a setting under the names of its spec; None for a mapping's `none`."""
+    durations = _DURATIONS.get(setting)
+    if durations is None:
+        return value
+    return None if value == "none" else _with_seconds(value, *durations)

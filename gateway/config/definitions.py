@@ -1,4 +1,4 @@
-"""The `$defs` of the JSON Schema: units, names, and the settings that stand at several levels.
+"""The `$defs` of the JSON Schema that are units and names.
 
 A definition's `title` and `examples` word the error where a value does not fit: "must be <title>, such as <examples>".
 Definitions named in `units.READERS` are read by the reader of that name.
@@ -45,19 +45,9 @@ def named(names: str, schema: Schema, description: str, **more: Any) -> Schema:
     }
 
 
-def policy(*settings: str) -> Schema:
-    """Give those of the settings that stand at several levels."""
-    about = {
-        "timeout": "The five clocks, each overriding the level above; `none` switches all off.",
-        "breaker": "When an endpoint that fails is left alone; `none`: never.",
-        "keepalive": "Comments in streams that are silent; `none`: no comments.",
-    }
-    return {setting: ref(setting, about[setting]) for setting in settings}
-
-
 def definitions() -> Schema:
-    """Give all `$defs`."""
-    return {**_units(), **_names(), **_policies()}
+    """Give the `$defs` of units and names; `levels.py` has the others."""
+    return {**_units(), **_names()}
 
 
 def _units() -> Schema:
@@ -148,38 +138,4 @@ def _names() -> Schema:
             "title": "an http:// or https:// URL",
             "examples": ["https://api.openai.com/v1", "http://127.0.0.1:11434/v1"],
         },
-    }
-
-
-def _policies() -> Schema:
-    def or_none(schema: Schema) -> Schema:
-        return {**schema, "type": ["object", "string"], "pattern": "^none$", "title": 'a mapping, or "none"'}
-
-    def whole(default: int, description: str) -> Schema:
-        return {"type": "integer", "minimum": 1, "maximum": 1000, "default": default, "description": description}
-
-    clocks = {
-        "connect": ref("clock", "until a connection stands: DNS, TCP and TLS", default="2s"),
-        "first_token": ref("clock", "streams: until the first content", default="20s"),
-        "answer": ref("clock", "unstreamed: until the first byte of the answer's body", default="5m"),
-        "idle": ref("clock", "longest silence within an answer", default="30s"),
-        "total": ref("clock", "the whole request, every attempt included", default="10m"),
-    }
-    breaker = {
-        "failures": whole(5, "failures in a row that open the breaker of an endpoint"),
-        "recovery": ref("positive_duration", "how long an open breaker keeps requests away", default="30s"),
-        "successes": whole(3, "probes in a row that must succeed to close it"),
-    }
-    keepalive = {
-        "every": ref("positive_duration", "silence of a stream after which a comment is sent", default="15s"),
-        "early": {
-            "type": "boolean",
-            "default": False,
-            "description": "send comments before the first content too; this commits status 200, so failover ends",
-        },
-    }
-    return {
-        "timeout": or_none(mapping(clocks, "The five clocks of a request; `none` switches one off, or all.")),
-        "breaker": or_none(mapping(breaker, "When an endpoint that fails is left alone; `none`: never.")),
-        "keepalive": or_none(mapping(keepalive, "Comments in streams that are silent; `none`: no comments.")),
     }

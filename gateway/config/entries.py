@@ -6,13 +6,18 @@ judges that).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, get_args
 
-from gateway.config.definitions import Schema, mapping, named, policy, ref
+from gateway.config.definitions import PATTERN, Schema, mapping, named, ref
+from gateway.config.levels import cap, policy
+from gateway.config.spec import Priority
 from gateway.core.kinds import ProviderKind
 
-CHILD_TAKES_NO = ("url", "key", "auth", "headers", "proxy", "tls")
+CHILD_TAKES_NO = ("url", "urls", "key", "keys", "auth", "headers", "proxy", "tls", "health")
 """Settings that make no sense where the gateway starts the server itself."""
+
+MOST_ENDPOINTS: Final = 64
+"""URLs, and keys, of one provider: each URL with each key is an endpoint of each model."""
 
 
 def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
@@ -23,7 +28,22 @@ def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
         {
             "kind": {"enum": sorted(kinds), "description": f"What it speaks and who runs it. {about}."},
             "url": ref("url", "Base URL, without the path of a call."),
+            "urls": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_ENDPOINTS,
+                "uniqueItems": True,
+                "items": {"$ref": "#/$defs/url"},
+                "description": "Several base URLs in place of `url`, of servers that serve the same.",
+            },
             "key": ref("secret", "The key; a provider whose key is empty is off, one without `key:` needs none."),
+            "keys": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_ENDPOINTS,
+                "items": {"$ref": "#/$defs/secret"},
+                "description": "Several keys in place of `key`; empty ones are left out, and with none left it is off.",
+            },
             "auth": {
                 "enum": ["bearer", "x-api-key", "api-key"],
                 "default": "bearer",
@@ -42,8 +62,10 @@ def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
                 "TLS to it; the provider is always verified.",
                 minProperties=1,
             ),
+            "max_inflight": cap("Requests that it serves at the same time, over all its models."),
+            "health": ref("health", "Asks it whether it lives, beside its traffic; `none`: never.", default="none"),
             **own,
-            **policy("timeout", "breaker", "keepalive"),
+            **policy("provider"),
         },
         required=("kind",),
         allOf=[_only_for(kind, own) for kind in kinds.values()],
@@ -61,7 +83,7 @@ def _only_for(kind: ProviderKind, own: Schema) -> Schema:
         properties |= {key: {"not": {}} for key in CHILD_TAKES_NO}
     then: Schema = {"properties": properties}
     if not kind.is_child and kind.default_url is None:
-        then["required"] = ["url"]
+        then |= {"if": {"not": {"required": ["urls"]}}, "then": {"required": ["url"]}}
     return {"if": {"properties": {"kind": {"const": kind.name}}, "required": ["kind"]}, "then": then}
 
 
@@ -99,8 +121,9 @@ def model(kinds: Mapping[str, ProviderKind]) -> Schema:
             "latency": ref("duration", "Until the first token, as expected."),
             "context": ref("count", "Tokens of prompt and answer together."),
             "max_output": ref("count", "Tokens of the longest answer."),
+            "max_inflight": cap("Requests that each of its endpoints serves at the same time."),
             **own,
-            **policy("timeout", "breaker", "keepalive"),
+            **policy("model"),
         },
         required=("provider",),
     )
@@ -113,15 +136,36 @@ def pool() -> Schema:
             "members": {
                 "type": "array",
                 "minItems": 1,
-                "uniqueItems": True,
-                "items": {"$ref": "#/$defs/model_name"},
+                "items": {"$ref": "#/$defs/member"},
                 "description": "Models, in order of preference.",
             },
             "then": ref("model_name", "Pool or model that is asked when no member answers."),
-            **policy("timeout", "keepalive"),
+            **policy("pool"),
         },
         required=("members",),
     )
+
+
+def member() -> Schema:
+    """Give what stands in `members`: a name, or a mapping with one."""
+
+    def whole(description: str) -> Schema:
+        return {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1, "description": description}
+
+    settings = {
+        "model": ref("model_name", "The model."),
+        "weight": whole("Its share, where `balance` goes by weights."),
+        "priority": whole("Those of a lower number are asked first, the others only where none of them can be."),
+        "max_inflight": cap("Requests that each of its endpoints serves at the same time."),
+    }
+    return {
+        **mapping(settings, required=("model",)),
+        "type": ["object", "string"],
+        "pattern": PATTERN,
+        "maxLength": 128,
+        "title": "the name of a model, or a mapping with one",
+        "examples": ["gpt-4o", {"model": "gpt-4o", "weight": 3}],
+    }
 
 
 def _patterns(description: str) -> Schema:
@@ -143,7 +187,7 @@ def route() -> Schema:
             "match": _patterns("Names that clients ask for; * stands for any text."),
             "when": ref("condition", "A condition in CEL over request, headers, tenant, labels and time."),
             "to": ref("model_name", "A pool, a model, or `requested`: the model that was asked for."),
-            **policy("timeout", "keepalive"),
+            **policy("route"),
         },
         required=("name", "match", "to"),
     )
@@ -157,6 +201,18 @@ def tenant() -> Schema:
             "keys": {**keys, "description": "Hashes of its keys; `gateway keys new` makes one."},
             "labels": named("name", {"type": "string", "maxLength": 256}, "Free words for conditions."),
             "models": _patterns("Names that its keys may ask for; all, where this is not given."),
+            "priority": {
+                "enum": list(get_args(Priority)),
+                "default": "normal",
+                "description": "In queues: who of a higher one waits is served first.",
+            },
+            "weight": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 1000,
+                "default": 1,
+                "description": "In queues: its share beside others of the same priority.",
+            },
         },
         required=("keys",),
     )

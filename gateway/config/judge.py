@@ -52,7 +52,7 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
 
 
 def _hint(schema: Schema, key: str) -> str:
-    inner = schema["properties"].get(key, {})
+    inner = schema.get("properties", {}).get(key, {})
     if "enum" in inner:
         return f"; give {one_of(inner['enum'])}"
     wanted = inner.get("description", "")

@@ -30,10 +30,12 @@ class Names:
             self.broken.update(INCLUDABLE)
 
     def is_off(self, provider: Any) -> bool:
-        """Whether a provider has a key that is empty."""
+        """Whether a provider has a key, or keys, and all are empty."""
         settings = self.providers.get(provider) if isinstance(provider, str) else None
-        key = settings.get("key") if isinstance(settings, dict) else None
-        return isinstance(key, Secret) and not key
+        if not isinstance(settings, dict):
+            return False
+        keys = settings.get("keys", [settings.get("key")])
+        return isinstance(keys, list) and all(isinstance(key, Secret) and not key for key in keys)
 
     def provider_of(self, model: str) -> str | None:
         """Give the provider of a model; None where it can't be told."""
@@ -64,3 +66,12 @@ class Names:
         """Give the sound mappings of a list, with their indices."""
         found = values.get(of) if isinstance(values, dict) else None
         return [(i, one) for i, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def members_of(pool: Any) -> list[tuple[int, str]]:
+    """Give the sound names of a pool's `members`, with their indices."""
+    members = pool.get("members") if isinstance(pool, dict) else None
+    if not isinstance(members, list):
+        return []
+    models = [(i, one.get("model") if isinstance(one, dict) else one) for i, one in enumerate(members)]
+    return [(i, model) for i, model in models if isinstance(model, str)]

@@ -16,28 +16,7 @@ KEYS: Final = MappingProxyType(
         "aliases": "aliases",
         "embedding": "the embedding engine",
         "state.url": "a shared store",
-        "defaults.retry": "retries within a pool",
-        "defaults.hedge": "hedged requests",
-        "defaults.max_inflight": "concurrency limits",
-        "defaults.queue": "queues",
-        "defaults.all_open": "a choice for when every breaker is open",
-        "defaults.balance": "balancing",
-        "providers.*.retry": "retries within a pool",
-        "providers.*.max_inflight": "concurrency limits",
-        "providers.*.keys": "several keys for a provider",
-        "models.*.retry": "retries within a pool",
-        "models.*.max_inflight": "concurrency limits",
-        "models.*.weight": "balancing",
         "models.*.capabilities": "routing by capability",
-        "pools.*.balance": "balancing",
-        "pools.*.sticky": "sticky balancing",
-        "pools.*.weights": "balancing",
-        "pools.*.queue": "queues",
-        "pools.*.max_inflight": "concurrency limits",
-        "pools.*.all_open": "a choice for when every breaker is open",
-        "pools.*.retry": "retries within a pool",
-        "pools.*.hedge": "hedged requests",
-        "pools.*.breaker": "a breaker policy for a pool (give it at the provider or model)",
         "routes.*.choose": "choosing by complexity",
         "routes.*.reference": "the counterfactual price",
         "routes.*.cache": "the cache of answers",
@@ -45,12 +24,8 @@ KEYS: Final = MappingProxyType(
         "routes.*.experiments": "experiments",
         "routes.*.mirror": "mirrored traffic",
         "routes.*.limits": "rate and token limits",
-        "routes.*.retry": "retries within a pool",
-        "routes.*.hedge": "hedged requests",
-        "routes.*.breaker": "a breaker policy for a route (give it at the provider or model)",
         "tenants.*.limits": "rate and token limits",
         "tenants.*.over_budget": "budgets",
-        "tenants.*.priority": "queues",
         "observe.zipkin": "tracing",
         "observe.trace_share": "tracing",
         "observe.requests": "the request log",
@@ -61,6 +36,15 @@ KEYS: Final = MappingProxyType(
     }
 )
 
+ELSEWHERE: Final = MappingProxyType(
+    {
+        "routes.*.breaker": "a breaker belongs to an endpoint; give it at the provider, the model or the pool",
+        "models.*.weight": "a weight belongs to a member of a pool: members: [{model: …, weight: …}]",
+        "pools.*.weights": "a weight belongs to a member of a pool: members: [{model: …, weight: …}]",
+    }
+)
+"""What has its place at another level, and stays refused here."""
+
 VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("state.store", lambda value: str(value).startswith(("redis", "valkey", "unix:")), "a shared store"),
     ("providers.*.kind", lambda value: value == "anthropic", "the provider kind anthropic"),
@@ -68,7 +52,9 @@ VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
 
 
 def refused_key(trail: tuple[str | int, ...]) -> str | None:
-    """Say that the key that ends `trail` is not available yet; None where it is simply unknown."""
+    """Say that the key that ends `trail` is not available yet or belongs elsewhere; None where it is simply unknown."""
+    if (where := next((said for path, said in ELSEWHERE.items() if _fits(path, trail)), None)) is not None:
+        return where
     what = next((what for path, what in KEYS.items() if _fits(path, trail)), None)
     return f"not available yet ({what}); remove it" if what else None
 

@@ -3,23 +3,10 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from gateway.config.names import REQUESTED, Names
+from gateway.config.names import REQUESTED, Names, members_of
 from gateway.config.nodes import Trail, name
 from gateway.config.read import Reader, one_of
-from gateway.config.secrets import referred
 from gateway.core.kinds import ProviderKind
-
-
-def judge_providers(reader: Reader, names: Names) -> None:
-    """Warn of every provider that is off."""
-    for provider in names.providers:
-        if names.is_off(provider):
-            trail = ("providers", provider, "key")
-            written = reader.scalar(trail)
-            source = referred(written.text) if written is not None else ""
-            reader.warn(
-                trail, f"provider {name(provider)} is off: its key is empty" + (f" ({source})" if source else "")
-            )
 
 
 def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind], priced: Set[str]) -> None:
@@ -53,10 +40,14 @@ def judge_pools(reader: Reader, names: Names) -> None:
             reader.complain(trail, f"{name(REQUESTED)} means the model asked for; give another name", at_key=True)
         if not isinstance(settings, dict):
             continue
-        members = settings.get("members")
-        for index, member in enumerate(members if isinstance(members, list) else []):
+        first: dict[str, int] = {}
+        for index, member in members_of(settings):
             inner = (*trail, "members", index)
-            if member in names.pools and member not in names.models:
+            if isinstance(settings["members"][index], dict):
+                inner = (*inner, "model")
+            if first.setdefault(member, index) != index:
+                reader.complain(inner, f"{name(member)} is members[{first[member]}] already; give it once")
+            elif member in names.pools and member not in names.models:
                 reader.complain(inner, f"{name(member)} is a pool; members are models, and pools follow in `then`")
             elif names.refer(reader, inner, member, ("models",)):
                 single(reader, names, inner, member)
@@ -129,16 +120,21 @@ def _off(names: Names) -> dict[str, frozenset[str] | None]:
         else:
             end = found.get(at)  # None for a circle, and for what is broken
         for one in reversed(chain):
-            settings = names.pools[one]
-            members = _off_among(names, settings.get("members") if isinstance(settings, dict) else None)
+            members = _off_of_pool(names, names.pools[one])
             end = members | end if members is not None and end is not None else None
             found[one] = end
     return found
 
 
-def _off_among(names: Names, models: Any) -> frozenset[str] | None:
+def _off_of_pool(names: Names, settings: Any) -> frozenset[str] | None:
+    members = settings.get("members") if isinstance(settings, dict) else None
+    models = [model for _, model in members_of(settings)]
+    return _off_among(names, models) if isinstance(members, list) and len(models) == len(members) else None
+
+
+def _off_among(names: Names, models: list[str]) -> frozenset[str] | None:
     """Give the providers of models that are all off; None where one lives or something is broken."""
-    if not isinstance(models, list) or any(model not in names.models or names.is_live(model) for model in models):
+    if any(model not in names.models or names.is_live(model) for model in models):
         return None
     return frozenset(str(names.provider_of(model)) for model in models)
 

@@ -6,8 +6,9 @@ Here stand the sections that exist once; `entries.py` has those of things that a
 import json
 from collections.abc import Mapping
 
-from gateway.config.definitions import Schema, definitions, mapping, named, policy, ref
-from gateway.config.entries import check, model, pool, provider, route, tenant
+from gateway.config.definitions import Schema, definitions, mapping, named, ref
+from gateway.config.entries import check, member, model, pool, provider, route, tenant
+from gateway.config.levels import policies, policy
 from gateway.core.kinds import ProviderKind
 
 INCLUDABLE = ("version", "include", "providers", "models", "pools", "let", "tenants")
@@ -43,7 +44,7 @@ def build_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
         "providers": named("name", provider(kinds), "Upstream APIs and their keys, by name.", minProperties=1),
         "models": named("model_name", model(kinds), "Models by the name that clients use.", minProperties=1),
         "pools": named("name", pool(), "Models that stand in for each other, by name."),
-        "defaults": mapping(policy("timeout", "breaker", "keepalive"), "Settings for every provider, model and route."),
+        "defaults": mapping(policy("defaults"), "Settings for every provider, model, pool and route."),
         "let": named("identifier", ref("condition", "A named condition."), "Named conditions, to use in `when`."),
         "routes": {
             "type": "array",
@@ -66,7 +67,7 @@ def build_schema(kinds: Mapping[str, ProviderKind]) -> Schema:
         "title": "gateway.yaml",
         "description": "Configuration of the LLM gateway.",
         **mapping(sections, required=("providers", "models", "routes")),
-        "$defs": definitions(),
+        "$defs": {**definitions(), "member": member(), **policies()},
     }
 
 
@@ -84,6 +85,7 @@ def _server() -> Schema:
         "event": ref("size", "Largest event of a stream.", default="8MiB"),
         "write_timeout": ref("positive_duration", "A client that takes nothing for so long is cut.", default="60s"),
         "in_flight": ref("count", "Requests that one worker serves at the same time.", default=4096),
+        "loop_lag": ref("clock", "A worker that is later than this takes no new requests.", default="2s"),
     }
     drain = {
         "grace": ref("duration", "How long new requests are still taken after a stop signal.", default="0s"),

@@ -22,11 +22,13 @@ DURATION = rf"^{_NUMBER}(?:ms|s|m|h|d)$"
 CLOCK = rf"^(?:none|{_NUMBER}(?:ms|s|m|h|d))$"
 SIZE = rf"^{_NUMBER}(?:B|kB|MB|GB|KiB|MiB|GiB)$"
 COUNT = rf"^{_NUMBER}[kM]?$"
+CAP = rf"^(?:none|{_NUMBER}[kM]?)$"
 SHARE = rf"^{_NUMBER}%$"
 RATE = rf"^{_NUMBER}/(?:[1-9][0-9]{{0,8}})?(?:s|min|h|hour|day|d)$"
 MODE = r"^0?[0-7]{3}$"
 OWNER = r"^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?|:[A-Za-z0-9_][A-Za-z0-9_.-]*)$"
 ORIGIN = r"^(?:\*|https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?)$"
+HASH_BY = r"^(?:conversation|tenant|header:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 KEY_HASH = r"^sha256:[0-9a-fA-F]{64}$"
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
@@ -90,6 +92,16 @@ def read_count(text: str) -> int:
     """Give a count, at least 1; `k` is a thousand, `M` a million."""
     amount, unit = _split(text, COUNT, "a count such as 500, 128k or 2M", "")
     return _whole(amount * _TIMES[unit], LARGEST_COUNT, "1000000M")
+
+
+def read_cap(text: str) -> int | None:
+    """Give a count, or None for `none`: any number."""
+    if text == "none":
+        return None
+    try:
+        return read_count(text)
+    except UnitError as error:
+        raise UnitError(f"{error}; none: any number") from None
 
 
 def read_workers(text: str) -> int | Literal["auto"]:
@@ -212,6 +224,13 @@ def read_origin(text: str) -> str:
     return text.removesuffix(":443") if text.startswith("https:") else text.removesuffix(":80")
 
 
+def read_hash_by(text: str) -> str:
+    """Give `conversation`, `tenant` or `header:` and a name in lower case."""
+    if re.fullmatch(HASH_BY, text) is None:
+        raise UnitError("must be conversation, tenant or header:NAME, such as header:x-session")
+    return text.lower()
+
+
 READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
     {
         "duration": read_duration,
@@ -219,6 +238,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "clock": read_clock,
         "size": read_size,
         "count": read_count,
+        "max_inflight": read_cap,
         "workers": read_workers,
         "share": read_share,
         "rate": read_rate,
@@ -231,6 +251,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "proxy": read_proxy,
         "mode": read_mode,
         "origin": read_origin,
+        "hash_by": read_hash_by,
     }
 )
 """By the name of the schema's `$defs` entry that asks for it."""

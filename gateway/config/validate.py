@@ -11,8 +11,9 @@ from gateway.config.judge import meant
 from gateway.config.listeners import judge_listeners
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
+from gateway.config.providers import judge_providers
 from gateway.config.read import Reader, path_text
-from gateway.config.references import judge_life, judge_models, judge_pools, judge_providers
+from gateway.config.references import judge_life, judge_models, judge_pools
 from gateway.config.routes import judge_routes, patterns_of
 from gateway.core.kinds import ProviderKind
 

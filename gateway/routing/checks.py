@@ -40,8 +40,8 @@ def route_of(given: Mapping[str, Any], spec: Spec, router: Router) -> dict[str, 
     match = router.match(request, headers, principal, float(moment))
     found = {"route": match.route}
     if match.goal in spec.pools:
-        return found | {"pool": match.goal, "model": spec.pools[match.goal].members[0]}
-    pool = next((pool.name for pool in spec.pools.values() if match.goal in pool.members), "")
+        return found | {"pool": match.goal, "model": spec.pools[match.goal].members[0].model}
+    pool = next((pool.name for pool in spec.pools.values() if any(m.model == match.goal for m in pool.members)), "")
     return found | {"model": match.goal} | ({"pool": pool} if pool else {})
 
 
