@@ -1,11 +1,58 @@
-"""What a wire format offers. Each is a file of functions; the file itself is the implementation."""
+"""What a wire format offers. Each is a file of functions; the file itself is the implementation.
 
+Where client and provider speak the same dialect, `encode_request`, `read_answer` and `read_stream` of that dialect are all
+that runs. Where they differ `bridge.py` puts the neutral values of `core/conversation.py` between the two.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+import msgspec
+
 from gateway.core.chat import ChatRequest, Usage
+from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
+from gateway.dialects.losses import Losses
 from gateway.streaming.relay import Codec
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """An error in a provider's words."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+class StreamDecoder(Protocol):
+    """Reads one stream of a provider, event by event, into neutral events."""
+
+    def feed(self, event: bytes) -> Iterable[StreamEvent]:
+        """Give what a whole event of server-sent events says. Raises `ProtocolError` where it is none of the dialect."""
+        ...
+
+    def more(self, event: bytes) -> bytes | None:
+        """Give the JSON string that an event adds to the very part that the last event added to; None where it is else.
+
+        The fast path of long texts, so it looks and does not parse; the string goes on as it stands, quotes included.
+        """
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Writes one stream to a client."""
+
+    def encode(self, event: StreamEvent) -> bytes: ...
+
+    def more(self, string: bytes) -> bytes:
+        """Give the event that adds a JSON string to the part that the last delta added to."""
+        ...
+
+    def finish(self) -> bytes:
+        """End the stream as one that is complete; called once, after `Finish` was encoded."""
+        ...
 
 
 class Dialect(Protocol):
@@ -19,7 +66,12 @@ class Dialect(Protocol):
         """Where clients send it, and providers take it."""
         ...
 
-    def decode_request(self, raw: bytes) -> ChatRequest: ...
+    @property
+    def PARAMS(self) -> Mapping[str, str]:
+        """What it calls a field of `Conversation`, where that differs."""
+        ...
+
+    # For clients and providers that both speak it
 
     def encode_request(self, request: ChatRequest, model: str) -> bytes: ...
 
@@ -27,6 +79,38 @@ class Dialect(Protocol):
 
     def read_stream(self, meter: Meter, *, hides_usage: bool, choices: int) -> Codec: ...
 
+    # For clients that speak it
+
+    def decode_request(self, raw: bytes) -> ChatRequest: ...
+
+    def to_conversation(self, request: ChatRequest) -> Conversation:
+        """Give a request in neutral words. Raises `InvalidRequest` where content has none."""
+        ...
+
+    def encode_answer(self, completion: Completion, request: ChatRequest) -> bytes: ...
+
+    def open_encoder(self, request: ChatRequest) -> StreamEncoder: ...
+
     def encode_error(self, error: GatewayError) -> bytes: ...
 
     def encode_error_event(self, error: GatewayError) -> bytes: ...
+
+    def encode_rejection(self, rejection: Rejection, status: int) -> bytes:
+        """Give a provider's own error as one of this dialect."""
+        ...
+
+    # For providers that speak it
+
+    def from_conversation(self, conversation: Conversation, model: str, losses: Losses) -> bytes:
+        """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+        ...
+
+    def decode_answer(self, body: bytes) -> Completion:
+        """Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+        ...
+
+    def open_decoder(self) -> StreamDecoder: ...
+
+    def read_rejection(self, body: bytes) -> Rejection | None:
+        """Give the error in a body; None where it holds none in this dialect."""
+        ...
