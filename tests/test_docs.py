@@ -13,6 +13,7 @@ import pytest
 from gateway.cli import main
 from gateway.config import spec
 from gateway.core import errors
+from gateway.core.faults import EFFECTS
 from gateway.observability.families import FAMILIES
 from gateway.runtime.checked import load_and_check
 
@@ -81,7 +82,11 @@ def test_documented_statuses_are_those_of_the_errors() -> None:
 
 
 def test_documented_daggers_are_the_errors_that_hurt_a_breaker() -> None:
-    by_code = {kind.code: kind.hurts_breaker for kind in kinds(errors.GatewayError) if "code" in vars(kind)}
+    by_code = {
+        kind.code: issubclass(kind, errors.UpstreamError) and EFFECTS[kind.fault].hurts_breaker
+        for kind in kinds(errors.GatewayError)
+        if "code" in vars(kind)
+    }
     for line in (ROOT / "docs/errors.md").read_text().splitlines():
         row = re.match(r"\| `(\w+)` (†?)", line)
         if row and row[1] in by_code:

@@ -7,20 +7,19 @@ transport; these become HTTP only in `api/render.py`.
 
 from typing import ClassVar
 
+from gateway.core.faults import EFFECTS, Effect, Fault
+
 
 class GatewayError(Exception):
     """What a client is told. Class attributes give the kind, instances the particulars.
 
     `status` and `type` are OpenAI's; `code` is the machine-readable particular; `message` never holds a
-    secret, a path, an address or prompt text. `is_retryable`: another endpoint may be asked.
-    `hurts_breaker`: counts as a failure of the endpoint that was asked.
+    secret, a path, an address or prompt text.
     """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
-    is_retryable: ClassVar[bool] = False
-    hurts_breaker: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -37,6 +36,16 @@ class GatewayError(Exception):
         self.error_code = code or type(self).code
         self.http_status = status or type(self).status
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether any other endpoint may be asked."""
+        return False
+
+    @property
+    def hurts_breaker(self) -> bool:
+        """Whether it counts as a failure of the endpoint that was asked."""
+        return False
 
 
 class CallerError(GatewayError):
@@ -111,21 +120,50 @@ class UnsupportedMedia(CallerError):
 
 
 class UpstreamError(GatewayError):
-    """A provider failed. `upstream_status` is what it answered, where it answered."""
+    """A provider failed. `upstream_status` is what it answered, where it answered.
+
+    `fault` says what went wrong: the class' own unless the instance knows better. All that follows, follows from it.
+    """
 
     status = 502
     type = "upstream_error"
     code = "upstream_error"
+    fault: Fault = Fault.SERVER_ERROR
 
     upstream_status: int | None = None
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        fault: Fault | None = None,
+    ) -> None:
+        super().__init__(message, code=code, param=param, status=status, retry_after_s=retry_after_s)
+        if fault is not None:
+            self.fault = fault
+
+    @property
+    def effect(self) -> Effect:
+        """What follows: for the pool, the other pools, the breaker and the client."""
+        return EFFECTS[self.fault]
+
+    @property
+    def is_retryable(self) -> bool:
+        return self.effect.elsewhere == "yes"
+
+    @property
+    def hurts_breaker(self) -> bool:
+        return self.effect.hurts_breaker
+
 
 class Unavailable(UpstreamError):
-    """No answer could be had: DNS, refusal, TLS, reset or close before the first byte, or a 5xx of its own."""
+    """No answer could be had: DNS, refusal, TLS, a reset or close, a 5xx of its own, or an error where an answer was due."""
 
     code = "upstream_unavailable"
-    is_retryable = True
-    hurts_breaker = True
 
 
 class UpstreamTimeout(UpstreamError):
@@ -133,23 +171,21 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
-    is_retryable = True
-    hurts_breaker = True
+    fault = Fault.ANSWER
 
 
 class StillWarming(UpstreamTimeout):
     """A server that the gateway itself starts did not come up in time; that it is new is no fault of its."""
 
     code = "still_warming"
-    hurts_breaker = False
+    fault = Fault.WARMING
 
 
 class ProtocolError(UpstreamError):
     """The provider answered something that is not what was asked for: HTML, garbage, a broken frame, too much."""
 
     code = "upstream_protocol_error"
-    is_retryable = True
-    hurts_breaker = True
+    fault = Fault.MALFORMED
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -158,14 +194,22 @@ class UpstreamRateLimited(UpstreamError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
-    is_retryable = True
+    fault = Fault.RATE_LIMITED
+
+
+class QuotaUsedUp(UpstreamRateLimited):
+    """The provider answered 429 and means that our credit or quota there is used up: no waiting helps."""
+
+    type = "insufficient_quota"
+    code = "upstream_quota_used_up"
+    fault = Fault.QUOTA
 
 
 class CredentialRefused(UpstreamError):
     """The provider refuses the gateway's own key (401 or 403): ours to mend, not the client's."""
 
     code = "upstream_credential_refused"
-    is_retryable = True
+    fault = Fault.CREDENTIAL
 
 
 class Rejected(UpstreamError):
@@ -176,6 +220,7 @@ class Rejected(UpstreamError):
 
     status = 400
     type = "invalid_request_error"
+    fault = Fault.REJECTED
 
     def __init__(self, message: str, *, status: int, body: bytes, content_type: str) -> None:
         super().__init__(message, status=status)
@@ -184,11 +229,25 @@ class Rejected(UpstreamError):
         self.content_type = content_type
 
 
+class ContextTooLong(Rejected):
+    """The request does not fit the model's context window; a model with a bigger one may take it."""
+
+    code = "context_length_exceeded"
+    fault = Fault.CONTEXT_LENGTH
+
+
+class ContentRefused(Rejected):
+    """The provider's policy refuses the content; another provider's may not."""
+
+    code = "content_policy_violation"
+    fault = Fault.CONTENT_POLICY
+
+
 class StreamInterrupted(UpstreamError):
     """The answer broke off after its first content had gone to the client."""
 
     code = "stream_interrupted"
-    hurts_breaker = True
+    fault = Fault.INTERRUPTED
 
 
 class StreamFailed(StreamInterrupted):
@@ -216,6 +275,24 @@ class Overloaded(CapacityError):
     """More requests run than the gateway was told to take."""
 
     code = "overloaded"
+
+
+class QueueFull(Overloaded):
+    """As many requests wait for the pool as may, or the wait would be longer than allowed."""
+
+    code = "queue_full"
+
+
+class QueueTimeout(Overloaded):
+    """The request waited for the pool as long as it may, in vain."""
+
+    code = "queue_timeout"
+
+
+class EventLoopLate(Overloaded):
+    """The worker's event loop is later than it may be: the machine has no time for another request."""
+
+    code = "event_loop_late"
 
 
 class NoCapacity(CapacityError):

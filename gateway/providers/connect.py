@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import aiohappyeyeballs
 
 from gateway.core.errors import Unavailable, UpstreamTimeout
+from gateway.core.faults import Fault
 from gateway.providers.addresses import Address, Addresses, Lookup
 from gateway.providers.origin import Origin, Proxy
 
@@ -36,13 +37,14 @@ class Connector:
             async with asyncio.timeout(connect_s):
                 return await self._open(origin, make)
         except TimeoutError:
-            raise UpstreamTimeout(
-                "no connection to the provider in time (connect clock)", code="connect_timeout"
-            ) from None
+            message = "no connection to the provider in time (connect clock)"
+            raise UpstreamTimeout(message, code="connect_timeout", fault=Fault.CONNECT) from None
         except ssl.SSLError as error:
-            raise Unavailable(f"no secure connection to the provider ({error.reason})", code="upstream_tls") from error
+            message = f"no secure connection to the provider ({error.reason})"
+            raise Unavailable(message, code="upstream_tls", fault=Fault.CONNECT) from error
         except OSError as error:
-            raise Unavailable(f"no connection to the provider ({_reason(error)})", code="upstream_connect") from error
+            message = f"no connection to the provider ({_reason(error)})"
+            raise Unavailable(message, code="upstream_connect", fault=Fault.CONNECT) from error
 
     def retain(self, origins: Collection[Origin]) -> None:
         """Forget the addresses of every name that leads to none of `origins`."""
@@ -120,11 +122,15 @@ async def _tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
         data = await loop.sock_recv(sock, 4096)
         head += data
         if not data or len(head) > TUNNEL_HEAD_LIMIT:
-            raise Unavailable("the proxy did not let the gateway through", code="upstream_connect")
+            raise _no_tunnel()
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
     if status is None or not status[1].startswith(b"2") or end + 4 != len(head):  # in TLS it is the client who begins
         said = f" (it answered {status[1].decode()})" if status is not None else ""
-        raise Unavailable(f"the proxy did not let the gateway through{said}", code="upstream_connect")
+        raise _no_tunnel(said)
+
+
+def _no_tunnel(said: str = "") -> Unavailable:
+    return Unavailable(f"the proxy did not let the gateway through{said}", code="upstream_connect", fault=Fault.CONNECT)
 
 
 def _make_socket(address: Address) -> socket.socket:

@@ -24,6 +24,7 @@ from typing import Final, Protocol, cast
 import httptools
 
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.faults import Fault
 from gateway.providers.answer import Answer, Call
 
 HEAD_LIMIT: Final = 64 * 2**10  # bytes of an answer's head, interim answers included
@@ -149,9 +150,11 @@ class Connection(asyncio.Protocol):
         if exc is None and self._ends_with_close and not self._in_head:
             answer.end(None)
         elif self._in_head:
-            answer.end(Unavailable("the provider closed the connection before it answered"))
+            message = "the provider closed the connection before it answered"
+            answer.end(Unavailable(message, fault=Fault.CONNECT))
         else:
-            answer.end(Unavailable("the provider closed the connection in the middle of its answer"))
+            message = "the provider closed the connection in the middle of its answer"
+            answer.end(Unavailable(message, fault=Fault.CUT))
 
     def _waits_to_send(self) -> bool:
         return self._transport is not None and self._transport.get_write_buffer_size() > 0

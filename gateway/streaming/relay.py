@@ -19,6 +19,7 @@ from gateway.core.errors import (
     Unavailable,
     UpstreamError,
 )
+from gateway.core.faults import Fault
 from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
 from gateway.streaming.watch import Watch
 
@@ -135,7 +136,7 @@ class EventStream:
             return
         self._has_ended, self._error = True, error
         if not self._content.done():
-            self._content.set_exception(error or ProtocolError("the provider's stream ended before its first content"))
+            self._content.set_exception(error or _no_content())
             self._content.exception()
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
@@ -209,6 +210,10 @@ class EventStream:
         except UpstreamError:
             return False
         return bool(data_of(event))
+
+
+def _no_content() -> UpstreamError:
+    return ProtocolError("the provider's stream ended before its first content", fault=Fault.CUT)
 
 
 class Document:

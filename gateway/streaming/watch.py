@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.core.errors import ClientStalled, GatewayError, UpstreamTimeout
+from gateway.core.faults import Fault
 from gateway.resilience.deadline import Clocks
 
 
@@ -141,4 +142,5 @@ def _ignore(error: GatewayError) -> None:
 def _error(clock: str) -> GatewayError:
     if clock == "write":
         return ClientStalled("the client takes nothing any more")
-    return UpstreamTimeout(f"the provider did not answer in time ({clock} clock)", code=f"{clock}_timeout")
+    message = f"the provider did not answer in time ({clock} clock)"
+    return UpstreamTimeout(message, code=f"{clock}_timeout", fault=Fault(clock))
