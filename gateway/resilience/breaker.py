@@ -11,6 +11,10 @@ States and events (N = `failures`, M = `successes`, both in a row):
 | half-open | given while no other probe runs, else refused   | counted; the M-th       | opens again, for     | the next probe may    |
 |           |                                                 | closes                  | another `recovery_s` | start; not counted    |
 
+And one event from outside: word that the same endpoint's breaker has opened in another worker (`trip`). It opens a closed or
+half-open one, and one that has rested begins its rest again, so that one failed probe serves all workers; a rest that is
+not over goes on as it is, so that no number of words prolongs it.
+
 The odd case: an attempt may end long after the state it began in. Every change of state starts a new epoch, a permit
 remembers its own, and a permit of an earlier epoch changes nothing. So the answers that trickle in after the opening can
 neither close the breaker nor prolong its rest, and at most one permit of a half-open epoch is ever alive.
@@ -18,6 +22,7 @@ neither close the breaker nor prolong its rest, and at most one permit of a half
 Switched off (no spec) it is closed for good.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -72,18 +77,42 @@ class Permit:
             breaker._is_probing = False
 
 
+OnChange = Callable[[BreakerState, BreakerState], None]
+
+
 class Breaker:
-    """Decides whether an endpoint may be asked. Synchronous: within one event loop every call is atomic."""
+    """Decides whether an endpoint may be asked. Synchronous: within one event loop every call is atomic.
 
-    __slots__ = ("_clock", "_count", "_epoch", "_is_probing", "_opened_at", "_spec", "_state")
+    `on_change` is called with the state before and the state after, when the latter holds; it must not raise. That an
+    open breaker has rested is no change until somebody asks. `was_told`: its last opening was another worker's; else
+    `opened_after` is how many failures in a row it took.
+    """
 
-    def __init__(self, spec: BreakerSpec | None, clock: Clock) -> None:
+    __slots__ = (
+        "_clock",
+        "_count",
+        "_epoch",
+        "_is_probing",
+        "_opened_at",
+        "_rest_s",
+        "_spec",
+        "_state",
+        "on_change",
+        "opened_after",
+        "was_told",
+    )
+
+    def __init__(self, spec: BreakerSpec | None, clock: Clock, on_change: OnChange | None = None) -> None:
+        self.on_change = on_change
+        self.was_told = False
+        self.opened_after = 0
         self._spec = spec
         self._clock = clock
         self._state = BreakerState.CLOSED
         self._count = 0  # failures in a row while closed, successes in a row while half-open
         self._epoch = 0
         self._opened_at = 0.0
+        self._rest_s: float | None = None  # None: as long as the spec says
         self._is_probing = False
 
     @property
@@ -113,8 +142,18 @@ class Breaker:
         if self.is_available:
             return 0.0
         if self._state is BreakerState.OPEN and self._spec is not None:
-            return self._opened_at + self._spec.recovery_s - self._clock.monotonic()
+            return self._rested_at(self._spec) - self._clock.monotonic()
         return PROBE_WAIT_S
+
+    def trip(self, rest_s: float | None = None) -> None:
+        """Open because another worker's breaker of the same endpoint did, for what is left of its rest, our own at most.
+
+        None: for our own. Nothing where it is open already and its rest is not over, or where it is switched off.
+        """
+        if self._spec is None or (self._state is BreakerState.OPEN and not self._is_rested()):
+            return
+        self._rest_s = rest_s
+        self._open(was_told=True)
 
     def reconfigure(self, spec: BreakerSpec | None) -> None:
         """Go by `spec` from now on, in the state and with the counts at hand; switched off, forget both."""
@@ -125,7 +164,11 @@ class Breaker:
     def _is_rested(self) -> bool:
         if self._state is not BreakerState.OPEN or self._spec is None:
             return False
-        return self._clock.monotonic() >= self._opened_at + self._spec.recovery_s
+        return self._clock.monotonic() >= self._rested_at(self._spec)
+
+    def _rested_at(self, spec: BreakerSpec) -> float:
+        rest_s = spec.recovery_s if self._rest_s is None else min(self._rest_s, spec.recovery_s)
+        return self._opened_at + rest_s
 
     def _succeeded(self) -> None:
         self._is_probing = False
@@ -141,11 +184,19 @@ class Breaker:
             return
         self._count += 1
         if self._state is BreakerState.HALF_OPEN or self._count >= self._spec.failures:
-            self._opened_at = self._clock.monotonic()
-            self._become(BreakerState.OPEN)
+            self.opened_after = self._count if self._state is BreakerState.CLOSED else 1
+            self._rest_s = None
+            self._open(was_told=False)
+
+    def _open(self, *, was_told: bool) -> None:
+        self._opened_at = self._clock.monotonic()
+        self.was_told = was_told
+        self._become(BreakerState.OPEN)
 
     def _become(self, state: BreakerState) -> None:
-        self._state = state
+        before, self._state = self._state, state
         self._epoch += 1
         self._count = 0
         self._is_probing = False
+        if self.on_change is not None and before is not state:
+            self.on_change(before, state)

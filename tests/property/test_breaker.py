@@ -29,7 +29,7 @@ class Model:
     state: str = "closed"
     results: list[bool] = field(default_factory=list)
     alive: set[int] = field(default_factory=set)
-    opened_at: float = 0.0
+    rested_at: float = 0.0
 
     def change(self, state: str) -> None:
         self.state, self.results, self.alive = state, [], set()
@@ -39,7 +39,7 @@ class Model:
             case "closed":
                 return True
             case "open":
-                return now - self.opened_at >= self.spec.recovery_s
+                return now >= self.rested_at
             case _:
                 return not self.alive
 
@@ -58,13 +58,20 @@ class Model:
         failures, successes = self.spec.failures, self.spec.successes
         if self.state == "half_open":
             if not is_ok:
-                self.change("open")
-                self.opened_at = now
+                self.open(now, self.spec.recovery_s)
             elif len(self.results) == successes:
                 self.change("closed")
         elif len(self.results) >= failures and not any(self.results[-failures:]):
-            self.change("open")
-            self.opened_at = now
+            self.open(now, self.spec.recovery_s)
+
+    def open(self, now: float, rest_s: float) -> None:
+        self.change("open")
+        self.rested_at = now + rest_s
+
+    def hear(self, now: float, rest_s: float | None) -> None:
+        if self.state != "open" or now >= self.rested_at:
+            own = self.spec.recovery_s
+            self.open(now, own if rest_s is None else min(own, rest_s))
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -72,7 +79,8 @@ class BreakerMachine(RuleBasedStateMachine):
     def start(self, failures: int, successes: int) -> None:
         spec = BreakerSpec(failures, 10.0, successes)
         self.clock = HandClock()
-        self.breaker = Breaker(spec, self.clock)
+        self.changes: list[tuple[BreakerState, BreakerState]] = []
+        self.breaker = Breaker(spec, self.clock, lambda before, after: self.changes.append((before, after)))
         self.model = Model(spec)
         self.permits: dict[int, Permit] = {}
         self.given = 0
@@ -97,6 +105,11 @@ class BreakerMachine(RuleBasedStateMachine):
         self.model.end(number, result, self.clock.now)
         permit.fail()  # a second end is no end
 
+    @rule(rest_s=st.sampled_from([None, 0.0, 4.0, 10.0, 1e6]))
+    def hear_of_a_sibling(self, rest_s: float | None) -> None:
+        self.breaker.trip(rest_s)
+        self.model.hear(self.clock.now, rest_s)
+
     @rule(seconds=st.sampled_from([1.0, 5.0, 10.0]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -111,6 +124,16 @@ class BreakerMachine(RuleBasedStateMachine):
         assert self.breaker.state is BreakerState[expected.upper()]
         assert (self.breaker.retry_in_s() == 0.0) is self.breaker.is_available
         assert self.breaker.retry_in_s() >= 0.0
+
+    @invariant()
+    def every_change_was_told_and_nothing_else(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        state = BreakerState.CLOSED
+        for before, after in self.changes:
+            assert before is state and after is not state
+            state = after
+        assert state is BreakerState[self.model.state.upper()]
 
     @invariant()
     def never_more_than_one_probe(self) -> None:

@@ -1,5 +1,7 @@
 """The breaker's table, row by row, and its odd case: results that come late."""
 
+import asyncio
+
 import pytest
 
 from gateway.config.spec import BreakerSpec
@@ -218,3 +220,110 @@ def test_switching_it_off_while_closed_forgets_the_count(breaker: Breaker) -> No
 
 def test_states_have_names_for_people() -> None:
     assert [state.label for state in BreakerState] == ["closed", "open", "half_open"]
+
+
+def test_word_of_a_sibling_opens_it_for_its_own_rest(breaker: Breaker, clock: HandClock) -> None:
+    late = acquire(breaker)
+    breaker.trip()
+    late.succeed()
+    assert (breaker.state, breaker.was_told) == (BreakerState.OPEN, True)
+    assert breaker.retry_in_s() == pytest.approx(30.0)
+
+
+def test_word_of_a_sibling_opens_it_for_what_is_left_and_never_for_longer_than_its_own_rest(clock: HandClock) -> None:
+    for told_s, rests_s in ((12.0, 12.0), (1e9, 30.0), (0.0, 0.0)):
+        breaker = Breaker(SPEC, clock)
+        breaker.trip(told_s)
+        assert breaker.retry_in_s() == pytest.approx(rests_s)
+
+
+def test_word_of_a_sibling_prolongs_no_rest(breaker: Breaker, clock: HandClock) -> None:
+    fail(breaker, 5)
+    clock.now += 20.0
+    breaker.trip(30.0)
+    assert breaker.retry_in_s() == pytest.approx(10.0)
+    assert not breaker.was_told
+
+
+def test_word_of_a_failed_probe_elsewhere_saves_one_here(breaker: Breaker, clock: HandClock) -> None:
+    rest(breaker, clock)
+    breaker.trip(30.0)
+    assert breaker.try_acquire() is None
+    clock.now += 30.0
+    probe = acquire(breaker)
+    breaker.trip(30.0)
+    probe.succeed()
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_a_rest_of_its_own_follows_the_spec_again(breaker: Breaker, clock: HandClock) -> None:
+    breaker.trip(1.0)
+    clock.now += 1.0
+    acquire(breaker).fail()
+    assert breaker.retry_in_s() == pytest.approx(30.0)
+    assert (breaker.was_told, breaker.opened_after) == (False, 1)
+
+
+def test_switched_off_it_hears_of_no_sibling(clock: HandClock) -> None:
+    breaker = Breaker(None, clock)
+    breaker.trip(30.0)
+    assert breaker.is_available
+
+
+def test_changes_are_told_once_each_when_they_hold(clock: HandClock) -> None:
+    told: list[tuple[BreakerState, BreakerState, bool]] = []
+    breaker = Breaker(SPEC, clock, lambda before, after: told.append((before, after, breaker.state is after)))
+    closed, is_open, half_open = BreakerState
+    rest(breaker, clock)
+    assert breaker.opened_after == 5
+    for _ in range(3):
+        acquire(breaker).succeed()
+    breaker.reconfigure(None)
+    breaker.reconfigure(SPEC)
+    breaker.trip()
+    breaker.trip()
+    breaker.reconfigure(None)
+    assert told == [
+        (closed, is_open, True),
+        (is_open, half_open, True),
+        (half_open, closed, True),
+        (closed, is_open, True),
+        (is_open, closed, True),
+    ]
+
+
+async def test_of_a_hundred_at_once_exactly_one_probes_and_a_cancelled_one_gives_its_place_back(
+    breaker: Breaker, clock: HandClock
+) -> None:
+    rest(breaker, clock)
+    answer = asyncio.Event()
+    running: list[int] = []
+    refused: list[int] = []
+
+    async def request(number: int) -> None:
+        permit = breaker.try_acquire()
+        if permit is None:
+            refused.append(number)
+            return
+        running.append(number)
+        try:
+            await answer.wait()
+            permit.succeed()
+        finally:
+            running.remove(number)
+            permit.abandon()
+
+    async with asyncio.TaskGroup() as group:
+        first = [group.create_task(request(number)) for number in range(100)]
+        await asyncio.sleep(0)
+        assert (running, len(refused)) == ([0], 99)
+        first[0].cancel()
+        await asyncio.sleep(0)
+        assert (running, breaker.is_available) == ([], True)
+        for number in range(100, 200):
+            group.create_task(request(number))
+        await asyncio.sleep(0)
+        assert (running, len(refused)) == ([100], 198)
+        answer.set()
+    assert breaker.state is BreakerState.HALF_OPEN  # the one success counted, the cancelled probe did not
+    assert breaker.is_available
