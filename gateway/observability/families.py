@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
-Merge = Literal["sum", "max", "breaker"]
+Merge = Literal["sum", "max", "min", "breaker"]
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SHORT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -68,6 +68,27 @@ _DECLARED: Final = (
         "gauge",
         ("endpoint",),
         merge="breaker",
+    ),
+    Family(
+        "gateway_breaker_openings_total",
+        "How often the breaker of an endpoint has opened; what opens at a sibling's word is not counted again.",
+        "counter",
+        ("endpoint",),
+    ),
+    Family("gateway_endpoint_in_flight", "Requests that run at an endpoint now.", "gauge", ("endpoint",)),
+    Family(
+        "gateway_endpoint_healthy",
+        "Whether active checks find an endpoint well: 1 yes, 0 no; 1 where none are configured.",
+        "gauge",
+        ("endpoint",),
+        merge="min",
+    ),
+    Family(
+        "gateway_endpoint_drained",
+        "Whether the operator has drained an endpoint: 1 yes, 0 no.",
+        "gauge",
+        ("endpoint",),
+        merge="max",
     ),
     Family(
         "gateway_time_to_first_token_seconds",

@@ -55,5 +55,7 @@ def _combine(family: Family, column: list[list[int | float]]) -> list[int | floa
             return [sum(numbers) for numbers in zip(*column, strict=True)]
         case "max":
             return [max(numbers) for numbers in zip(*column, strict=True)]
+        case "min":
+            return [min(numbers) for numbers in zip(*column, strict=True)]
         case "breaker":
             return [worst_breaker(numbers) for numbers in zip(*column, strict=True)]

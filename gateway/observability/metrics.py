@@ -86,6 +86,10 @@ class Metrics:
         self.cache_misses = self._value("llm_cache_misses_total")
         self.provider_breaker = self._values("llm_circuit_breaker_state")
         self.endpoint_breaker = self._values("gateway_breaker_state")
+        self.breaker_openings = self._values("gateway_breaker_openings_total")
+        self.endpoint_in_flight = self._values("gateway_endpoint_in_flight")
+        self.endpoint_healthy = self._values("gateway_endpoint_healthy")
+        self.endpoint_drained = self._values("gateway_endpoint_drained")
         self.first_token_s = self._histograms("gateway_time_to_first_token_seconds")
         self.per_output_token_s = self._histograms("gateway_time_per_output_token_seconds")
         self.overhead_s = self._histogram("gateway_overhead_seconds")
@@ -118,6 +122,7 @@ class Metrics:
             for timings in (self.latency_s, self.first_token_s, self.per_output_token_s):
                 timings[model]
         for endpoint in endpoints:
+            self.breaker_openings[endpoint]
             for outcome in ("ok", "failed", "abandoned"):
                 self.attempts[endpoint, outcome]
         for pool in pools:
@@ -135,6 +140,15 @@ class Metrics:
             self.endpoint_breaker[endpoint].value = int(state)
             cell = self.provider_breaker[provider]
             cell.value = worst_breaker((int(cell.value), int(state)))
+
+    def set_endpoints(self, figures: Iterable[tuple[str, int, bool, bool]]) -> None:
+        """Show these endpoints (id, requests in flight, is healthy, is drained) and no others."""
+        for cells in (self.endpoint_in_flight, self.endpoint_healthy, self.endpoint_drained):
+            cells.clear()
+        for endpoint, in_flight, is_healthy, is_drained in figures:
+            self.endpoint_in_flight[endpoint].value = in_flight
+            self.endpoint_healthy[endpoint].value = int(is_healthy)
+            self.endpoint_drained[endpoint].value = int(is_drained)
 
     def on_snapshot(self, source: Callable[[], None]) -> None:
         """Call `source` before every snapshot, to fill in what is looked up rather than counted."""

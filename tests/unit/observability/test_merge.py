@@ -68,9 +68,14 @@ def test_gauges_merge_as_their_family_says() -> None:
     one.event_loop_lag_s.value, two.event_loop_lag_s.value = 0.2, 0.1
     one.set_breakers([("a", "p", BreakerState.OPEN)])
     two.set_breakers([("a", "p", BreakerState.HALF_OPEN)])
+    one.set_endpoints([("a", 2, True, False)])
+    two.set_endpoints([("a", 1, False, True)])
     merged.update("one", one.snapshot())
     merged.update("two", two.snapshot())
     samples = merged.samples()
     assert samples["gateway_requests_in_flight"] == {(): [7]}
     assert samples["gateway_event_loop_lag_seconds"] == {(): [0.2]}
     assert samples["gateway_breaker_state"] == {("a",): [1]}
+    assert samples["gateway_endpoint_in_flight"] == {("a",): [3]}
+    assert samples["gateway_endpoint_healthy"] == {("a",): [0]}
+    assert samples["gateway_endpoint_drained"] == {("a",): [1]}

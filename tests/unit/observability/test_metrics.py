@@ -40,6 +40,7 @@ def test_configured_names_show_from_the_start_at_zero(metrics: Metrics) -> None:
         assert samples["llm_input_tokens_total"][model,] == [0]
         assert sum(samples["llm_request_latency_seconds"][model,]) == 0
     assert samples["gateway_attempts_total"]["p/small", "failed"] == [0]
+    assert samples["gateway_breaker_openings_total"]["p/large",] == [0]
     assert samples["gateway_fallbacks_total"]["cheap",] == [0]
     assert samples["gateway_config_reloads_total"]["refused",] == [0]
 
@@ -107,3 +108,12 @@ def test_sources_are_asked_before_every_snapshot(metrics: Metrics) -> None:
     metrics.on_snapshot(count)
     assert read(metrics)["gateway_event_loop_lag_seconds"][()] == [1]
     assert read(metrics)["gateway_event_loop_lag_seconds"][()] == [2]
+
+
+def test_endpoints_show_what_runs_there_and_what_keeps_them_out(metrics: Metrics) -> None:
+    metrics.set_endpoints([("gone/small", 3, True, True)])
+    metrics.set_endpoints([("p/small", 2, False, False), ("q/one", 0, True, True)])
+    samples = read(metrics)
+    assert samples["gateway_endpoint_in_flight"] == {("p/small",): [2], ("q/one",): [0]}
+    assert samples["gateway_endpoint_healthy"] == {("p/small",): [0], ("q/one",): [1]}
+    assert samples["gateway_endpoint_drained"] == {("p/small",): [0], ("q/one",): [1]}
