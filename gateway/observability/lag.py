@@ -20,9 +20,14 @@ class LoopLag:
         self._loop = loop
         self._before_s = 0.0
         self._worst_s = 0.0
+        self._last_s = self._last_but_one_s = 0.0
         self._ticks = 0
         self._due_at = loop.time() + TICK_S
         self._timer = loop.call_at(self._due_at, self._tick)
+
+    def is_late(self, limit_s: float) -> bool:
+        """Whether the loop is late now: its last two delays were both over `limit_s`, so that one hiccup is none."""
+        return self._last_s > limit_s and self._last_but_one_s > limit_s
 
     def close(self) -> None:
         """Stop watching."""
@@ -30,7 +35,8 @@ class LoopLag:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        self._worst_s = max(self._worst_s, now - self._due_at)
+        self._last_s, self._last_but_one_s = now - self._due_at, self._last_s
+        self._worst_s = max(self._worst_s, self._last_s)
         self._gauge.value = max(self._worst_s, self._before_s)
         self._ticks += 1
         if self._ticks % WINDOW_TICKS == 0:

@@ -66,6 +66,25 @@ def test_a_delay_is_shown_for_a_window_and_forgotten_after_two(loop: HandLoop) -
     assert metrics.event_loop_lag_s.value == pytest.approx(0.0)
 
 
+def test_one_hiccup_is_not_late(loop: HandLoop) -> None:
+    lag = LoopLag(Metrics(), loop)
+    assert not lag.is_late(0.0)
+    loop.wake(3.0)
+    assert not lag.is_late(2.0)
+
+
+def test_two_delays_in_a_row_are_late_until_the_next_good_tick(loop: HandLoop) -> None:
+    lag = LoopLag(Metrics(), loop)
+    loop.wake(3.0)
+    loop.wake(2.5)
+    assert lag.is_late(2.0)
+    assert not lag.is_late(2.5), "the limit itself is in time"
+    loop.wake(0.0)
+    assert not lag.is_late(2.0)
+    loop.wake(3.0)
+    assert not lag.is_late(2.0)
+
+
 def test_close_ends_it(loop: HandLoop) -> None:
     lag = LoopLag(Metrics(), loop)
     lag.close()
