@@ -11,18 +11,14 @@ from gateway.config import units
 from gateway.config.definitions import Schema, mapping, ref
 from gateway.config.spec import Balance, RetryWord
 
+_OF_ENDPOINTS: Final = ("timeout", "breaker", "keepalive", "retry")
+
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "defaults": (
-            *("timeout", "breaker", "keepalive", "retry", "hedge"),
-            *("balance", "max_inflight", "queue", "all_open"),
-        ),
-        "provider": ("timeout", "breaker", "keepalive", "retry"),
-        "model": ("timeout", "breaker", "keepalive", "retry"),
-        "pool": (
-            *("timeout", "breaker", "keepalive", "retry", "hedge"),
-            *("balance", "hash_by", "sticky", "max_inflight", "queue", "all_open"),
-        ),
+        "defaults": (*_OF_ENDPOINTS, "hedge", "balance", "max_inflight", "queue", "all_open"),
+        "provider": _OF_ENDPOINTS,
+        "model": _OF_ENDPOINTS,
+        "pool": (*_OF_ENDPOINTS, "hedge", "balance", "hash_by", "sticky", "max_inflight", "queue", "all_open"),
         "route": ("timeout", "keepalive", "retry", "hedge"),
     }
 )
@@ -178,5 +174,5 @@ def _health() -> Schema:
         },
         "every": ref("positive_duration", "how often", default="30s"),
         "timeout": ref("positive_duration", "how long an answer may take", default="5s"),
-        "failures": _whole(2, "failures in a row after which it is asked for nothing else"),
+        "failures": _whole(2, "failures in a row after which it gets no requests"),
     }

@@ -23,6 +23,7 @@ class Names:
         self.tenants = self._section(values, "tenants")
         self.lets = self._section(values, "let")
         self.server = self._section(values, "server")
+        self.defaults = self._section(values, "defaults")
         self.routes = self._items(values, "routes")
         self.checks = self._items(values, "checks")
         self.broken = {key for key, value in values.items() if value is BROKEN} if isinstance(values, dict) else set()

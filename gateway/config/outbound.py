@@ -29,36 +29,43 @@ def take_outbound(
         if not isinstance(settings, dict):
             continue
         trail: Trail = ("providers", name)
-        url = _url(settings, kinds)
-        if url:
-            _take_proxy(reader, trail, settings, url, env)
+        urls = _urls(settings, kinds)
+        if urls:
+            _take_proxy(reader, trail, settings, urls, env)
         if isinstance(settings.get("tls"), dict):
-            if url.startswith("http:"):
+            if any(url.startswith("http:") for url in urls):
                 reader.complain((*trail, "tls"), "is for https:// URLs; this provider's is http://", at_key=True)
             else:
                 _take_tls(reader, (*trail, "tls"), settings, directory, files)
     return files
 
 
-def _url(settings: Mapping[str, Any], kinds: Mapping[str, ProviderKind]) -> str:
-    """Give a provider's URL; "" where it has none, or a broken one."""
+def _urls(settings: Mapping[str, Any], kinds: Mapping[str, ProviderKind]) -> list[str]:
+    """Give a provider's sound URLs."""
     kind = settings.get("kind")
     found = kinds.get(kind) if isinstance(kind, str) else None
     if found is None or found.is_child:
-        return ""
-    url = settings.get("url", found.default_url)
-    return url if isinstance(url, str) else ""
+        return []
+    urls = settings.get("urls", [settings.get("url", found.default_url)])
+    return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
 
 
-def _take_proxy(reader: Reader, trail: Trail, settings: dict[str, Any], url: str, env: Mapping[str, str]) -> None:
+def _take_proxy(
+    reader: Reader, trail: Trail, settings: dict[str, Any], urls: list[str], env: Mapping[str, str]
+) -> None:
     if "proxy" in settings:
         if settings["proxy"] == "none":
             settings["proxy"] = None
-    elif (variable := proxy_variable(url, env)) is not None:
+        return
+    first, *others = [proxy_variable(url, env) for url in urls]
+    if any(other != first for other in others):
+        said = "the environment sends some of its URLs through a proxy and others not; say proxy: … here, or make two providers"
+        reader.complain(trail, said, at_key=True)
+    elif first is not None:
         try:
-            settings["proxy"] = read_proxy_url(env[variable])
+            settings["proxy"] = read_proxy_url(env[first])
         except ValueError as error:
-            said = f"the environment variable {variable} {error}; mend it, or say proxy: none here"
+            said = f"the environment variable {first} {error}; mend it, or say proxy: none here"
             reader.complain(trail, said, at_key=True)
 
 

@@ -19,10 +19,18 @@ def judge_providers(reader: Reader, names: Names) -> None:
             if one in settings and several in settings:
                 said = f"stands beside {one}; give {one} for one, or {several} for several"
                 reader.complain((*trail, several), said, at_key=True)
+        _same_urls(reader, (*trail, "urls"), settings.get("urls"))
         if names.is_off(provider):
             _warn_off(reader, trail, settings)
         elif isinstance(settings.get("keys"), list):
             _warn_left_out(reader, (*trail, "keys"), settings["keys"])
+
+
+def _same_urls(reader: Reader, trail: Trail, urls: Any) -> None:
+    first: dict[str, int] = {}
+    for index, url in enumerate(list(urls) if isinstance(urls, list) else []):
+        if isinstance(url, str) and first.setdefault(url, index) != index:
+            reader.complain((*trail, index), f"the same as urls[{first[url]}]; give each server once")
 
 
 def _warn_off(reader: Reader, trail: Trail, settings: dict[str, Any]) -> None:

@@ -5,15 +5,18 @@ Works on the values of a `Reader`, in which anything may be broken; what is brok
 
 from collections.abc import Mapping, Set
 
+from gateway.config.breakers import judge_breakers
 from gateway.config.conditions import judge_conditions
 from gateway.config.globs import fits
 from gateway.config.judge import meant
 from gateway.config.listeners import judge_listeners
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
+from gateway.config.pools import judge_effects
 from gateway.config.providers import judge_providers
 from gateway.config.read import Reader, path_text
 from gateway.config.references import judge_life, judge_models, judge_pools
+from gateway.config.retries import judge_retries
 from gateway.config.routes import judge_routes, patterns_of
 from gateway.core.kinds import ProviderKind
 
@@ -30,6 +33,9 @@ def validate(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, 
     judge_pools(reader, names)
     judge_routes(reader, names)
     judge_life(reader, names)
+    judge_breakers(reader, names)
+    judge_retries(reader, names)
+    judge_effects(reader, names)
     _tenants(reader, names)
     judge_listeners(reader, names)
     _checks(reader, names)
