@@ -17,6 +17,7 @@ from gateway.observability.report import Reporter
 from gateway.pools.children import Children, State
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, Path
+from gateway.pools.standing import Standing
 from gateway.providers.transport import Transport
 from gateway.routing.router import Match, Router
 
@@ -47,10 +48,14 @@ class Services:
     metrics: Metrics
     reporter: Reporter
     snapshot: Snapshot = field(init=False)  # unset until the first is activated
+    standing: Standing = field(init=False)
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
     draining: bool = False  # `/ready` says no
     refusing: bool = False  # new requests are turned away
     past_condition_errors: int = 0  # of the snapshots before this one
+
+    def __post_init__(self) -> None:
+        self.standing = Standing(self.directory, self.clock, self.metrics)
 
     @property
     def in_flight(self) -> int:

@@ -90,6 +90,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
     for endpoint, breaker in snapshot.endpoints.items():
         endpoint.breaker.reconfigure(breaker)
     services.directory.retain(snapshot.endpoints)
+    services.standing.follow(snapshot.endpoints)
     services.children.retain(set(snapshot.spec.providers))
     services.transport.retain({t.provider.origin for p in snapshot.paths.values() for h in p.hops for t in h.targets})
     services.metrics.configure(
