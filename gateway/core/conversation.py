@@ -28,13 +28,13 @@ StopReason = Literal[
 # Parts of a turn
 
 
-class Text(msgspec.Struct, frozen=True, tag=True):
+class Text(msgspec.Struct, frozen=True):
     """What is written."""
 
     text: str
 
 
-class Image(msgspec.Struct, frozen=True, tag=True):
+class Image(msgspec.Struct, frozen=True):
     """A picture: at `url`, or as base64 `data` of `media_type`. `detail` is OpenAI's: low, high, auto, original."""
 
     url: str = ""
@@ -43,7 +43,7 @@ class Image(msgspec.Struct, frozen=True, tag=True):
     detail: str | None = None
 
 
-class Document(msgspec.Struct, frozen=True, tag=True):
+class Document(msgspec.Struct, frozen=True):
     """A file to read: at `url`, as base64 `data` of `media_type`, or as plain `text`."""
 
     url: str = ""
@@ -53,7 +53,7 @@ class Document(msgspec.Struct, frozen=True, tag=True):
     title: str | None = None
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag=True):
+class ToolCall(msgspec.Struct, frozen=True):
     """The model asks for a tool. `arguments` is the text that it wrote, meant to be a JSON object; "" for none."""
 
     id: str
@@ -61,7 +61,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag=True):
     arguments: str
 
 
-class ToolResult(msgspec.Struct, frozen=True, tag=True):
+class ToolResult(msgspec.Struct, frozen=True):
     """What a tool gave back for the call `id`; it stands in a user turn."""
 
     id: str
@@ -69,7 +69,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag=True):
     is_error: bool = False
 
 
-class Thinking(msgspec.Struct, frozen=True, tag=True):
+class Thinking(msgspec.Struct, frozen=True):
     """What the model thought. `signature` proves it to its maker; `data` holds it where nobody else may read it.
 
     It goes back only to who can use it: with a signature or data to a dialect that has them, without to one that has none.
@@ -80,7 +80,7 @@ class Thinking(msgspec.Struct, frozen=True, tag=True):
     data: str = ""
 
 
-class Refusal(msgspec.Struct, frozen=True, tag=True):
+class Refusal(msgspec.Struct, frozen=True):
     """The model's words for why it does not answer."""
 
     text: str
@@ -192,7 +192,7 @@ class Completion(msgspec.Struct, frozen=True):
 # Streamed answers. `index` counts the parts of the answer from 0, whatever they are; a part's events share it.
 
 
-class Start(msgspec.Struct, frozen=True, tag=True):
+class Start(msgspec.Struct, frozen=True):
     """Comes first, once. `usage`: what is known of the prompt by now."""
 
     id: str
@@ -202,17 +202,17 @@ class Start(msgspec.Struct, frozen=True, tag=True):
     service_tier: str | None = None
 
 
-class TextDelta(msgspec.Struct, frozen=True, tag=True):
+class TextDelta(msgspec.Struct, frozen=True):
     index: int
     text: str
 
 
-class ThinkingDelta(msgspec.Struct, frozen=True, tag=True):
+class ThinkingDelta(msgspec.Struct, frozen=True):
     index: int
     text: str
 
 
-class Signature(msgspec.Struct, frozen=True, tag=True):
+class Signature(msgspec.Struct, frozen=True):
     """Ends a part of thinking that is signed; or, with `data`, is the whole of one that is not to be read."""
 
     index: int
@@ -220,38 +220,38 @@ class Signature(msgspec.Struct, frozen=True, tag=True):
     data: str = ""
 
 
-class RefusalDelta(msgspec.Struct, frozen=True, tag=True):
+class RefusalDelta(msgspec.Struct, frozen=True):
     index: int
     text: str
 
 
-class ToolCallStart(msgspec.Struct, frozen=True, tag=True):
+class ToolCallStart(msgspec.Struct, frozen=True):
     index: int
     id: str
     name: str
 
 
-class ToolCallDelta(msgspec.Struct, frozen=True, tag=True):
+class ToolCallDelta(msgspec.Struct, frozen=True):
     """More of a call's arguments. Calls that run side by side may take turns, where the provider's dialect lets them."""
 
     index: int
     arguments: str
 
 
-class UsageReport(msgspec.Struct, frozen=True, tag=True):
+class UsageReport(msgspec.Struct, frozen=True):
     """What has been used so far; a later report replaces an earlier one. It may come behind `Finish`."""
 
     usage: Usage
 
 
-class Finish(msgspec.Struct, frozen=True, tag=True):
+class Finish(msgspec.Struct, frozen=True):
     """The answer is complete and nothing but usage follows. A stream without it broke off."""
 
     stop: StopReason
     stop_sequence: str | None = None
 
 
-class Failure(msgspec.Struct, frozen=True, tag=True):
+class Failure(msgspec.Struct, frozen=True):
     """The provider reports an error in its stream; nothing follows. `type` is in the provider's words."""
 
     message: str

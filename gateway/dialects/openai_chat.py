@@ -4,7 +4,6 @@ Bytes pass untouched but for what must change; so this file looks for the few fa
 That is safe because JSON escapes every quote inside a string: the bytes `"usage"` can't be part of a text.
 """
 
-import re
 from itertools import repeat
 from typing import Annotated, Final, Literal
 
@@ -14,13 +13,10 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
-from gateway.dialects.json_shape import (
-    MAX_DEPTH,
-    DuplicateName,
-    is_odd_number,
-    is_too_deep,
-    read_members,
-)
+from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+from gateway.dialects.openai_usage import Usage as _Usage
+from gateway.dialects.openai_usage import read_usage
+from gateway.dialects.request_body import invalid_field, join_members, read_body, refuse_body
 from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
@@ -69,17 +65,6 @@ class _Request(msgspec.Struct):
 _KNOWN: Final = frozenset(_Request.__struct_fields__)
 
 
-class _TokenDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _TokenDetails | None = None
-
-
 class _Document(msgspec.Struct):
     choices: list[Raw] | None = None
     usage: _Usage | None = None
@@ -108,8 +93,6 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
-_FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
-_MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
 _NOTHING = (b"null", b'""', b"[]")
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -119,25 +102,18 @@ DONE: Final = b"data: [DONE]\n\n"
 
 def decode_request(raw: bytes) -> ChatRequest:
     """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    body, fields = read_body(raw, _decode_request)
+    texts: list[int] = []
+    images = 0
     try:
-        if not raw.isascii():
-            raw.decode()  # what is carried through unread must be UTF-8 as well
-        body, fields = _decode_request(raw), read_members(raw)
-        texts: list[int] = []
-        images = 0
         for index, message in enumerate(body.messages):
             size, found = _measure(message.content, index)
             texts.append(size)
             images += found
         if body.stream_options:
             read_members(fields["stream_options"])
-    except msgspec.ValidationError as error:
-        raise _invalid_field(error) from None
-    except DuplicateName as error:
-        name = error.args[0][:100]
-        raise InvalidRequest(f"the body names {name!r} twice", param=name, code="invalid_json") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequest("the body is not valid JSON", code="invalid_json") from None
+    except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
+        refuse_body(error)
     content_bytes = sum(texts)
     _check_shape(raw, body, fields, texts)
     tools = [*(body.tools or ()), *(body.functions or ())]
@@ -200,22 +176,9 @@ def _measure(content: Raw, index: int) -> tuple[int, int]:
     try:
         parts = _decode_parts(content)
     except msgspec.ValidationError as error:
-        raise _invalid_field(error, param) from None
+        raise invalid_field(error, param) from None
     texts = sum(len(bytes(part.text)) for part in parts)
     return texts, sum(part.type in ("image_url", "input_image", "image") for part in parts)
-
-
-def _invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRequest:
-    text = str(error)
-    where = _FIELD_OF_ERROR.search(text)
-    missing = _MISSING_FIELD.search(text)
-    path = [part for part in (prefix + (where.group(1) if where else ""), missing.group(1) if missing else "") if part]
-    param = ".".join(path) or None
-    if missing:
-        return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
-    what = text.partition(" - at ")[0]
-    message = f"{param or 'the body'}: {what[:1].lower()}{what[1:]}"
-    return InvalidRequest(message, param=param, code="invalid_type" if ", got " in what else "invalid_value")
 
 
 def encode_request(request: ChatRequest, model: str) -> bytes:
@@ -232,8 +195,8 @@ def encode_request(request: ChatRequest, model: str) -> bytes:
         fields["model"] = Raw(msgspec.json.encode(model))
     if asks_usage:
         options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
-        fields["stream_options"] = Raw(_join({**options, "include_usage": _TRUE}))
-    return _join(fields)
+        fields["stream_options"] = Raw(join_members({**options, "include_usage": _TRUE}))
+    return join_members(fields)
 
 
 def _with_usage_first(raw: bytes) -> bytes:
@@ -243,14 +206,6 @@ def _with_usage_first(raw: bytes) -> bytes:
 
 def _has_options(fields: dict[str, Raw]) -> bool:
     return bytes(fields.get("stream_options", _NULL)) != b"null"
-
-
-def _join(fields: dict[str, Raw]) -> bytes:
-    """Give an object of `fields`; their values are copied once, as they stand."""
-    parts: list[bytes] = []
-    for name, value in fields.items():
-        parts += (b",", msgspec.json.encode(name), b":", value)
-    return b"".join((b"{", *parts[1:], b"}"))
 
 
 # Unstreamed answers
@@ -269,20 +224,7 @@ def read_answer(body: bytes) -> Usage | None:
         if bytes(document.error) != b"null":
             raise Unavailable("the provider answered 200 with an error in it")
         raise ProtocolError("the provider's answer is not a chat completion")
-    return _usage(document.usage)
-
-
-def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None or usage.prompt_tokens is None:
-        return None
-    details = usage.prompt_tokens_details or _TokenDetails()
-    cached, written = max(0, details.cached_tokens or 0), max(0, details.cache_write_tokens or 0)
-    return Usage(
-        input=max(0, usage.prompt_tokens - cached - written),
-        cached_input=cached,
-        cache_write=written,
-        output=max(0, usage.completion_tokens or 0),
-    )
+    return read_usage(document.usage)
 
 
 # Streams
@@ -356,7 +298,7 @@ class ChatStream:
         while at >= 0:
             start, end = event_around(block, at)
             chunk = self._decode(block[start:end])
-            usage = _usage(chunk.usage) if chunk else None
+            usage = read_usage(chunk.usage) if chunk else None
             at = end
             if usage is not None:
                 self._meter.usage = usage

@@ -1,0 +1,82 @@
+"""What every request body must be before its dialect matters: JSON that all readers read alike, of a bearable shape."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from gateway.core.errors import InvalidRequest
+from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+
+_FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
+_MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
+_NULL: Final = b"null"
+
+T = TypeVar("T")
+
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
+
+
+def read_body(raw: bytes, decode: Callable[[bytes], T]) -> tuple[T, dict[str, Raw]]:
+    """Give a body as its dialect's type, and its members as they stand. Raises `InvalidRequest`."""
+    try:
+        if not raw.isascii():
+            raw.decode()  # what is carried through unread must be UTF-8 as well
+        return decode(raw), read_members(raw)
+    except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
+        refuse_body(error)
+
+
+def refuse_body(error: Exception) -> NoReturn:
+    """Raise what a client is told for an error in reading its body."""
+    match error:
+        case msgspec.ValidationError():
+            raise invalid_field(error) from None
+        case DuplicateName():
+            name = error.args[0][:100]
+            raise InvalidRequest(f"the body names {name!r} twice", param=name, code="invalid_json") from None
+    raise InvalidRequest("the body is not valid JSON", code="invalid_json") from None
+
+
+def check_shape(fields: Mapping[str, Raw], known: Iterable[str], lists: Iterable[str]) -> None:
+    """Refuse numbers that are none and values that nest too deep; `lists` names members whose items are judged alone."""
+    for name in fields.keys() - set(known):
+        if is_odd_number(fields[name]):
+            raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
+    lists = set(lists)
+    for name, value in fields.items():
+        if name in lists and memoryview(value)[0] == 0x5B:
+            is_deep = any(is_too_deep(item, MAX_DEPTH - 2) for item in _decode_list(value))
+        else:
+            is_deep = is_too_deep(value, MAX_DEPTH - 1)
+        if is_deep:
+            raise InvalidRequest(f"the body is nested more than {MAX_DEPTH} deep", code="invalid_json")
+
+
+def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRequest:
+    """Give what a client is told for a field of the wrong type; `prefix` is the path of what was decoded."""
+    text = str(error)
+    where = _FIELD_OF_ERROR.search(text)
+    missing = _MISSING_FIELD.search(text)
+    path = [part for part in (prefix + (where.group(1) if where else ""), missing.group(1) if missing else "") if part]
+    param = ".".join(path) or None
+    if missing:
+        return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
+    what = text.partition(" - at ")[0]
+    message = f"{param or 'the body'}: {what[:1].lower()}{what[1:]}"
+    return InvalidRequest(message, param=param, code="invalid_type" if ", got " in what else "invalid_value")
+
+
+def is_null(value: Raw | None) -> bool:
+    """Whether a member is not there, or null, which says the same."""
+    return value is None or bytes(value) == _NULL
+
+
+def join_members(fields: Mapping[str, bytes | Raw]) -> bytes:
+    """Give an object of `fields`; their values are copied once, as they stand."""
+    parts: list[bytes | Raw] = []
+    for name, value in fields.items():
+        parts += (b",", msgspec.json.encode(name), b":", value)
+    return b"".join((b"{", *parts[1:], b"}"))
