@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 
-EXAMPLES = ("sidecar", "shared", "local-only")
+EXAMPLES = ("sidecar", "shared", "resilience", "local-only")
 
 if TYPE_CHECKING:
     from gateway.config.load import Loaded
