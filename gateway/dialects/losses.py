@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Final
 
 from gateway.core.errors import InvalidRequest
 
@@ -14,7 +14,7 @@ class Losses:
     """Collects what the translation of one request can't carry over.
 
     With `drops_params` a parameter that has no counterpart is left out and noted in `dropped`; without, it is refused.
-    Content is never left out: `refuse` refuses in either case. `names`: what the client calls a field of `Conversation`,
+    Content is never left out: `untranslatable` is raised in either case. `names`: what the client calls a field of `Conversation`,
     where that differs.
     """
 
@@ -29,10 +29,10 @@ class Losses:
         """Give up a parameter, named as the field of `Conversation` or by the client. Raises `InvalidRequest`."""
         param = self._names.get(field, field)
         if not self._drops_params:
-            refuse(param, why)
+            raise untranslatable(param, why)
         self.dropped.append(param)
 
 
-def refuse(param: str, why: str) -> NoReturn:
-    """Raise `InvalidRequest` for something that can't be translated and must not be left out."""
-    raise InvalidRequest(f"{param} can't be translated for this model: {why}", param=param, code=CODE)
+def untranslatable(param: str, why: str) -> InvalidRequest:
+    """Give the error for something that can't be said in the other dialect and must not be left out."""
+    return InvalidRequest(f"{param} can't be translated for this model: {why}", param=param, code=CODE)

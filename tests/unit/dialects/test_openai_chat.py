@@ -293,8 +293,8 @@ def test_the_usage_of_an_answer_is_split_into_disjoint_classes() -> None:
         "completion_tokens_details": {"reasoning_tokens": 5},
     }
     found = read_answer(answer(usage=usage))
-    assert found == Usage(input=30, cached_input=60, cache_write=10, output=20)
-    assert found.total_input == 100
+    assert found == Usage(input=30, cached_input=60, cache_write=10, output=15, reasoning=5)
+    assert (found.total_input, found.total_output) == (100, 20)
 
 
 @pytest.mark.parametrize(

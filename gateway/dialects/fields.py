@@ -1,0 +1,60 @@
+"""Members of a request, read one by one when it has to be said in another dialect."""
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import Raw
+
+from gateway.dialects.request_body import invalid_field, is_null
+
+T = TypeVar("T")
+
+_decode_rows = msgspec.json.Decoder(dict[str, Raw]).decode
+_EMPTY = (b"null", b"[]", b"{}", b"false", b'""')
+
+
+class Fields:
+    """The members of a body; a member that is null was not sent. Asking for the wrong type raises `InvalidRequest`."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Mapping[str, Raw]) -> None:
+        self._members = members
+
+    def get(self, name: str, kind: type[T]) -> T | None:
+        value = self._members.get(name)
+        if value is None or is_null(value):
+            return None
+        try:
+            decoded: T = decoder(cast(Hashable, kind))(value)
+        except msgspec.ValidationError as error:
+            raise invalid_field(error, name) from None
+        return decoded
+
+    def raw(self, name: str) -> Raw | None:
+        value = self._members.get(name)
+        return None if is_null(value) else value
+
+    def others(self, known: Collection[str], defaults: Mapping[str, Any]) -> Iterator[str]:
+        """Give the members that are not `known` and say something else than the value that holds without them."""
+        for name, value in self._members.items():
+            if name in known or is_null(value):
+                continue
+            if name in defaults and msgspec.json.decode(value) == defaults[name]:
+                continue
+            yield name
+
+
+@cache
+def decoder(kind: Hashable) -> Callable[[Raw], Any]:
+    """Give what decodes JSON as a type."""
+    return msgspec.json.Decoder(cast(Any, kind)).decode
+
+
+def strangers(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
+    """Give the members of an object that are not `known` and hold something, each behind its path."""
+    for name, member in _decode_rows(value).items():
+        if name not in known and bytes(member) not in _EMPTY:
+            yield f"{path}.{name}"
