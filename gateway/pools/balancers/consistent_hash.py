@@ -1,0 +1,57 @@
+"""`consistent_hash`: what belongs together goes to the same endpoint, so that its prompt cache is warm.
+
+Weighted rendezvous hashing (Thaler and Ravishankar 1998): a hash of the affinity and the endpoint says when the endpoint
+would arrive in a race, exponentially distributed with its weight as the rate; the first wins. Each wins its weight's share
+of affinities, and without an endpoint only those that it had won go elsewhere, to whoever was second.
+
+Nothing is remembered and nothing depends on the process, so all workers and replicas of one configuration agree.
+"""
+
+import random
+from collections.abc import Sequence
+from hashlib import blake2b
+from math import inf, log
+from typing import ClassVar, Final
+
+from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.turns import Turns
+from gateway.pools.endpoint import Endpoint, Target
+
+BITS: Final = (1 << 64) - 1
+SCALE: Final = 2.0**-64
+MIX: Final = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: odd, its bits without a pattern
+
+
+class ConsistentHash:
+    """A request without an affinity goes by turns."""
+
+    spreads: ClassVar = False
+
+    def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
+        self._turns = Turns()
+        self._seeds: dict[Endpoint, int] = {}
+
+    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+        if not facts.affinity:
+            return self._turns.next(candidates)
+        seeds = self._seeds
+        key = digest(facts.affinity)
+        first, first_at = candidates[0], inf
+        for target in candidates:
+            seed = seeds.get(target.endpoint)
+            if seed is None:  # not before a pick: endpoints are named when the configuration takes effect
+                seed = seeds[target.endpoint] = digest(target.endpoint.id)
+            mixed = ((key ^ seed) * MIX) & BITS
+            mixed = ((mixed ^ (mixed >> 32)) * MIX) & BITS
+            arrives_at = -log((mixed + 1) * SCALE) / target.weight
+            if arrives_at < first_at:
+                first, first_at = target, arrives_at
+        return first
+
+
+def digest(text: str) -> int:
+    """Give 64 bits of a hash that is the same in every process; any text has one, lone surrogates included."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+BALANCERS.register("consistent_hash", ConsistentHash)

@@ -1,0 +1,30 @@
+"""`in_order`: the first member of the file that can be asked; the others stand by."""
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.turns import Turns
+from gateway.pools.endpoint import Target
+
+
+class InOrder:
+    """The endpoints of one member, which are its keys and URLs, take turns."""
+
+    spreads: ClassVar = False
+
+    def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
+        self._turns = Turns()
+
+    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+        first = candidates[0].endpoint
+        same = [
+            target
+            for target in candidates
+            if target.endpoint.model == first.model and target.endpoint.provider == first.provider
+        ]
+        return self._turns.next(same)
+
+
+BALANCERS.register("in_order", InOrder)

@@ -1,0 +1,32 @@
+"""`p2c`: the less busy of two drawn by lot.
+
+Nearly as even as asking everyone (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), and
+several gateways that each know only their own requests don't all run to the same endpoint.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar
+
+from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.least_inflight import load
+from gateway.pools.balancers.narrow import two_of
+from gateway.pools.endpoint import Target
+
+
+class PowerOfTwo:
+    """Busy means running requests per weight; of two that are equally busy the first drawn."""
+
+    spreads: ClassVar = True
+
+    def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
+        self._rng = rng
+
+    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+        if len(candidates) == 1:
+            return candidates[0]
+        one, other = two_of(candidates, self._rng)
+        return other if load(other) < load(one) else one
+
+
+BALANCERS.register("p2c", PowerOfTwo)

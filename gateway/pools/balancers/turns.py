@@ -1,0 +1,37 @@
+"""Turns that are fair whoever can be asked: smooth weighted round robin.
+
+At every pick each candidate earns its weight in credit, who has most is picked, and pays what all have earned. Over the
+same candidates the shares are exact after one cycle of all weights and the picks of one endpoint lie as far apart as can
+be (the algorithm of nginx's upstream module). Credit is neither made nor lost, so where the candidates vary each gets its
+share of the picks that it was there for: one that was away, or that a slow start leaves out, has nothing to catch up on.
+That is the carpool problem of Fagin and Williams (1983), whose greedy schedule this is.
+"""
+
+from collections.abc import Sequence
+from math import inf
+
+from gateway.pools.endpoint import Endpoint, Target
+
+
+class Turns:
+    """Whose turn it is; with `by_weight` heavier targets have more of them."""
+
+    def __init__(self, *, by_weight: bool = False) -> None:
+        self._by_weight = by_weight
+        self._credits: dict[Endpoint, float] = {}
+
+    def next(self, candidates: Sequence[Target]) -> Target:
+        """Give whose turn it is among `candidates`; of equals the first."""
+        best = candidates[0]
+        if len(candidates) == 1:
+            return best  # it would earn and pay the same
+        credits, by_weight = self._credits, self._by_weight
+        most, earned = -inf, 0.0
+        for target in candidates:
+            weight = target.weight if by_weight else 1.0
+            earned += weight
+            credit = credits[target.endpoint] = credits.get(target.endpoint, 0.0) + weight
+            if credit > most:
+                best, most = target, credit
+        credits[best.endpoint] = most - earned
+        return best

@@ -1,0 +1,42 @@
+"""Endpoints and targets as a pool holds them, made of the real parts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.config.spec import ModelSpec, PriceSpec, ProviderSpec, RetrySpec
+from gateway.pools.endpoint import Endpoint, EndpointId, Target
+from gateway.providers.openai import OpenAI
+from gateway.resilience.breaker import Breaker
+from gateway.resilience.deadline import Clocks
+from tests.support.clock import FakeClock
+
+
+def target(
+    name: str = "one",
+    *,
+    endpoint: Endpoint | None = None,
+    in_flight: int = 0,
+    price: tuple[int, int] = (0, 0),
+    latency_s: float | None = None,
+    **settings: Any,
+) -> Target:
+    """Give a target for a model of that name; "big#2" is the second key or URL of "big".
+
+    `settings` are the target's own (`weight`, `priority`, `slow_start_s`, …); `price`: input and output.
+    """
+    model = name.partition("#")[0]
+    found = endpoint or Endpoint(EndpointId(f"web/{name}"), "web", model, Breaker(None, FakeClock()))
+    found.in_flight = in_flight
+    return Target(
+        endpoint=found,
+        provider=OpenAI(ProviderSpec("web", "openai", "http://127.0.0.1:1/v1")),
+        model=ModelSpec(model, "web", model, PriceSpec(*price), quality=0.5, latency_s=latency_s),
+        clocks=Clocks(),
+        request_head=b"",
+        **{"retry": RetrySpec(), **settings},
+    )
+
+
+def names(targets: Sequence[Target]) -> str:
+    """Give the names of targets with short ones, in one word."""
+    return "".join(target.endpoint.id.removeprefix("web/") for target in targets)

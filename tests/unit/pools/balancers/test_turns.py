@@ -1,0 +1,51 @@
+"""Turns: exact over a cycle, spread, and fair whoever is there."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from gateway.pools.balancers.turns import Turns
+from gateway.pools.endpoint import Target
+from tests.support.targets import names, target
+
+A, B, C = (target(name, weight=weight) for name, weight in (("a", 5.0), ("b", 1.0), ("c", 1.0)))
+
+
+def take(turns: Turns, candidates: Sequence[Target], count: int) -> str:
+    return names([turns.next(candidates) for _ in range(count)])
+
+
+def test_everyone_has_one_turn_after_the_other() -> None:
+    assert take(Turns(), [A, B, C], 7) == "abcabca"
+
+
+def test_turns_by_weight_are_spread() -> None:
+    assert take(Turns(by_weight=True), [A, B, C], 14) == "aabacaa" * 2
+
+
+def test_a_single_candidate_has_every_turn_and_owes_nothing_for_it() -> None:
+    turns = Turns()
+    assert take(turns, [B], 5) == "bbbbb"
+    assert take(turns, [A, B, C], 3) == "abc"
+
+
+def test_who_was_away_has_nothing_to_catch_up_on() -> None:
+    turns = Turns()
+    take(turns, [A, B, C], 3)
+    take(turns, [A, B], 300)
+    assert Counter(take(turns, [A, B, C], 30)) == {"a": 10, "b": 10, "c": 10}
+
+
+def test_who_is_there_half_of_the_time_has_half_a_share() -> None:
+    turns, rng = Turns(), random.Random(7)
+    picks = Counter(names([turns.next([A, B, C] if rng.random() < 0.5 else [A, B]) for _ in range(6000)]))
+    assert abs(picks["c"] - 1000) < 60
+    assert abs(picks["a"] - picks["b"]) <= 2
+
+
+def test_an_endpoint_has_one_turn_through_whatever_target_it_is_reached() -> None:
+    again = target("a", endpoint=A.endpoint)
+    turns = Turns()
+    assert turns.next([A, B]) is A
+    assert turns.next([again, B]) is B
+    assert turns.next([again, B]) is again
