@@ -4,7 +4,8 @@ Four questions decide what follows, and each column answers one.
 
 - May this pool try again? `word` is the one in `retry.when` that allows it. None: no word is needed, since nobody would wish
   otherwise, as where our own key was refused. `again` tells whether the endpoint that failed may be among those that are
-  asked then. It is False where it would only say the same once more.
+  asked then. It is False where it would only say the same once more. A late answer has the word of a late first token, and one
+  that stopped that of a server that failed: whoever wants the one retried wants the other.
 - May anybody else be asked at all? `elsewhere` is "no" where the request itself is at fault, no time is left, or the client has
   had content already; "bigger_window" for endpoints whose model takes a longer prompt; "if_configured" only where `retry.when` has
   the word, because the operator has to want that a refused text is shown to others.
@@ -21,7 +22,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-Word = Literal["connect", "first_token", "answer", "idle", "rate_limited", "server_error", "content_policy"]
+Word = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
 Elsewhere = Literal["yes", "bigger_window", "if_configured", "no"]
 
 
@@ -63,8 +64,8 @@ EFFECTS: Final[Mapping[Fault, Effect]] = MappingProxyType(
         #                            word             again  elsewhere        hurts  status
         Fault.CONNECT: Effect("connect", True, "yes", True, 502),
         Fault.FIRST_TOKEN: Effect("first_token", True, "yes", True, 504),
-        Fault.ANSWER: Effect("answer", True, "yes", True, 504),
-        Fault.IDLE: Effect("idle", True, "yes", True, 504),
+        Fault.ANSWER: Effect("first_token", True, "yes", True, 504),
+        Fault.IDLE: Effect("server_error", True, "yes", True, 504),
         Fault.CUT: Effect("server_error", True, "yes", True, 502),
         Fault.INTERRUPTED: Effect(None, False, "no", True, 502),
         Fault.TOTAL: Effect(None, False, "no", False, 504),
