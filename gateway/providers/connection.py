@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             answer.end(None)
         elif self._in_head:
             message = "the provider closed the connection before it answered"
-            answer.end(Unavailable(message, fault=Fault.CONNECT))
+            answer.end(Unavailable(message, fault=Fault.CUT if self.has_answered else Fault.CONNECT))
         else:
             message = "the provider closed the connection in the middle of its answer"
             answer.end(Unavailable(message, fault=Fault.CUT))

@@ -8,8 +8,9 @@ nothing but the sockets' buffers and one unfinished event.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from gateway.core.errors import (
     GatewayError,
@@ -23,7 +24,8 @@ from gateway.core.faults import Fault
 from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
 from gateway.streaming.watch import Watch
 
-KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so named in every dialect
 
 
 class Source(Protocol):
@@ -156,12 +158,17 @@ class EventStream:
             self._source.pause()  # the request path takes over in the next turn of the loop
             return
         try:
-            if any(self._codec.kind(event) != "prelude" for event in events(block)):
+            if any(self._kind(event) != "prelude" for event in events(block)):
                 self._content.set_result(None)
             elif self._held_bytes > self._limit:
                 self._fail(ProtocolError("the provider's stream goes on and on without content"))
         except UpstreamError as error:
             self._fail(error)
+
+    def _kind(self, event: bytes) -> str:
+        if b"error" in event and ERROR_EVENT.search(event):
+            raise Unavailable("the provider reported an error in its stream", fault=Fault.HIDDEN_ERROR)
+        return self._codec.kind(event)
 
     # After it
 
@@ -206,7 +213,7 @@ class EventStream:
     def _is_whole(self, event: bytes) -> bool:
         """Whether an event lacked no more than its empty line, which some providers forget; else it was cut."""
         try:
-            self._codec.kind(event)
+            self._kind(event)
         except UpstreamError:
             return False
         return bool(data_of(event))

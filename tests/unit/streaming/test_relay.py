@@ -14,6 +14,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.exchange import Meter
+from gateway.core.faults import Fault
 from gateway.resilience.deadline import Clocks
 from gateway.streaming.relay import KEEP_ALIVE, Document
 from tests.support.loops import in_virtual_time
@@ -144,6 +145,40 @@ async def test_what_ends_or_fails_before_the_first_content_raises(
         await stream.until_content()
     assert type(caught.value) is expected and source.is_closed
     assert caught.value.is_retryable
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("name", [b"event: error", b"event:error"])
+@pytest.mark.parametrize("data", [b'data: {"message": "overloaded"}', b"data: overloaded", b"data: {}", b": nothing"])
+@in_virtual_time
+async def test_an_event_that_is_named_error_is_one_whatever_it_holds(data: bytes, name: bytes, end: bytes) -> None:
+    for lines in ((name, data), (data, name)):
+        source = FakeSource()
+        stream = open_stream(source)
+        source.send(ROLE + end.join((*lines, b"", b"")))
+        with pytest.raises(Unavailable) as caught:
+            await stream.until_content()
+        assert caught.value.fault is Fault.HIDDEN_ERROR and source.is_closed
+
+
+@pytest.mark.parametrize(
+    "event", [text("event: error\n"), b"event: errors\n" + text("a"), b": event: error\n" + text("a")]
+)
+@in_virtual_time
+async def test_an_event_that_only_speaks_of_errors_is_none(event: bytes) -> None:
+    assert await relayed(event, FINISH + DONE) == event + FINISH + DONE
+
+
+@pytest.mark.parametrize("rest", [b"", FINISH[:-10]])
+@in_virtual_time
+async def test_a_stream_that_ends_before_its_content_was_cut(rest: bytes) -> None:
+    source = FakeSource()
+    stream = open_stream(source)
+    source.send(ROLE + rest)
+    source.end(None)
+    with pytest.raises(ProtocolError) as caught:
+        await stream.until_content()
+    assert caught.value.fault is Fault.CUT
 
 
 @in_virtual_time

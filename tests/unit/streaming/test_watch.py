@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import ClientStalled, GatewayError
+from gateway.core.errors import ClientStalled, GatewayError, UpstreamTimeout
+from gateway.core.faults import Fault
 from gateway.resilience.deadline import Clocks
 from gateway.streaming.watch import Watch
 from tests.support.loops import in_virtual_time
@@ -64,6 +65,25 @@ async def test_before_the_answer_the_first_answer_clock_and_the_total_run(
     watched = Watched(clocks, is_stream=is_stream, total_s=total_s)
     await watched.until(700)
     assert watched.fired == [expected]
+
+
+@pytest.mark.parametrize(
+    ("clocks", "total_s", "fault"),
+    [
+        (Clocks(first_token_s=1), 600, Fault.FIRST_TOKEN),
+        (Clocks(answer_s=1), 600, Fault.ANSWER),
+        (Clocks(idle_s=1), 600, Fault.IDLE),
+        (Clocks(), 1, Fault.TOTAL),
+    ],
+)
+@in_virtual_time
+async def test_each_clock_is_a_fault_of_its_own(clocks: Clocks, total_s: float, fault: Fault) -> None:
+    watched = Watched(clocks, is_stream=fault is Fault.FIRST_TOKEN, total_s=total_s)
+    if fault is Fault.IDLE:
+        watched.watch.begin_body()
+    await watched.until(5)
+    ((_, error),) = watched.errors
+    assert isinstance(error, UpstreamTimeout) and error.fault is fault and error.http_status == 504
 
 
 @in_virtual_time
