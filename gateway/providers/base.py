@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -10,8 +11,11 @@ import msgspec
 from gateway import __version__
 from gateway.config.spec import ModelSpec, ProviderSpec, ProxySpec
 from gateway.core.errors import (
+    ContentRefused,
+    ContextTooLong,
     CredentialRefused,
     ProtocolError,
+    QuotaUsedUp,
     Rejected,
     Unavailable,
     UpstreamError,
@@ -20,6 +24,8 @@ from gateway.core.errors import (
 from gateway.core.kinds import ProviderKind
 from gateway.core.registry import Registry
 from gateway.providers.contexts import Contexts, fingerprint
+from gateway.providers.error_words import COMMON, ErrorWords, Meaning
+from gateway.providers.retry_after import limit_wait_s, told_wait_s
 from gateway.providers.transport import Origin, Proxy
 
 VIA: Final = "1.1 llm-gateway"
@@ -33,6 +39,13 @@ class Provider(Protocol):
     name: str
     origin: Origin
 
+    def check_head(self, path: str) -> bytes | None:
+        """Give the whole head of the request that finds out whether the provider is well, and costs nothing.
+
+        `path` is below the host; "": what the kind knows, None where it knows nothing.
+        """
+        ...
+
     def request_head(self, path: str) -> bytes:
         """Give the request line and every header that is the same for all requests to `path`, without the blank line."""
         ...
@@ -41,8 +54,10 @@ class Provider(Protocol):
         """Give the name under which the provider knows `model`, which the client called `asked`."""
         ...
 
-    def fault(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> UpstreamError:
-        """Say what an answer with a status other than 200 means."""
+    def fault(
+        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+    ) -> UpstreamError:
+        """Say what an answer with a status other than 200 means. `wall_s`: the time since the epoch, to read dates by."""
         ...
 
 
@@ -55,6 +70,8 @@ class HttpProvider:
 
     kind: ClassVar[ProviderKind]
     dialect: ClassVar[str]
+    health_path: ClassVar[str] = ""  # what can be asked for nothing, below the base URL
+    error_words: ClassVar[ErrorWords] = COMMON
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
         url = urlsplit(spec.url)
@@ -90,50 +107,82 @@ class HttpProvider:
             self._headers["proxy-authorization"] = self._reader.authorization
 
     def request_head(self, path: str) -> bytes:
+        return self._head("POST", f"{self.base_path}{path}", self._headers)
+
+    def check_head(self, path: str) -> bytes | None:
+        if not path and not self.health_path:
+            return None
+        headers = {name: value for name, value in self._headers.items() if name != "content-type"}
+        return self._head("GET", path or f"{self.base_path}{self.health_path}", headers) + b"\r\n"
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         authority = f"http://{self._host}" if self._reader is not None else ""
-        lines = [f"POST {authority}{self.base_path}{path} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self._headers.items()]
+        lines = [f"{method} {authority}{path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
     def model_id(self, model: ModelSpec, asked: str) -> str:
         return asked if model.is_family else model.id
 
-    def fault(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> UpstreamError:
-        """The table of faults, by status; every kind that speaks HTTP shares it.
+    def fault(
+        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+    ) -> UpstreamError:
+        """The table of faults, by status and by what the body says; every kind that speaks HTTP shares it.
 
-        | status   | means                                    | another endpoint? | breaker? |
-        |----------|------------------------------------------|-------------------|----------|
-        | 2xx      | something else than the answer, a part   | yes               | yes      |
-        | 3xx      | a redirect: never followed               | yes               | yes      |
-        | 401, 403 | our key is refused: not the client's     | yes               | no       |
-        | 429      | too many requests                        | yes               | no       |
-        | 4xx      | the request is at fault: passed on       | no                | no       |
-        | 5xx      | the provider is at fault                 | yes               | yes      |
-        | others   | no status at all                         | yes               | yes      |
+        | status        | body says                   | fault          |
+        |---------------|-----------------------------|----------------|
+        | 2xx, 3xx      |                             | malformed      |
+        | 400, 413, 422 | too long for the model      | context_length |
+        | 400, 403, 422 | refused by policy           | content_policy |
+        | 401, 403      | anything else               | credential     |
+        | 429           | the credit is used up       | quota          |
+        | 429           | anything else               | rate_limited   |
+        | other 4xx     |                             | rejected       |
+        | 5xx           |                             | server_error   |
+        | others        |                             | malformed      |
         """
         error: UpstreamError
+        meaning = self.error_words.meaning(body, MEANINGS[status]) if status in MEANINGS else None
         if status < 300 or status > 599:
             error = ProtocolError(f"the provider answered {status} where an answer was due")
         elif status < 400:
             error = ProtocolError("the provider answered with a redirect")
-        elif status in (401, 403):
-            error = CredentialRefused("the provider refused the gateway's own credential")
+        elif meaning == "quota":
+            error = QuotaUsedUp("the gateway's quota at the provider is used up")
         elif status == 429:
-            retry_after_s = retry_after(headers)
-            error = UpstreamRateLimited("the provider is rate limited", retry_after_s=retry_after_s)
+            error = UpstreamRateLimited("the provider is rate limited", retry_after_s=limit_wait_s(headers, wall_s))
+        elif status in (401, 403) and meaning is None:
+            error = CredentialRefused("the provider refused the gateway's own credential")
         elif status < 500:
-            content_type, body = _words(headers, body)
-            error = Rejected("the provider rejected the request", status=status, body=body, content_type=content_type)
+            error = _rejection(meaning, status, headers, body)
         else:
-            error = Unavailable(f"the provider answered {status}", status=status, retry_after_s=retry_after(headers))
+            wait_s = told_wait_s(headers, wall_s)
+            error = Unavailable(f"the provider answered {status}", status=status, retry_after_s=wait_s)
         error.upstream_status = status
         return error
 
 
-def retry_after(headers: Mapping[bytes, bytes]) -> float | None:
-    """Give the seconds of a `Retry-After` header in its numeric form (RFC 9110, 10.2.3); None where there is none."""
-    value = headers.get(b"retry-after", b"").strip()
-    return float(value) if value.isdigit() and len(value) < 8 else None
+MEANINGS: Final[Mapping[int, frozenset[Meaning]]] = MappingProxyType(
+    {
+        400: frozenset({"context_length", "content_policy"}),
+        403: frozenset({"content_policy"}),
+        413: frozenset({"context_length"}),
+        422: frozenset({"context_length", "content_policy"}),
+        429: frozenset({"quota"}),
+    }
+)
+"""What a body may say beyond each status."""
+
+
+def _rejection(meaning: Meaning | None, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Rejected:
+    content_type, body = _words(headers, body)
+    if meaning == "context_length":
+        message = "the request is too long for the model"
+        return ContextTooLong(message, status=status, body=body, content_type=content_type)
+    if meaning == "content_policy":
+        message = "the provider's policy refuses the content"
+        return ContentRefused(message, status=status, body=body, content_type=content_type)
+    return Rejected("the provider rejected the request", status=status, body=body, content_type=content_type)
 
 
 def _proxy(spec: ProxySpec | None) -> Proxy | None:

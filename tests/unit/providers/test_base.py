@@ -13,7 +13,7 @@ from gateway.core.errors import (
 )
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
-from gateway.providers.base import VIA, HttpProvider, retry_after
+from gateway.providers.base import VIA, HttpProvider
 from gateway.providers.contexts import Contexts
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
@@ -139,25 +139,6 @@ def test_a_rejection_carries_the_providers_own_words() -> None:
 def test_a_wait_that_the_provider_asks_for_is_kept(status: int) -> None:
     assert OpenAI(spec()).fault(status, {b"retry-after": b"17"}, b"").retry_after_s == 17.0
     assert OpenAI(spec()).fault(status, {}, b"").retry_after_s is None
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (b"0", 0.0),
-        (b" 30 ", 30.0),
-        (b"", None),
-        (b"soon", None),
-        (b"-5", None),
-        (b"1.5", None),
-        (b"1e9", None),
-        (b"9" * 400, None),
-        ("٣".encode(), None),
-        (b"Wed, 21 Oct 2026 07:28:00 GMT", None),
-    ],
-)
-def test_only_plain_seconds_are_taken_for_a_wait(value: bytes, seconds: float | None) -> None:
-    assert retry_after({b"retry-after": value}) == seconds
 
 
 def test_every_kind_is_found_by_its_file() -> None:
