@@ -1,13 +1,14 @@
 """All wiring of a worker in two values: `Snapshot` is replaced by a reload, `Services` lives as long as the worker."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
-from gateway.config.spec import BreakerSpec, Spec
+from gateway.config.spec import BreakerSpec, QueueSpec, Spec
 from gateway.core.clock import Clock
 from gateway.core.errors import Overloaded, ShuttingDown
 from gateway.core.exchange import Exchange
@@ -16,10 +17,26 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.pools.children import Children, State
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, Path
+from gateway.pools.endpoint import Endpoint, EndpointId, Path
 from gateway.pools.standing import Standing
 from gateway.providers.transport import Transport
 from gateway.routing.router import Match, Router
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """What a configuration says of a live endpoint."""
+
+    id: EndpointId
+    breaker: BreakerSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """What a configuration says of a live pool: how many requests run in it at a time, and who may wait."""
+
+    max_inflight: int | None
+    queue: QueueSpec | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +49,8 @@ class Snapshot:
     router: Router
     paths: Mapping[Match, Path]
     prices: Mapping[str, Price]  # by model
-    endpoints: Mapping[Endpoint, BreakerSpec | None]  # with the breaker settings that hold for each
+    endpoints: Mapping[Endpoint, EndpointSettings]
+    pools: Mapping[str, PoolSettings]
     certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 
@@ -47,6 +65,7 @@ class Services:
     children: Children
     metrics: Metrics
     reporter: Reporter
+    rng: random.Random = field(default_factory=random.Random)
     snapshot: Snapshot = field(init=False)  # unset until the first is activated
     standing: Standing = field(init=False)
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)

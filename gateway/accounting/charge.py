@@ -17,4 +17,5 @@ def charge(x: Exchange, prices: Mapping[str, Price]) -> tuple[Usage | None, int]
     if usage is None and x.meter.events and x.request is not None:
         usage = Usage(input=x.request.tokens, output=x.meter.events, is_estimated=True)
     price = prices.get(x.model)
-    return usage, price.cost(usage) if usage is not None and price is not None else 0
+    cost = price.cost(usage) if usage is not None and price is not None else 0
+    return usage, cost + x.lost_picodollars

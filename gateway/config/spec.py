@@ -14,6 +14,9 @@ from gateway.core.secret import Secret
 NOWHERE = Place()
 
 Clock = Literal["connect", "first_token", "answer", "idle", "total"]
+Balance = Literal["in_order", "round_robin", "weighted", "least_inflight", "p2c", "ewma", "cheapest", "consistent_hash"]
+RetryWord = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
+Priority = Literal["high", "normal", "low"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class LimitsSpec:
     event: int = 8 * 2**20  # one event of a stream
     write_timeout_s: float = 60.0  # a client that takes nothing for so long is cut
     in_flight: int = 4096  # of one worker
+    loop_lag_s: float | None = 2.0  # an event loop that is later than this takes no new requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class BreakerSpec:
     failures: int = 5
     recovery_s: float = 30.0
     successes: int = 3
+    slow_start_s: float = 10.0  # after its recovery an endpoint's share of a spread pool grows to the full over so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +109,63 @@ class KeepaliveSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrySpec:
+    """Further attempts within one pool: at most `attempts` in all, for faults that `when` names.
+
+    `budget`: attempts beyond the first, as a share of the pool's requests. `retry_after_cap_s`: the longest wait that a
+    provider may ask for and get. Pauses before the same endpoint is asked again grow from `backoff_s` to `backoff_cap_s`.
+    """
+
+    attempts: int = 3
+    when: tuple[RetryWord, ...] = ("connect", "first_token", "rate_limited", "server_error")
+    retry_after_cap_s: float = 20.0
+    budget: float = 0.2
+    backoff_s: float = 0.1
+    backoff_cap_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeSpec:
+    """A second endpoint is asked where the first is silent for longer than `quantile` of its first tokens took.
+
+    At most `share` of a pool's requests are hedged; before there is evidence `after_s` is waited.
+    """
+
+    quantile: float = 0.95
+    share: float = 0.05
+    after_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """Who waits while a pool is full: at most `max` requests, each for `wait_s` at most, in turns by `fair_by`."""
+
+    max: int = 100
+    wait_s: float = 2.0
+    fair_by: Literal["tenant", "key", "none"] = "tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSpec:
+    """An endpoint's provider is asked for `path` ("": what its kind knows) every `every_s`; `failures` in a row: unhealthy."""
+
+    path: str = ""
+    every_s: float = 30.0
+    timeout_s: float = 5.0
+    failures: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Settings that may stand at several levels; here only what one level says.
 
-    Merged defaults < provider < model < pool < route, clock by clock. `breaker` and `keepalive`: absent from `given` means
-    "as the level above says", `None` means switched off.
+    Merged defaults < provider < model < pool < route by `resilience.policies`, field by field. `given` holds those of
+    `breaker`, `keepalive`, `retry`, `hedge` and `queue` that this level names, each as the fields of its spec that it
+    names, or None for `none`; and of `max_inflight`, `balance`, `hash_by`, `sticky` and `all_open` as they are.
     """
 
     timeout: Mapping[Clock, float | None] = field(default_factory=dict)
-    breaker: BreakerSpec | None = None
-    keepalive: KeepaliveSpec | None = None
-    given: tuple[Literal["breaker", "keepalive"], ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +192,16 @@ class ProviderSpec:
     kind: str
     url: str = ""  # without a trailing slash; empty for kinds whose server the gateway starts
     key: Secret | None = None
-    is_on: bool = True  # False: its key is empty
+    urls: tuple[str, ...] = ()  # every URL and every key where there are several, `url` and `key` being the first:
+    keys: tuple[Secret, ...] = ()  # each URL with each key is an endpoint of its own
+    is_on: bool = True  # False: its keys are empty
     auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"
     headers: Mapping[str, str] = field(default_factory=dict)  # sent with every request
     proxy: ProxySpec | None = None  # the file's, else the environment's
     tls: ClientTlsSpec | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # the kind's own, units already read
+    max_inflight: int | None = None  # requests at the same time, over all its models
+    health: HealthSpec | None = None
     policy: Policy = Policy()
 
 
@@ -173,6 +228,7 @@ class ModelSpec:
     context: int | None = None  # tokens
     max_output: int | None = None  # tokens
     settings: Mapping[str, Any] = field(default_factory=dict)  # the provider kind's own
+    max_inflight: int | None = None  # requests at the same time, at each of its endpoints
     policy: Policy = Policy()
 
     @property
@@ -181,9 +237,19 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSpec:
+    """One model in a pool. Those of a lower `priority` number are asked first, the others only where none of them can be."""
+
+    model: str
+    weight: int = 1  # its share where the balancer goes by weights
+    priority: int = 1
+    max_inflight: int | None = None  # requests at the same time, at each of its endpoints
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSpec:
     name: str
-    members: tuple[str, ...]  # model names, in order of preference
+    members: tuple[MemberSpec, ...]  # in order of preference
     then: str | None = None  # pool or model asked when no member answers
     policy: Policy = Policy()
 
@@ -206,6 +272,8 @@ class TenantSpec:
     keys: tuple[str, ...]  # lower-case hex SHA-256, without the `sha256:` prefix
     labels: Mapping[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = ("*",)  # names and globs that its keys may ask for
+    priority: Priority = "normal"  # in queues: who of a higher one waits is served first
+    weight: int = 1  # in queues: its share beside others of the same priority
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,11 @@ class Exchange:
     provider: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
+    degraded: str = ""  # the pool that should have answered, and why another one did
     cost_picodollars: int = 0
+    lost_picodollars: int = 0  # of it, for hedged attempts whose answer nobody waited for
     waited_s: float = 0.0  # spent waiting for others, a provider or a client that still sends: the rest is ours
+    queued_s: float = 0.0  # of that, in the queue of a pool
     committed_at: float = 0.0  # first byte to the client; 0.0 = not yet
     finished_at: float = 0.0
     status: int = 0  # the client's HTTP status; 499 where the client left before one

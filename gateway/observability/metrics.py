@@ -95,6 +95,12 @@ class Metrics:
         self.overhead_s = self._histogram("gateway_overhead_seconds")
         self.attempts = self._pairs("gateway_attempts_total")
         self.fallbacks = self._values("gateway_fallbacks_total")
+        self.retries = self._pairs("gateway_retries_total")
+        self.hedges = self._values("gateway_hedges_total")
+        self.pool_in_flight = self._values("gateway_pool_in_flight")
+        self.pool_waiting = self._values("gateway_pool_waiting")
+        self.pool_refusals = self._pairs("gateway_pool_refusals_total")
+        self.queue_s = self._histograms("gateway_queue_seconds")
         self.requests_in_flight = self._value("gateway_requests_in_flight")
         self.streams_in_flight = self._value("gateway_streams_in_flight")
         self.client_disconnects = self._value("gateway_client_disconnects_total")
@@ -126,7 +132,11 @@ class Metrics:
             for outcome in ("ok", "failed", "abandoned"):
                 self.attempts[endpoint, outcome]
         for pool in pools:
-            self.fallbacks[pool]
+            for by_pool in (self.fallbacks, self.hedges, self.pool_in_flight, self.pool_waiting):
+                by_pool[pool]
+            self.queue_s[pool]
+            for outcome in ("made", "refused"):
+                self.retries[pool, outcome]
 
     def model_label(self, model: str) -> str:
         """Give `model` where the configuration names it, else `other`."""

@@ -17,7 +17,7 @@ class Clocks:
     total_s: float | None = 600.0  # from the arrival of the request to the end of its answer
 
 
-def merge(*levels: Mapping[spec.Clock, float | None]) -> Clocks:
+def merge_clocks(*levels: Mapping[spec.Clock, float | None]) -> Clocks:
     """Give the clocks that hold under `levels`, the most general first: clock by clock, the last level that names it wins.
 
     A level names a clock as the configuration does (`first_token`); its value None switches the clock off.

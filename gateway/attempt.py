@@ -1,0 +1,223 @@
+"""One attempt: one request to one endpoint, until the first content of a stream or the end of an unstreamed answer.
+
+An attempt ends in exactly one of three ways: ok, failed, or abandoned (the client left, the request itself was at fault,
+another endpoint was faster), which tells the breaker nothing. `Trial` keeps the books of that; `ask` does the asking.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from gateway import dialects
+from gateway.config.spec import LimitsSpec
+from gateway.core.chat import Usage
+from gateway.core.errors import ClientStalled, GatewayError, ProtocolError, StillWarming
+from gateway.core.exchange import Attempt, Exchange
+from gateway.pools.endpoint import Hop, Target
+from gateway.pools.gate import Gate
+from gateway.providers.base import VIA
+from gateway.providers.transport import Answer, Call
+from gateway.resilience.retry import RetryToken
+from gateway.snapshot import Services
+from gateway.streaming.relay import Document, EventStream
+
+FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
+GATEWAY: Final = VIA.split()[1]
+FORWARDED: Final = ("traceparent", "tracestate", "idempotency-key", "openai-beta")  # of the client's headers
+
+
+@dataclass(slots=True)
+class Upstream:
+    """An answer that can be given to the client: whole (`body`), or a stream that has come to its first content."""
+
+    target: Target
+    answer: Answer
+    body: bytes | None = None
+    stream: EventStream | None = None
+    usage: Usage | None = None
+    keepalive_s: float | None = None
+
+
+class Trial:
+    """The books of one attempt: the exchange's record, what runs where, the breaker's permit, the retry's token.
+
+    Made when the endpoint is asked. It is ended by `fail` or `abandon`, or else, once there is an answer, by leaving it as a
+    context: without an error it went well. Nothing here waits.
+    """
+
+    __slots__ = ("_attempt", "_entered_at", "_gate", "_now", "_permit", "_since", "_token", "_x", "target", "upstream")
+
+    def __init__(
+        self, x: Exchange, target: Target, token: RetryToken | None, services: Services, *, is_forced: bool = False
+    ) -> None:
+        self._x = x
+        self.target = target
+        self._token = token
+        self._permit = None if is_forced else target.endpoint.breaker.try_acquire()
+        self._now = services.clock.monotonic
+        self._since = self._now()
+        self._gate: Gate | None = None
+        self._entered_at = 0.0
+        endpoint = target.endpoint
+        self._attempt = Attempt(endpoint.id, self._since)
+        x.attempts.append(self._attempt)
+        x.model, x.provider = target.model.name, endpoint.provider
+        endpoint.in_flight += 1
+        endpoint.load.in_flight += 1
+
+    def fail(self, error: GatewayError) -> None:
+        """End the attempt as failed; whether the endpoint is to blame stands in the error."""
+        self._attempt.outcome, self._attempt.code = "failed", error.error_code
+        if self._token is not None:
+            self._token.failed()
+        if error.hurts_breaker:
+            self.target.endpoint.failures.observe(1.0, self._now())
+            if self._permit is not None:
+                self._permit.fail()
+        self._end()
+
+    def abandon(self) -> None:
+        """End the attempt as one that says nothing about the endpoint."""
+        self._attempt.outcome = "abandoned"
+        self._end()
+
+    def discard(self) -> None:
+        """Abandon the attempt though it has an answer."""
+        self.upstream.answer.close()
+        self.abandon()
+
+    def answered(self, hop: Hop, upstream: Upstream) -> None:
+        """Note that there is an answer; what follows is its relay."""
+        x, endpoint, now = self._x, self.target.endpoint, self._now()
+        took_s, self._since = now - self._since, now
+        if upstream.stream is not None:
+            endpoint.first_token_s.observe(took_s, now)
+            endpoint.recent_first_tokens_s.observe(took_s)
+        else:
+            endpoint.answer_s.observe(took_s, now)
+            endpoint.recent_answers_s.observe(took_s)
+        endpoint.failures.observe(0.0, now)
+        endpoint.credential.is_refused = False
+        if self._token is not None:
+            self._token.answered()
+        x.pool, x.model, x.provider = hop.pool, self.target.model.name, endpoint.provider
+        x.meter.first_event_at = now
+        if upstream.usage is not None:
+            x.meter.usage = upstream.usage
+        self.upstream = upstream
+
+    def hold(self, gate: Gate, entered_at: float) -> None:
+        """Keep a place in a pool until the end."""
+        self._gate, self._entered_at = gate, entered_at
+
+    def __enter__(self) -> "Trial":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.upstream.answer.close()
+        now = self._now()
+        self._x.waited_s += now - self._since
+        self._x.meter.last_event_at = now
+        if error is None:
+            self._attempt.outcome = "ok"
+            if self._permit is not None:
+                self._permit.succeed()
+            self._end()
+        elif isinstance(error, GatewayError) and not isinstance(error, ClientStalled):
+            self.fail(error)
+        else:
+            self.abandon()
+
+    def _end(self) -> None:
+        endpoint = self.target.endpoint
+        endpoint.in_flight -= 1
+        endpoint.load.in_flight -= 1
+        if self._permit is not None:
+            self._permit.abandon()
+        if self._token is not None:
+            self._token.abandoned()
+        if self._gate is not None:
+            self._gate.leave(self._now() - self._entered_at)
+
+
+async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None) -> Upstream:
+    """Ask one endpoint, and wait for what can be given to the client. Raises `UpstreamError`; then nothing is left open."""
+    request = x.request
+    assert request is not None
+    await _until_warm(target, services, total_at)
+    dialect = dialects.BY_NAME[target.provider.dialect]
+    body = dialect.encode_request(request, target.provider.model_id(target.model, request.model))
+    answer = await services.transport.ask(
+        Call(
+            origin=target.provider.origin,
+            head=target.request_head + _own_head(x, len(body)),
+            body=body,
+            clocks=target.clocks,
+            is_stream=request.stream,
+            total_at=total_at,
+            write_timeout_s=limits.write_timeout_s,
+        )
+    )
+    try:
+        if answer.status != 200:
+            raise target.provider.fault(answer.status, answer.headers, await _read_fault(answer))
+        if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise ProtocolError("the provider compressed its answer without being asked")
+        if request.stream:
+            if answer.content_type != b"text/event-stream":
+                raise ProtocolError("the provider's answer is not an event stream")
+            codec = dialect.read_stream(x.meter, hides_usage=not request.wants_usage, choices=request.n)
+            stream = EventStream(answer, codec, limits.event)
+            answer.attach(stream)
+            await stream.until_content()
+            return Upstream(target, answer, stream=stream)
+        document = Document(answer, limits.answer)
+        answer.attach(document)
+        whole = await document.read()
+        return Upstream(target, answer, body=whole, usage=dialect.read_answer(whole))
+    except BaseException:
+        answer.close()
+        raise
+
+
+async def _until_warm(target: Target, services: Services, total_at: float | None) -> None:
+    if not services.children.is_warming(target.endpoint.provider):
+        return
+    patience_s = target.clocks.first_token_s
+    if total_at is not None:
+        left_s = total_at - asyncio.get_running_loop().time()
+        patience_s = left_s if patience_s is None else min(patience_s, left_s)
+    try:
+        await services.children.wait(target.endpoint.provider, patience_s)
+    except TimeoutError:
+        raise StillWarming(f"{target.endpoint.provider} is still starting", retry_after_s=1.0) from None
+
+
+async def _read_fault(answer: Answer) -> bytes:
+    document = Document(answer, FAULT_LIMIT)
+    answer.attach(document)
+    try:
+        return await document.read()
+    except GatewayError:
+        return b""  # the status says enough
+
+
+def _own_head(x: Exchange, length: int) -> bytes:
+    """Give the headers that differ from request to request, and the blank line."""
+    lines = f"x-request-id: {x.id}\r\ncontent-length: {length}\r\n"
+    for name in FORWARDED:
+        if (value := x.headers.get(name)) is not None:
+            lines += f"{name}: {value}\r\n"
+    if "via" in x.headers and any(GATEWAY in via.lower() for via in _all(x.headers, "via")):
+        lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
+    return f"{lines}\r\n".encode("utf-8", "surrogateescape")
+
+
+def _all(headers: Mapping[str, str], name: str) -> list[str]:
+    """Give every value of a header that may stand several times."""
+    get_all = getattr(headers, "getall", None)
+    return list(get_all(name)) if get_all is not None else [headers[name]]

@@ -1,0 +1,44 @@
+"""Who of a pool is asked: those that can be, of the lowest priority number, and of them whom the balancer picks."""
+
+import random
+from collections.abc import Callable, Container, Sequence
+
+from gateway.pools.balancers.base import Facts
+from gateway.pools.endpoint import Endpoint, Hop, Target
+from gateway.pools.ramp import ramped
+
+IsWarming = Callable[[str], bool]
+
+
+def candidates(
+    hop: Hop, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
+) -> list[Target]:
+    """Give the targets of a pool that can be asked at `now`, of the lowest priority number that has any.
+
+    `without`: endpoints that are passed over. `context`: only windows larger than so many tokens, where it is not 0.
+    """
+    found: list[Target] = []
+    for target in hop.targets:
+        if found and target.priority != found[0].priority:
+            break
+        endpoint = target.endpoint
+        if (
+            endpoint not in without
+            and endpoint.is_in_rotation(now)
+            and endpoint.breaker.is_available
+            and target.has_room
+            and not is_warming(endpoint.provider)
+            and (not context or (target.model.context or 0) > context)
+        ):
+            found.append(target)
+    return found
+
+
+def pick(hop: Hop, among: Sequence[Target], facts: Facts, rng: random.Random) -> Target:
+    """Give one of `among`: whom the conversation is used to, else whom the balancer picks."""
+    if len(among) == 1:
+        return among[0]
+    if hop.is_sticky and (preferred := hop.state.sticky.prefer(facts.affinity, among)) is not None:
+        return preferred
+    among = ramped(among, facts.now, rng)
+    return among[0] if len(among) == 1 else hop.balancer.pick(among, facts)

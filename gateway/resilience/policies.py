@@ -1,0 +1,62 @@
+"""The settings that hold for a request, merged from the levels at which they may stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from gateway.config.spec import (
+    Balance,
+    BreakerSpec,
+    HedgeSpec,
+    KeepaliveSpec,
+    Policy,
+    QueueSpec,
+    RetrySpec,
+)
+from gateway.resilience.deadline import Clocks, merge_clocks
+
+NO_RETRY: Final = RetrySpec(attempts=1, when=())
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What holds under some levels; None is switched off. The defaults hold where no level says otherwise."""
+
+    clocks: Clocks = field(default_factory=Clocks)
+    breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
+    keepalive: KeepaliveSpec | None = field(default_factory=KeepaliveSpec)
+    retry: RetrySpec | None = field(default_factory=RetrySpec)
+    hedge: HedgeSpec | None = None
+    queue: QueueSpec | None = field(default_factory=QueueSpec)
+    max_inflight: int | None = None
+    balance: Balance = "in_order"
+    hash_by: str = "conversation"
+    sticky: Literal["conversation"] | None = None
+    all_open: Literal["reject", "soonest"] = "reject"
+
+
+_WHOLE: Final[Mapping[str, type[Any]]] = {
+    "breaker": BreakerSpec,
+    "keepalive": KeepaliveSpec,
+    "retry": RetrySpec,
+    "hedge": HedgeSpec,
+    "queue": QueueSpec,
+}
+
+
+def merge(*levels: Policy) -> Policies:
+    """Give what holds under `levels`, the most general first: field by field, the last level that names it wins.
+
+    `none` switches a policy off; a level after it that names fields of it switches it on again, from the built-in values.
+    """
+    found: dict[str, Any] = {}
+    for level in levels:
+        for name, said in level.given.items():
+            kind = _WHOLE.get(name)
+            if kind is None or said is None:
+                found[name] = said
+            else:
+                before = found.get(name, getattr(Policies(), name))
+                fields = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+                found[name] = kind(**fields) if before is None else replace(before, **fields)
+    return Policies(clocks=merge_clocks(*(level.timeout for level in levels)), **found)

@@ -1,0 +1,89 @@
+"""What a request is kept together with others by: its conversation, its tenant, or a header.
+
+A conversation is what the client says it is, in a header or in the metadata of its request; else the same tenant, system
+prompt and first user turn, which every later turn repeats.
+"""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from gateway.core.exchange import Exchange
+
+HEADER: Final = "x-conversation-id"
+LONGEST: Final = 512  # characters of an id that are looked at
+
+_SAID: Final = ("prompt_cache_key", "conversation", "previous_response_id")
+_METADATA: Final = ("conversation_id", "session_id", "user_id")
+_OPENING: Final = ("system", "instructions")
+
+
+class _Turn(msgspec.Struct):
+    role: str = ""
+
+
+_decode_turns = msgspec.json.Decoder(list[Raw]).decode
+_decode_turn = msgspec.json.Decoder(_Turn).decode
+_decode_metadata = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def affinity(x: Exchange, by: str) -> str:
+    """Give what requests are kept together by; `by`: conversation, tenant or `header:` and a name. "" for nothing."""
+    if by == "tenant":
+        return x.principal.tenant
+    if by.startswith("header:"):
+        return x.headers.get(by.removeprefix("header:"), "")[:LONGEST]
+    return conversation(x)
+
+
+def conversation(x: Exchange) -> str:
+    """Give the id of the conversation that a request belongs to; ids of different tenants never meet."""
+    request = x.request
+    assert request is not None
+    said = x.headers.get(HEADER) or _said(request.fields)
+    parts: Iterable[bytes] = [said[:LONGEST].encode(errors="surrogatepass")] if said else _opening(request.fields)
+    digest = blake2b(x.principal.tenant.encode(), digest_size=16)
+    for part in parts:
+        digest.update(b"\0%d\0" % len(part))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _said(fields: Mapping[str, Raw]) -> str:
+    """Give the id that a request's body names, "" where it names none."""
+    for name in _SAID:
+        if name in fields and (text := _text(fields[name])):
+            return text
+    if "metadata" in fields:
+        try:
+            metadata = _decode_metadata(fields["metadata"])
+        except msgspec.DecodeError:
+            return ""
+        return next((text for name in _METADATA if name in metadata and (text := _text(metadata[name]))), "")
+    return ""
+
+
+def _text(value: Raw) -> str:
+    try:
+        return msgspec.json.decode(value, type=str)
+    except msgspec.DecodeError:
+        return ""
+
+
+def _opening(fields: Mapping[str, Raw]) -> list[bytes]:
+    """Give the system prompt and the turns up to the first of the user, as they stand."""
+    parts = [bytes(fields[name]) for name in _OPENING if name in fields]
+    turns = fields.get("messages", fields.get("input"))
+    if turns is None:
+        return parts
+    try:
+        for turn in _decode_turns(turns):
+            parts.append(bytes(turn))
+            if _decode_turn(turn).role == "user":
+                break
+    except msgspec.DecodeError:  # a plain text
+        parts.append(bytes(turns))
+    return parts
