@@ -13,6 +13,7 @@ class OpenAI(HttpProvider):
         default_url="https://api.openai.com/v1",
     )
     dialect = "openai_chat"
+    health_path = "/models"
 
     def request_head(self, path: str) -> bytes:
         return super().request_head(path.removeprefix("/v1"))
