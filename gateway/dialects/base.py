@@ -7,27 +7,19 @@ that runs. Where they differ `bridge.py` puts the neutral values of `core/conver
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-import msgspec
-
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
 from gateway.dialects.losses import Losses
+from gateway.dialects.rejection import Rejection
 from gateway.streaming.relay import Codec
-
-
-class Rejection(msgspec.Struct, frozen=True):
-    """An error in a provider's words."""
-
-    message: str
-    type: str | None = None
-    code: str | None = None
-    param: str | None = None
 
 
 class StreamDecoder(Protocol):
     """Reads one stream of a provider, event by event, into neutral events."""
+
+    is_done: bool  # the event that ends every stream has come
 
     def feed(self, event: bytes) -> Iterable[StreamEvent]:
         """Give what a whole event of server-sent events says. Raises `ProtocolError` where it is none of the dialect."""
