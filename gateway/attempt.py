@@ -72,10 +72,10 @@ class Trial:
         self._attempt.outcome, self._attempt.code = "failed", error.error_code
         if self._token is not None:
             self._token.failed()
-        if error.hurts_breaker:
+        if error.is_retryable or error.hurts_breaker:
             self.target.endpoint.failures.observe(1.0, self._now())
-            if self._permit is not None:
-                self._permit.fail()
+        if error.hurts_breaker and self._permit is not None:
+            self._permit.fail()
         self._end()
 
     def abandon(self) -> None:

@@ -358,15 +358,16 @@ class _Search:
         return min(resting, key=lambda one: one[0])[1:] if resting else None
 
     def _nobody(self) -> GatewayError:
+        """Say why nobody was asked, and when that may change."""
         if not self._hops:
             return NoCapacity("the provider of this model is off")
         now = self._now()
-        waits = []
-        for hop in self._hops:
-            for target in hop.targets:
-                endpoint = target.endpoint
-                waits.append(max(endpoint.breaker.retry_in_s(), endpoint.told_until - now))
-        return NoCapacity("no endpoint that could answer can be asked now", retry_after_s=max(min(waits), 1.0))
+        endpoints = [target.endpoint for hop in self._hops for target in hop.targets]
+        told_s = [one.told_until - now for one in endpoints if one.rests_until > now and one.breaker.is_available]
+        if told_s:
+            return UpstreamRateLimited("the provider is rate limited", retry_after_s=min(told_s))
+        wait_s = min(one.breaker.retry_in_s() for one in endpoints)
+        return NoCapacity("no endpoint that could answer can be asked now", retry_after_s=max(wait_s, 1.0))
 
     # Facts
 

@@ -41,6 +41,7 @@ class Directory:
                 provider,
                 model,
                 Breaker(breaker, self._clock),
+                "\0".join(identity),
                 self._loads.setdefault(provider, Load()),
                 self.credential(provider, key),
             )

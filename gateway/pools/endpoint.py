@@ -44,6 +44,7 @@ class Endpoint:
     provider: str
     model: str
     breaker: Breaker
+    seed: str = ""  # stands for it in hashes: the same in every worker and after every reload that still names it
     load: Load = field(default_factory=Load)
     credential: Credential = field(default_factory=Credential)
     in_flight: int = 0

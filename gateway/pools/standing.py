@@ -155,8 +155,12 @@ def names_of(endpoint: Endpoint) -> frozenset[str]:
 
     Of several endpoints of one model the first bears no number; it answers to `#1` too.
     """
-    name = str(endpoint.id)
-    return frozenset((name, endpoint.provider, f"{endpoint.provider}/{endpoint.model}", f"{name}#1"))
+    return names_for(endpoint.id, endpoint.provider, endpoint.model)
+
+
+def names_for(endpoint: str, provider: str, model: str) -> frozenset[str]:
+    """Give the same from an endpoint's id, its provider's name and its model's."""
+    return frozenset((endpoint, provider, f"{provider}/{model}", f"{endpoint}#1"))
 
 
 def reason_of(endpoint: Endpoint, now: float) -> Reason | None:

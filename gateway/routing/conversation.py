@@ -31,11 +31,16 @@ _decode_metadata = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def affinity(x: Exchange, by: str) -> str:
-    """Give what requests are kept together by; `by`: conversation, tenant or `header:` and a name. "" for nothing."""
+    """Give what requests are kept together by; `by`: conversation, tenant or `header:` and a name. "" for nothing.
+
+    Different tenants never have the same.
+    """
+    tenant = x.principal.tenant
     if by == "tenant":
-        return x.principal.tenant
+        return tenant
     if by.startswith("header:"):
-        return x.headers.get(by.removeprefix("header:"), "")[:LONGEST]
+        value = x.headers.get(by.removeprefix("header:"), "")[:LONGEST]
+        return f"{tenant}/{value}" if value else ""
     return conversation(x)
 
 

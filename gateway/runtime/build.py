@@ -188,7 +188,6 @@ class _Compiler:
         policies = self._pool_policies(pool, policy)
         max_inflight = _least(self._share(policies.max_inflight), _room(targets))
         self.pools.setdefault(pool, PoolSettings(max_inflight, policies.queue))
-        needs_affinity = policies.balance == "consistent_hash" or policies.sticky is not None
         yield Hop(
             pool=pool,
             targets=tuple(targets),
@@ -196,7 +195,7 @@ class _Compiler:
             state=self._directory.pool(pool),
             is_gated=max_inflight is not None,
             is_sticky=policies.sticky is not None,
-            affinity=(policies.sticky or policies.hash_by) if needs_affinity else "",
+            affinity=policies.hash_by if policies.balance == "consistent_hash" else policies.sticky or "",
             hedge=policies.hedge if len(targets) > 1 else None,
             all_open=policies.all_open,
         )

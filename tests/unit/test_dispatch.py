@@ -31,10 +31,10 @@ providers:
 models:
   m-a: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
   m-b: {provider: b, price: {input: 1, output: 2}, quality: 0.5}
-  m-c: {provider: c, price: {input: 1, output: 2}, quality: 0.5}
+  m-c: {provider: c, price: {input: 1, output: 2}, quality: 0.5, retry: none}
 defaults: {breaker: {failures: 2, recovery: 30s, successes: 2}, timeout: {first_token: 20ms, answer: 20ms}}
 pools:
-  main: {members: [m-a, m-b], then: spare}
+  main: {members: [m-a, m-b], then: spare, retry: {attempts: 2}}
   spare: {members: [m-c]}
 routes:
   - {name: all, match: [auto], to: main}
@@ -162,7 +162,8 @@ async def test_a_fallback_counts_where_the_first_pool_rests_too(line: Line) -> N
 async def test_a_request_handed_on_to_a_pool_counts_once_however_many_of_its_members_are_asked(
     clock: FakeClock,
 ) -> None:
-    text = TEXT.replace("members: [m-a, m-b]", "members: [m-b]").replace("members: [m-c]", "members: [m-c, m-a]")
+    text = TEXT.replace("[m-a, m-b], then: spare, retry: {attempts: 2}", "[m-b], then: spare, retry: none")
+    text = text.replace("members: [m-c]", "members: [m-c, m-a], retry: {attempts: 2}")
     line = Line(text, clock)
     line.play(a=REFUSED, b=REFUSED, c=REFUSED)
     with pytest.raises(Unavailable):

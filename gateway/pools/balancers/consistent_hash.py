@@ -40,7 +40,7 @@ class ConsistentHash:
         for target in candidates:
             seed = seeds.get(target.endpoint)
             if seed is None:  # not before a pick: endpoints are named when the configuration takes effect
-                seed = seeds[target.endpoint] = digest(target.endpoint.id)
+                seed = seeds[target.endpoint] = digest(target.endpoint.seed or target.endpoint.id)
             mixed = ((key ^ seed) * MIX) & BITS
             mixed = ((mixed ^ (mixed >> 32)) * MIX) & BITS
             arrives_at = -log((mixed + 1) * SCALE) / target.weight

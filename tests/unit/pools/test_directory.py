@@ -1,7 +1,7 @@
 """Endpoints by identity: what a reload keeps."""
 
 from gateway.config.spec import BreakerSpec
-from gateway.pools.directory import Directory
+from gateway.pools.directory import KEY_REST_S, Directory
 from gateway.pools.endpoint import Endpoint
 from gateway.resilience.breaker import BreakerState
 from tests.support.clock import FakeClock
@@ -10,7 +10,7 @@ ONCE = BreakerSpec(failures=1, recovery_s=30, successes=1)
 
 
 def get(directory: Directory, url: str = "http://a", key: str = "", breaker: BreakerSpec | None = ONCE) -> Endpoint:
-    return directory.get(("web", "big", url, key), "web", "big", breaker)
+    return directory.get(("web", "big", url, key), "web", "big", key, breaker)
 
 
 def test_the_same_identity_is_the_same_endpoint(clock: FakeClock) -> None:
@@ -39,7 +39,40 @@ def test_what_is_not_retained_is_made_anew(clock: FakeClock) -> None:
     directory = Directory(clock)
     kept, gone = get(directory), get(directory, "http://b")
     gone.in_flight = 1
-    directory.retain({kept: None})
+    directory.retain({kept: None}, ())
     assert get(directory) is kept
     assert get(directory, "http://b") is not gone
     assert gone.in_flight == 1  # whoever runs on it still has it
+
+
+def test_endpoints_of_one_key_share_what_is_known_of_it(clock: FakeClock) -> None:
+    directory = Directory(clock)
+    one, two, other = get(directory, key="k"), get(directory, "http://b", "k"), get(directory, key="other")
+    assert one.credential is two.credential
+    assert one.credential is not other.credential
+    assert one.load is other.load
+
+
+def test_a_key_that_is_refused_rests_while_another_is_left(clock: FakeClock) -> None:
+    directory = Directory(clock)
+    first, second = get(directory, key="1"), get(directory, key="2")
+    told: list[Endpoint] = []
+    directory.on_key_refused = told.append
+    directory.refuse_key(first, [second.credential])
+    assert not first.is_in_rotation(clock.monotonic())
+    directory.refuse_key(second, [first.credential])
+    assert second.credential.is_refused
+    assert second.is_in_rotation(clock.monotonic()), "the last one stays"
+    directory.refuse_key(second, [first.credential])
+    assert told == [first, second], "told once"
+    clock.advance(KEY_REST_S)
+    assert first.is_in_rotation(clock.monotonic())
+
+
+def test_a_pool_keeps_its_state_while_it_is_named(clock: FakeClock) -> None:
+    directory = Directory(clock)
+    state = directory.pool("main")
+    directory.retain((), ("main",))
+    assert directory.pool("main") is state
+    directory.retain((), ())
+    assert directory.pool("main") is not state

@@ -162,7 +162,8 @@ def test_comments_go_by_the_last_level_that_names_them(clock: FakeClock, level: 
 def test_breakers_go_by_the_last_level_that_names_them(clock: FakeClock) -> None:
     text = TEXT.replace("a-1: {", "a-1: {breaker: {failures: 9}, ").replace("b: {", "b: {breaker: none, ")
     endpoints = {
-        one.id: spec for one, spec in compiled(text + "defaults: {breaker: {failures: 2}}\n", clock).endpoints.items()
+        one.id: has.breaker
+        for one, has in compiled(text + "defaults: {breaker: {failures: 2}}\n", clock).endpoints.items()
     }
     assert {name: spec and spec.failures for name, spec in endpoints.items()} == {
         "a/a-1": 9,
