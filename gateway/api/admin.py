@@ -1,10 +1,11 @@
-"""The admin surface, served by the control process: metrics, health, configuration, reload.
+"""The admin surface, served by the control process: metrics, health, configuration, reload, endpoints.
 
 Two doors. The TCP listener checks `Host` and `Origin` (a page in the operator's browser must not reach it by DNS
 rebinding) and asks for the admin key, but on `OPEN_PATHS`. The Unix socket for the local command line needs neither:
 only the user who runs the gateway may connect to it. Fails closed.
 """
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,19 +13,37 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import web
-from msgspec import json
+from aiohttp.web_protocol import RequestPayloadError
+from msgspec import DecodeError, Struct, json
 
 from gateway.api.connection import ClientServer
 from gateway.api.render import error_response
 from gateway.config.spec import Listen
-from gateway.core.errors import Forbidden, GatewayError, InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
+from gateway.core.errors import (
+    Forbidden,
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestTimeout,
+    RequestTooLarge,
+    Unauthenticated,
+)
 from gateway.core.secret import Secret
 from gateway.observability.exposition import CONTENT_TYPE
 
 OPEN_PATHS: Final = frozenset({"/metrics", "/health", "/ready"})
+BODY_LIMIT: Final = 64 * 2**10  # bytes
+BODY_TIMEOUT_S: Final = 5.0
 
 Document = Mapping[str, Any]
-Handler = Callable[[], Awaitable[web.Response]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
+
+
+class Named(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command is about: an endpoint, or a provider with all that it has."""
+
+    endpoint: str
 
 
 class Control(Protocol):
@@ -44,6 +63,15 @@ class Control(Protocol):
 
     async def reload(self) -> Document:
         """Read the files again; gives the outcome, with `ok`."""
+
+    async def endpoints(self) -> Document:
+        """How every endpoint and pool stands."""
+
+    async def drain(self, name: str) -> Document:
+        """Let nothing new go there; gives the endpoints that are meant. Raises NotFound."""
+
+    async def enable(self, name: str) -> Document:
+        """Take that back, and what else but a breaker keeps it out of rotation. Raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,9 @@ class Admin:
             "/ready": ("GET", self._ready),
             "/admin/config": ("GET", self._configuration),
             "/admin/reload": ("POST", self._reload),
+            "/admin/endpoints": ("GET", self._endpoints),
+            "/admin/endpoints/drain": ("POST", self._drain),
+            "/admin/endpoints/enable": ("POST", self._enable),
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -106,7 +137,7 @@ class Admin:
         try:
             if self._guard is not None:
                 self._guard.check(request)
-            response = await self._find(request)()
+            response = await self._find(request)(request)
         except GatewayError as error:
             response = error_response(error)
         response.headers["cache-control"] = "no-store"
@@ -123,28 +154,60 @@ class Admin:
             raise MethodNotAllowed(f"this path takes {names}", param=names)
         return handler
 
-    async def _metrics(self) -> web.Response:
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
         return web.Response(body=await self._control.metrics(), headers={"content-type": CONTENT_TYPE})
 
-    async def _health(self) -> web.Response:
+    async def _health(self, request: web.BaseRequest) -> web.Response:
         return _json(await self._control.health())
 
-    async def _ready(self) -> web.Response:
+    async def _ready(self, request: web.BaseRequest) -> web.Response:
         is_ready, document = self._control.ready()
         return _json(document, 200 if is_ready else 503)
 
-    async def _configuration(self) -> web.Response:
+    async def _configuration(self, request: web.BaseRequest) -> web.Response:
         return _json(self._control.configuration())
 
-    async def _reload(self) -> web.Response:
+    async def _reload(self, request: web.BaseRequest) -> web.Response:
         outcome = await self._control.reload()
         return _json(outcome, 200 if outcome["ok"] else 422)
+
+    async def _endpoints(self, request: web.BaseRequest) -> web.Response:
+        return _json(await self._control.endpoints())
+
+    async def _drain(self, request: web.BaseRequest) -> web.Response:
+        return _json(await self._control.drain(await _name_in(request)))
+
+    async def _enable(self, request: web.BaseRequest) -> web.Response:
+        return _json(await self._control.enable(await _name_in(request)))
 
 
 def make_admin_runner(control: Control, guard: Guard | None) -> web.ServerRunner:
     """Give the server of one door, to be set up and given its sites."""
     server = ClientServer(Admin(control, guard).handle, access_log=None)
     return web.ServerRunner(server, shutdown_timeout=1.0)
+
+
+async def _name_in(request: web.BaseRequest) -> str:
+    """Give the endpoint that the body names. Raises `CallerError`."""
+    try:
+        return json.decode(await _read(request), type=Named).endpoint
+    except (DecodeError, UnicodeDecodeError):
+        raise InvalidRequest('the body must be JSON: {"endpoint": "NAME"}', param="endpoint") from None
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while part := await request.content.readany():
+                body += part
+                if len(body) > BODY_LIMIT:
+                    raise RequestTooLarge(f"the body is larger than {BODY_LIMIT} bytes")
+    except RequestPayloadError:
+        raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
+    except TimeoutError:
+        raise RequestTimeout("the body took too long to arrive") from None
+    return body
 
 
 def _json(document: Document, status: int = 200) -> web.Response:

@@ -11,7 +11,9 @@ worker reads it before its loop runs (`send_start`, `receive_start`).
 | Activate | Activated |
 | AskMetrics | Metrics |
 | AskHealth | Health |
-| Accept, Discard, ChildState, Stop | LifeSign |
+| AskEndpoints | Endpoints |
+| Drain | Drained |
+| Accept, Discard, ChildState, News, Stop | LifeSign, News |
 
 Either side takes the end of the socket for the death of the other.
 """
@@ -34,11 +36,23 @@ _LENGTH = struct.Struct(">I")
 ChildCondition = Literal["warming", "up", "down"]
 
 
+class News(Struct, frozen=True, tag="news"):
+    """What one worker has learned of an endpoint, for all others: its breaker has opened, or its key was refused.
+
+    `identity` stands for provider, model, URL and key, whatever a configuration calls them; `seconds`: how long it holds.
+    """
+
+    identity: str
+    kind: Literal["opened", "key_refused"]
+    seconds: float
+
+
 class Start(Struct, frozen=True, tag="start"):
     """The configuration to begin with, for the worker of this `number`.
 
     `entries`: for each listening socket that came before, the entry of `server.listen` that it was opened for; `accept`:
-    the places of those to accept on. `children`: provider → its child's condition.
+    the places of those to accept on. `children`: provider → its child's condition. `drained`: as in `Drain`. `news`: what
+    other workers have told, and still holds.
     """
 
     number: int
@@ -48,6 +62,8 @@ class Start(Struct, frozen=True, tag="start"):
     children: dict[str, ChildCondition]
     entries: tuple[int, ...]
     accept: tuple[int, ...]
+    drained: tuple[str, ...] = ()
+    news: tuple[News, ...] = ()
 
 
 class Prepare(Struct, frozen=True, tag="prepare"):
@@ -77,6 +93,19 @@ class AskMetrics(Struct, frozen=True, tag="ask_metrics"):
 
 
 class AskHealth(Struct, frozen=True, tag="ask_health"):
+    id: int = 0
+
+
+class AskEndpoints(Struct, frozen=True, tag="ask_endpoints"):
+    id: int = 0
+
+
+class Drain(Struct, frozen=True, tag="drain"):
+    """Let nothing new go to the endpoints of these names, and only to these. `forgiven`: names whose key, rest and health
+    are to be taken for good again."""
+
+    names: tuple[str, ...]
+    forgiven: tuple[str, ...] = ()
     id: int = 0
 
 
@@ -126,21 +155,67 @@ class Metrics(Struct, frozen=True, tag="metrics"):
 
 
 class Health(Struct, frozen=True, tag="health"):
-    """`circuits`: endpoint → closed, open or half_open."""
+    """`circuits`: endpoint → closed, open or half_open. `out`: endpoint → what else keeps it out of rotation."""
 
     id: int
     circuits: dict[str, str]
     in_flight: int
+    out: dict[str, str] = {}
+
+
+class Mean(Struct, frozen=True):
+    """A mean, and how many recent observations it rests on."""
+
+    value: float = 0.0
+    evidence: float = 0.0
+
+
+class EndpointFigures(Struct, frozen=True):
+    """One endpoint as one worker sees it."""
+
+    endpoint: str
+    provider: str
+    model: str
+    pools: tuple[str, ...]
+    state: str
+    retry_in_s: float
+    in_flight: int
+    first_token_s: Mean
+    answer_s: Mean
+    error_rate: Mean
+    is_drained: bool
+    is_healthy: bool
+    key_refused: bool
+    resting_s: float
+
+
+class PoolFigures(Struct, frozen=True):
+    """One pool as one worker sees it; `max_inflight` is this worker's part, None for any number."""
+
+    pool: str
+    in_flight: int
+    waiting: int
+    max_inflight: int | None
+
+
+class Endpoints(Struct, frozen=True, tag="endpoints"):
+    id: int
+    endpoints: tuple[EndpointFigures, ...]
+    pools: tuple[PoolFigures, ...]
+
+
+class Drained(Struct, frozen=True, tag="drained"):
+    id: int
 
 
 class LifeSign(Struct, frozen=True, tag="alive"):
     """Sent every second: the worker's loop turns."""
 
 
-Question = Prepare | Activate | AskMetrics | AskHealth
-ToWorker = Question | Start | Accept | Discard | ChildState | Stop
-Answer = Prepared | Activated | Metrics | Health
-ToControl = Answer | Ready | LifeSign
+Question = Prepare | Activate | AskMetrics | AskHealth | AskEndpoints | Drain
+ToWorker = Question | Start | Accept | Discard | ChildState | News | Stop
+Answer = Prepared | Activated | Metrics | Health | Endpoints | Drained
+ToControl = Answer | Ready | News | LifeSign
 
 M = TypeVar("M")
 

@@ -1,15 +1,22 @@
 """What the admin surface shows and moves: the `Control` of `api.admin`, over the parts of the control process."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Literal
 
+from gateway.core.errors import NoCapacity, NotFound
 from gateway.observability.exposition import render
 from gateway.observability.logging import iso_time
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.runtime.children import Children
+from gateway.runtime.drain_list import DrainList, UnknownName
+from gateway.runtime.endpoint_report import SEVERITY, report, roster
 from gateway.runtime.reload import Reloader
 from gateway.runtime.workers import Workers
+
+log = logging.getLogger(__name__)
 
 
 class Overview:
@@ -31,6 +38,7 @@ class Overview:
         self._merged = merged
         self._metrics = own
         self._is_stopping = is_stopping
+        self._drained = DrainList()
 
     async def metrics(self) -> bytes:
         """Give the exposition of all processes."""
@@ -39,18 +47,21 @@ class Overview:
         return render(self._merged)
 
     async def health(self) -> dict[str, Any]:
-        """Give whether all is well, the circuits, the servers that the gateway runs, and what is in flight."""
+        """Give whether all is well, the circuits, who is out of rotation, the gateway's own servers, what is in flight."""
         answers = await self._workers.health()
         circuits = worst_circuits(answer.circuits for answer in answers)
+        out = {endpoint: reason for answer in answers for endpoint, reason in answer.out.items()}
         children = self._children.conditions()
         is_healthy = (
             all(state == "closed" for state in circuits.values())
             and "down" not in children.values()
+            and {"unhealthy", "key_refused"}.isdisjoint(out.values())
             and self._workers.active == self._workers.wanted
         )
         return {
             "status": "healthy" if is_healthy else "degraded",
             "circuits": circuits,
+            "out": out,
             "servers": children,
             "in_flight": sum(answer.in_flight for answer in answers),
             **self._roll(),
@@ -78,6 +89,33 @@ class Overview:
         """Read the files again; gives the outcome."""
         return (await self._reloader.request(is_explicit=True)).document()
 
+    async def endpoints(self) -> dict[str, Any]:
+        """Give every endpoint and pool, over all workers."""
+        answers = await self._workers.endpoints()
+        await self._workers.collect_metrics()
+        return report(answers, self._merged.samples()["gateway_attempts_total"])
+
+    async def drain(self, name: str) -> dict[str, Any]:
+        """Let nothing new go to an endpoint, or to all of a provider. Raises NotFound."""
+        return await self._turn("drained", name)
+
+    async def enable(self, name: str) -> dict[str, Any]:
+        """Take back a drain, and forget what else but its breaker keeps it out of rotation. Raises NotFound."""
+        return await self._turn("enabled", name)
+
+    async def _turn(self, what: Literal["drained", "enabled"], name: str) -> dict[str, Any]:
+        known = roster(await self._workers.endpoints())
+        if not known:
+            raise NoCapacity("no worker answers now", retry_after_s=1.0)
+        try:
+            touched = self._drained.add(name, known) if what == "drained" else self._drained.remove(name, known)
+        except UnknownName:
+            names = dict.fromkeys(name for one in known for name in (one.endpoint, one.provider))
+            raise NotFound(f"there is no endpoint or provider {name!r}{_meant(name, list(names))}") from None
+        count = await self._workers.drain(self._drained.names, (name,) if what == "enabled" else ())
+        log.info(f"endpoints {what} by the operator", extra={"endpoints": touched, "workers": count})
+        return {"endpoints": touched, "active": count, "workers": self._workers.wanted}
+
     def _roll(self) -> dict[str, Any]:
         pids = self._workers.pids()
         return {"workers": {"active": self._workers.active, "wanted": self._workers.wanted, "pids": pids}}
@@ -85,9 +123,14 @@ class Overview:
 
 def worst_circuits(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Merge what several workers say about the same endpoints: open before half-open before closed."""
-    severity = ("closed", "half_open", "open")
     worst: dict[str, str] = {}
     for part in parts:
         for endpoint, state in part.items():
-            worst[endpoint] = max(state, worst.get(endpoint, "closed"), key=severity.index)
+            worst[endpoint] = max(state, worst.get(endpoint, "closed"), key=SEVERITY.index)
     return worst
+
+
+def _meant(name: str, known: list[str]) -> str:
+    """Give a question for the name that may be meant, "" where none is near."""
+    close = get_close_matches(name[:80], known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

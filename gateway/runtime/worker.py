@@ -24,12 +24,14 @@ from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
 from gateway.observability.lag import LoopLag
+from gateway.pools.health import HealthChecks
 from gateway.runtime import build, bus
 from gateway.runtime.certificates import context_for
 from gateway.runtime.descriptors import most_connections
 from gateway.runtime.doors import Door, Doors, Guests
 from gateway.runtime.drain import drain
 from gateway.runtime.edition import decode_spec
+from gateway.runtime.figures import endpoint_figures, pool_figures
 from gateway.runtime.lifeline import end_after
 from gateway.snapshot import Snapshot
 
@@ -63,6 +65,13 @@ class Worker:
         self._exit_code = 0
         self._tasks = Tasks(on_fatal=self._fail)
         self._services = build.build_services(self._tasks, number=number)
+        self._checks = HealthChecks(
+            self._services.transport,
+            self._services.directory,
+            self._services.standing,
+            self._tasks,
+            self._services.rng,
+        )
         self._prepared: Snapshot | None = None
         self._compiler = ThreadPoolExecutor(1, "compile")
 
@@ -73,7 +82,12 @@ class Worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
         for provider, condition in start.children.items():
             self._services.child_changed(provider, condition)
+        standing = self._services.standing
+        standing.drain(start.drained)
         self._activate(await self._compile(start.spec, start.generation, start.addresses))
+        for one in start.news:
+            standing.hear(one.identity, one.kind, one.seconds)
+        standing.tell = lambda identity, kind, seconds: link.send(bus.News(identity, kind, seconds))
 
         runner = make_runner(self._services)
         await runner.setup()
@@ -138,7 +152,17 @@ class Worker:
             case bus.AskMetrics():
                 link.send(bus.Metrics(message.id, self._services.metrics.snapshot()))
             case bus.AskHealth():
-                link.send(bus.Health(message.id, self._services.circuits(), self._services.in_flight))
+                services = self._services
+                link.send(bus.Health(message.id, services.circuits(), services.in_flight, {**services.standing.out()}))
+            case bus.AskEndpoints():
+                endpoints, pools = endpoint_figures(self._services), pool_figures(self._services)
+                link.send(bus.Endpoints(message.id, endpoints, pools))
+            case bus.Drain():
+                self._services.standing.drain(message.names)
+                self._services.standing.forgive(message.forgiven)
+                link.send(bus.Drained(message.id))
+            case bus.News():
+                self._services.standing.hear(message.identity, message.kind, message.seconds)
             case bus.ChildState():
                 self._services.child_changed(message.provider, message.condition)
             case bus.Stop():
@@ -172,6 +196,8 @@ class Worker:
     def _activate(self, snapshot: Snapshot) -> None:
         spec = snapshot.spec
         build.activate(self._services, snapshot)
+        targets = (target for path in snapshot.paths.values() for hop in path.hops for target in hop.targets)
+        self._checks.follow((target, spec.providers[target.endpoint.provider].health) for target in targets)
         process_log.setup(spec.log.format, spec.log.level)
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 

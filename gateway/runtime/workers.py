@@ -6,6 +6,9 @@ One that became ready with an older configuration than the current is brought up
 
 Each has listening sockets of its own. While one is not there (not ready yet, between two lives, or silent), the others
 accept on its sockets too, so that nobody waits for it; what it had accepted is lost with it.
+
+What one learns of an endpoint all others hear at once, and those that start later hear what still holds. What the operator has
+drained is kept here, and given to each.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ from gateway.observability.merge import Merged
 from gateway.runtime import bus
 from gateway.runtime.edition import Edition
 from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
+from gateway.runtime.news_board import NewsBoard
 from gateway.runtime.pauses import Pauses
 from gateway.runtime.reaper import Reaper
 from gateway.runtime.shared_ports import DataSockets
@@ -67,6 +71,8 @@ class Workers:
         self._first_ready: asyncio.Future[bool] | None = None
         self._edition: Edition | None = None
         self._children: dict[str, bus.ChildCondition] = {}
+        self._drained: tuple[str, ...] = ()
+        self._news = NewsBoard(nursery.clock)
 
     @property
     def wanted(self) -> int:
@@ -118,6 +124,27 @@ class Workers:
         self._children[provider] = condition
         for worker in self._living:
             worker.tell(bus.ChildState(provider, condition))
+
+    async def drain(self, names: tuple[str, ...], forgiven: tuple[str, ...] = ()) -> int:
+        """Let all workers, now and later, drain the endpoints of these names and no others; `forgiven` as in `bus.Drain`.
+
+        Gives how many have done so.
+        """
+        self._drained = names
+        if forgiven:
+            self._news.forget_keys()
+        order = bus.Drain(names, forgiven)
+        for worker in self._living:
+            if not worker.generation:  # it starts with an older list, and hears this one when it can
+                worker.tell(order)
+        answers = await asyncio.gather(*(worker.ask(order, ANSWER_PATIENCE_S) for worker in self._ready()))
+        return sum(isinstance(answer, bus.Drained) for answer in answers)
+
+    async def endpoints(self) -> list[bus.Endpoints]:
+        """What the workers say about their endpoints and pools."""
+        workers = self._ready()
+        answers = await asyncio.gather(*(worker.ask(bus.AskEndpoints(), ANSWER_PATIENCE_S) for worker in workers))
+        return [answer for answer in answers if isinstance(answer, bus.Endpoints)]
 
     async def collect_metrics(self) -> None:
         """Bring the merged metrics up to date; a worker that does not answer in time keeps what it last said."""
@@ -184,6 +211,8 @@ class Workers:
             children=dict(self._children),
             entries=data.entries,
             accept=worker.accepts,
+            drained=self._drained,
+            news=self._news.current(),
         )
         try:
             code = await worker.live(start, data.sockets, self._nursery.reaper)
@@ -222,6 +251,11 @@ class Workers:
                     self._nursery.tasks.start(work, f"catch-up {worker.name}")
                 if self._first_ready is not None and not self._first_ready.done():
                     self._first_ready.set_result(True)
+            case bus.News():
+                self._news.note(message)
+                for other in self._living:
+                    if other is not worker:
+                        other.tell(message)
             case bus.Metrics(snapshot=snapshot):
                 self._merged.update(worker.name, snapshot)
             case _:

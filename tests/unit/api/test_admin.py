@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.api.admin import Guard, make_admin_runner
 from gateway.config.spec import Listen
+from gateway.core.errors import NotFound
 from gateway.core.secret import Secret
 from tests.support.http import Answer, Connection
 
@@ -24,6 +25,7 @@ class Control:
         self.is_ready = True
         self.outcome: dict[str, Any] = {"ok": True, "generation": 2}
         self.reloads = 0
+        self.turned: list[str] = []
 
     async def metrics(self) -> bytes:
         return b"# HELP x y\n"
@@ -43,6 +45,21 @@ class Control:
             raise RuntimeError("a bug at /some/path")
         return self.outcome
 
+    async def endpoints(self) -> dict[str, Any]:
+        return {"endpoints": [], "pools": []}
+
+    async def drain(self, name: str) -> dict[str, Any]:
+        return self._turn("drain", name)
+
+    async def enable(self, name: str) -> dict[str, Any]:
+        return self._turn("enable", name)
+
+    def _turn(self, what: str, name: str) -> dict[str, Any]:
+        if name != "web/big":
+            raise NotFound("there is no such endpoint; did you mean 'web/big'?")
+        self.turned.append(what)
+        return {"endpoints": [name]}
+
 
 class Door:
     """A served admin surface."""
@@ -51,14 +68,14 @@ class Door:
         self.control = control
         self.address = address
 
-    async def ask(self, method: str, path: str, **headers: str) -> Answer:
+    async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("host", f"127.0.0.1:{self.address[1]}")
-        return await asyncio.get_running_loop().run_in_executor(None, self._ask, method, path, named)
+        return await asyncio.get_running_loop().run_in_executor(None, self._ask, method, path, body, named)
 
-    def _ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         with Connection(self.address) as connection:
-            connection.request(method, path, b"" if method == "POST" else None, headers)
+            connection.request(method, path, body if method == "POST" else None, headers)
             if method == "HEAD":
                 return Answer(connection.read_head(), b"")
             return connection.read_answer()
@@ -222,3 +239,62 @@ async def test_what_is_no_http_is_400_in_our_shape(door: Door) -> None:
 
 def test_the_key_does_not_show() -> None:
     assert KEY not in repr(Guard(Secret(KEY), LOOPBACK))
+
+
+async def test_endpoints_show_to_whoever_has_the_key(door: Door) -> None:
+    answer = await door.ask("GET", "/admin/endpoints", **WITH_KEY)
+    assert (answer.status, answer.json()) == (200, {"endpoints": [], "pools": []})
+    assert (await door.ask("HEAD", "/admin/endpoints", **WITH_KEY)).status == 200
+    assert (await door.ask("GET", "/admin/endpoints")).status == 401
+
+
+@pytest.mark.parametrize("what", ["drain", "enable"])
+async def test_an_endpoint_is_drained_and_enabled_by_name(door: Door, what: str) -> None:
+    path = f"/admin/endpoints/{what}"
+    answer = await door.ask("POST", path, b'{"endpoint": "web/big"}', **WITH_KEY)
+    assert (answer.status, answer.json(), door.control.turned) == (200, {"endpoints": ["web/big"]}, [what])
+    answer = await door.ask("POST", path, b'{"endpoint": "web/bug"}', **WITH_KEY)
+    assert (answer.status, answer.error()["code"]) == (404, "not_found")
+    assert "did you mean 'web/big'?" in answer.error()["message"]
+    assert (await door.ask("GET", path, **WITH_KEY)).header("allow") == "POST"
+    assert (await door.ask("POST", path, b'{"endpoint": "web/big"}')).status == 401
+    headers = {**WITH_KEY, "origin": "http://evil.example"}
+    assert (await door.ask("POST", path, b'{"endpoint": "web/big"}', **headers)).status == 403
+    assert door.control.turned == [what]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"web/big"',
+        b"{}",
+        b'{"endpoint": 1}',
+        b'{"endpoint": "web/big", "force": true}',
+        b"\xff",
+    ],
+)
+async def test_a_command_that_is_no_such_json_is_400(door: Door, body: bytes) -> None:
+    answer = await door.ask("POST", "/admin/endpoints/drain", body, **WITH_KEY)
+    assert (answer.status, answer.error()["param"], door.control.turned) == (400, "endpoint", [])
+
+
+async def test_a_command_that_is_too_large_is_413(door: Door) -> None:
+    body = b'{"endpoint": "%b"}' % (b"x" * 2**17)
+    assert (await door.ask("POST", "/admin/endpoints/drain", body, **WITH_KEY)).status == 413
+
+
+async def test_a_command_that_does_not_come_is_408(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.api.admin.BODY_TIMEOUT_S", 0.01)
+
+    def ask() -> Answer:
+        head = f"POST /admin/endpoints/drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+        with Connection(door.address) as connection:
+            connection.send(head.encode() + b"Content-Length: 20\r\n\r\n{")
+            return connection.read_answer()
+
+    answer = await asyncio.get_running_loop().run_in_executor(None, ask)
+    assert answer.status == 408
