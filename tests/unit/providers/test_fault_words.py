@@ -1,6 +1,7 @@
 """What the body of a refusal adds to its status, in the shapes and words of the vendors."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.faults import Fault
-from gateway.providers.error_words import BODY_LIMIT
+from gateway.providers.error_words import BODY_LIMIT, COMMON
 from gateway.providers.openai import OpenAI
 
 JSON = {b"content-type": b"application/json"}
@@ -188,3 +189,29 @@ def test_a_body_that_says_nothing_that_is_understood_leaves_it_to_the_status(bod
 def test_no_body_is_too_odd(status: int, document: Any) -> None:
     error = fault(status, document)
     assert error.upstream_status == status and error.fault in Fault
+
+
+class Terse(OpenAI):
+    """A kind whose vendor says it in words of its own."""
+
+    error_words = replace(COMMON, codes={"e-17": "context_length"})
+
+
+def test_a_kind_may_have_words_of_its_own() -> None:
+    own = Terse(ProviderSpec("p", "openai", "https://api.example.com/v1"))
+    assert own.fault(400, JSON, b'{"code": "E-17"}').fault is Fault.CONTEXT_LENGTH
+    assert own.fault(400, JSON, b'{"code": "context_length_exceeded"}').fault is Fault.REJECTED
+    assert fault(400, {"code": "E-17"}).fault is Fault.REJECTED
+
+
+def test_a_date_is_read_by_the_clock_that_is_passed_in() -> None:
+    headers = {b"retry-after": b"Thu, 01 Jan 1970 00:01:00 GMT"}
+    for status in (429, 503):
+        assert PROVIDER.fault(status, headers, b"", 30.0).retry_after_s == 30.0
+        assert PROVIDER.fault(status, headers, b"").retry_after_s is None
+
+
+def test_limits_say_how_long_only_where_they_were_the_reason() -> None:
+    headers = {b"x-ratelimit-reset-requests": b"6m0s", b"x-ratelimit-remaining-requests": b"0"}
+    assert PROVIDER.fault(429, headers, b"").retry_after_s == 360.0
+    assert PROVIDER.fault(503, headers, b"").retry_after_s is None
