@@ -12,38 +12,24 @@ _BUILT_IN: Final = {key.removesuffix("_s"): value for key, value in asdict(Break
 
 
 def judge_breakers(reader: Reader, names: Names) -> None:
-    """Refuse a pool that gives a model another breaker than the model has elsewhere."""
-    for model, uses in _uses(names).items():
-        if model not in names.models:
-            continue
-        first, of_first = uses[0], _breaker(names, model, uses[0])
-        for use in uses[1:]:
-            if (breaker := _breaker(names, model, use)) == of_first or "?" in (breaker, of_first):
-                continue
-            told, other = (use, first) if "breaker" in names.pools.get(use, {}) else (first, use)
-            elsewhere = f"in pool {name(other)}" if other in names.pools else "where it stands alone in a `then`"
-            said = f"gives model {name(model)} another breaker than it has {elsewhere}; an endpoint has one: give it at the model"
-            reader.complain(("pools", told, "breaker"), said, at_key=True)
-
-
-def _uses(names: Names) -> dict[str, list[str]]:
-    """Give, for each model, the pools that list it; "" for a `then` that leads to the model alone."""
-    uses: dict[str, list[str]] = {}
+    """Refuse a pool that gives a model another breaker than a pool before it does. Pools that say nothing take what is said."""
+    first: dict[str, tuple[str, Any]] = {}
     for pool, settings in names.pools.items():
+        if not isinstance(settings, dict) or "breaker" not in settings:
+            continue
         for _, model in members_of(settings):
-            uses.setdefault(model, []).append(pool)
-    for settings in names.pools.values():
-        then = settings.get("then") if isinstance(settings, dict) else None
-        if isinstance(then, str) and then not in names.pools and "" not in uses.get(then, ()):
-            uses.setdefault(then, []).append("")
-    return uses
+            breaker = _breaker(names, model, pool)
+            other, of_other = first.setdefault(model, (pool, breaker))
+            if breaker != of_other and "?" not in (breaker, of_other):
+                said = f"gives model {name(model)} another breaker than pool {name(other)} does; an endpoint has one: give it at the model"
+                reader.complain(("pools", pool, "breaker"), said, at_key=True)
 
 
 def _breaker(names: Names, model: str, pool: str) -> Any:
     """Give what holds for a model in a pool, field by field; None for none, "?" where it can't be told."""
     provider = names.providers.get(names.provider_of(model) or "")
     found: dict[str, Any] | None = _BUILT_IN
-    for level in (names.defaults, provider, names.models[model], names.pools.get(pool)):
+    for level in (names.defaults, provider, names.models.get(model), names.pools[pool]):
         said = level.get("breaker", {}) if isinstance(level, dict) else {}
         if said == "none":
             found = None

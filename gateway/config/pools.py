@@ -1,14 +1,13 @@
 """Pools: that what is said of their members, their queue and their hedges has an effect."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.config.names import Names, members_of
-from gateway.config.nodes import Trail
+from gateway.config.nodes import Trail, name
 from gateway.config.read import Reader, one_of
 
-BY_WEIGHT: Final = ("weighted", "least_inflight", "consistent_hash")
-"""The strategies that ask for a member's weight."""
+BY_WEIGHT: Final = ("weighted", "least_inflight", "p2c", "cheapest", "consistent_hash")
+"""The strategies that ask for a member's weight; a test holds them to it."""
 
 
 def judge_effects(reader: Reader, names: Names) -> None:
@@ -35,27 +34,28 @@ def _balance(reader: Reader, names: Names, trail: Trail, settings: dict[str, Any
                 said = f"has no effect: balance is {balance}, and weights count in {one_of(BY_WEIGHT)}"
                 reader.warn((*trail, "members", index, "weight"), said)
                 break
-    if "hash_by" in settings and balance != "consistent_hash" and "sticky" not in settings:
-        said = f"has no effect: balance is {balance}; give balance: consistent_hash, or sticky: conversation"
-        reader.warn((*trail, "hash_by"), said)
+    if "hash_by" in settings and "sticky" in settings:
+        if settings["hash_by"] != settings["sticky"]:
+            said = f"has no effect: sticky keeps requests together by {settings['sticky']} already; give one of them"
+            reader.warn((*trail, "hash_by"), said)
+    elif "hash_by" in settings and balance != "consistent_hash":
+        reader.warn((*trail, "hash_by"), f"has no effect: balance is {balance}, and it is for consistent_hash")
 
 
 def _queue(reader: Reader, names: Names, trail: Trail, settings: dict[str, Any]) -> None:
-    if isinstance(settings.get("queue"), dict) and all(cap is None for cap in _caps(names, settings)):
-        said = "would never fill: neither the pool nor its members have a max_inflight; give the pool one"
-        reader.warn((*trail, "queue"), said)
-
-
-def _caps(names: Names, settings: dict[str, Any]) -> Iterator[Any]:
-    """Give every `max_inflight` that may fill a pool; None for none."""
-    yield settings.get("max_inflight", names.defaults.get("max_inflight"))
+    if not isinstance(settings.get("queue"), dict):
+        return
+    if settings.get("max_inflight", names.defaults.get("max_inflight")) is not None:
+        return
     for index, model in members_of(settings):
-        for one in (
-            settings["members"][index],
-            names.models.get(model),
-            names.providers.get(names.provider_of(model) or ""),
-        ):
-            yield one.get("max_inflight") if isinstance(one, dict) else None
+        provider = names.providers.get(names.provider_of(model) or "")
+        levels = (settings["members"][index], names.models.get(model), provider)
+        if all(not isinstance(one, dict) or one.get("max_inflight") is None for one in levels):
+            said = (
+                f"would never fill: neither the pool nor its member {name(model)} has a max_inflight; give the pool one"
+            )
+            reader.warn((*trail, "queue"), said)
+            return
 
 
 def _hedge(reader: Reader, names: Names, trail: Trail, settings: dict[str, Any], pool: str) -> None:

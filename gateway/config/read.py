@@ -90,7 +90,8 @@ class Reader:
         except ReferenceProblem as error:
             return node.text, self._broken(node, trail, str(error))
         text, is_given = expanded.text, bool(expanded.names)
-        if definition in HIDDEN:
+        of_items, _ = resolve(schema.get("items"), self._definitions)  # one of them may stand where a list is wanted
+        if definition in HIDDEN or of_items in HIDDEN:
             self._hidden.add(trail)
         self._watch_for_keys(node, definition, trail, is_given)
         if text == "" and node.is_plain and not is_given:

@@ -1,10 +1,26 @@
 """What a sound file becomes."""
 
+import json
+from dataclasses import asdict, fields
+
 import msgspec
 import pytest
 
 from gateway.config.load import load
-from gateway.config.spec import BreakerSpec, KeepaliveSpec, Listen, ModelSpec, PriceSpec, Spec
+from gateway.config.schema import build_schema
+from gateway.config.spec import (
+    BreakerSpec,
+    HealthSpec,
+    HedgeSpec,
+    KeepaliveSpec,
+    Listen,
+    MemberSpec,
+    ModelSpec,
+    PriceSpec,
+    QueueSpec,
+    RetrySpec,
+    Spec,
+)
 from gateway.core.problem import ConfigError
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
@@ -63,9 +79,7 @@ def test_defaults_are_built_in_and_overridden_one_by_one(files: Files) -> None:
         "idle": None,
         "total": 3600.0,
     }
-    assert spec.defaults.breaker == BreakerSpec(failures=2, recovery_s=30.0, successes=3)
-    assert spec.defaults.keepalive == KeepaliveSpec(every_s=15.0, early=False)
-    assert spec.defaults.given == ("breaker", "keepalive")
+    assert spec.defaults.given == {"breaker": {"failures": 2}}
 
 
 def test_none_switches_policies_off(files: Files) -> None:
@@ -76,17 +90,121 @@ def test_none_switches_policies_off(files: Files) -> None:
     )
     spec = files.load(text).spec
     assert set(spec.defaults.timeout.values()) == {None}
-    assert spec.defaults.keepalive is None
+    assert spec.defaults.given == {"keepalive": None}
     assert spec.pools["p"].policy.timeout == {"connect": 1.0}
-    assert spec.pools["p"].policy.keepalive == KeepaliveSpec(every_s=5.0, early=True)
-    assert spec.pools["p"].policy.given == ("keepalive",)
-    assert (spec.models["m"].policy.breaker, spec.models["m"].policy.given) == (None, ("breaker",))
+    assert spec.pools["p"].policy.given == {"keepalive": {"every_s": 5.0, "early": True}}
+    assert spec.models["m"].policy.given == {"breaker": None}
+
+
+def test_what_a_level_says_is_read_under_the_names_of_its_spec(files: Files) -> None:
+    text = config(
+        defaults="defaults: {retry: {attempts: 2, when: [connect], retry_after_cap: 5s, budget: 10%, backoff: 50ms, backoff_cap: 1s},"
+        " hedge: {quantile: 90%, share: 1%, after: 1s}, balance: p2c, max_inflight: 2k, queue: none, all_open: soonest}",
+        models="models: {m: {provider: local, price: {input: 0, output: 0}, max_inflight: 4, retry: none},"
+        " far: {provider: web, price: {input: 1, output: 2}}}",
+        pools="pools: {p: {members: [m, {model: far, weight: 3, priority: 2, max_inflight: 8}], balance: consistent_hash,"
+        " hash_by: 'header:X-Team', max_inflight: none, queue: {max: 1k, wait: 500ms, fair_by: key}, breaker: {slow_start: 0s}},"
+        " q: {members: [far, m], sticky: conversation, hedge: none}}",
+        routes="routes: [{name: r, match: [auto], to: p, hedge: {}, retry: {attempts: 9}}]",
+    )
+    spec = files.load(text).spec
+    assert spec.defaults.given == {
+        "retry": {
+            "attempts": 2,
+            "when": ["connect"],
+            "retry_after_cap_s": 5.0,
+            "budget": 0.1,
+            "backoff_s": 0.05,
+            "backoff_cap_s": 1.0,
+        },
+        "hedge": {"quantile": 0.9, "share": 0.01, "after_s": 1.0},
+        "balance": "p2c",
+        "max_inflight": 2000,
+        "queue": None,
+        "all_open": "soonest",
+    }
+    assert (spec.models["m"].max_inflight, spec.models["m"].policy.given) == (4, {"retry": None})
+    assert spec.pools["p"].members == (MemberSpec("m"), MemberSpec("far", weight=3, priority=2, max_inflight=8))
+    assert spec.pools["p"].policy.given == {
+        "breaker": {"slow_start_s": 0.0},
+        "balance": "consistent_hash",
+        "hash_by": "header:x-team",
+        "max_inflight": None,
+        "queue": {"max": 1000, "wait_s": 0.5, "fair_by": "key"},
+    }
+    assert spec.pools["q"].policy.given == {"sticky": "conversation", "hedge": None}
+    assert spec.routes[0].policy.given == {"hedge": {}, "retry": {"attempts": 9}}
+
+
+def test_every_field_that_a_level_may_give_is_one_of_its_spec(files: Files) -> None:
+    definitions = build_schema(provider_kinds())["$defs"]
+    for setting, kind in (
+        ("breaker", BreakerSpec),
+        ("keepalive", KeepaliveSpec),
+        ("retry", RetrySpec),
+        ("hedge", HedgeSpec),
+        ("queue", QueueSpec),
+    ):
+        wanted = {field.name.removesuffix("_s") for field in fields(kind)}
+        assert set(definitions[setting]["properties"]) == wanted, setting
+
+
+def test_the_defaults_that_the_schema_tells_are_those_of_the_specs(files: Files) -> None:
+    """A file that writes every default out says what the specs hold anyway."""
+    definitions = build_schema(provider_kinds())["$defs"]
+    lines = []
+    for setting in ("breaker", "keepalive", "retry", "hedge", "queue"):
+        properties = definitions[setting]["properties"]
+        lines.append(f"{setting}: {json.dumps({key: one['default'] for key, one in properties.items()})}")
+    given = files.load(config(defaults=f"defaults: {{{', '.join(lines)}}}")).spec.defaults.given
+    assert {
+        key: {**value, "when": tuple(value["when"])} if key == "retry" else value for key, value in given.items()
+    } == {
+        "breaker": asdict(BreakerSpec()),
+        "keepalive": asdict(KeepaliveSpec()),
+        "retry": asdict(RetrySpec()),
+        "hedge": asdict(HedgeSpec()),
+        "queue": asdict(QueueSpec()),
+    }
+    health = {key: one["default"] for key, one in definitions["health"]["properties"].items() if "default" in one}
+    providers = (
+        f"providers: {{local: {{kind: openai, health: {json.dumps(health)}}}, web: {{kind: openai, health: {{}}}}}}"
+    )
+    spec = files.load(config(providers=providers)).spec
+    assert [one.health for one in spec.providers.values()] == [HealthSpec(), HealthSpec()]
+
+
+def test_a_provider_may_have_several_urls_and_keys(files: Files) -> None:
+    providers = "providers: {local: {kind: llamacpp}, web: {kind: openai, urls: ['http://a/v1/', 'http://b/v1'],"
+    providers += " keys: ['${SOME_KEY}', '${SECRET}'], max_inflight: 9, health: {path: /up, every: 1m, timeout: 2s, failures: 3}}}"
+    web = files.load(config(providers=providers)).spec.providers["web"]
+    assert (web.url, web.urls) == ("http://a/v1", ("http://a/v1", "http://b/v1"))
+    assert (web.key, web.keys) == (Secret("a-key"), (Secret("a-key"), Secret("hush-hush-7")))
+    assert (web.max_inflight, web.health) == (9, HealthSpec("/up", 60.0, 2.0, 3))
+
+
+def test_one_url_and_one_key_are_lists_of_one(files: Files) -> None:
+    providers = (
+        "providers: {local: {kind: llamacpp}, web: {kind: openai, url: 'http://a', key: '${SOME_KEY}', health: none}}"
+    )
+    spec = files.load(config(providers=providers)).spec
+    assert (spec.providers["web"].urls, spec.providers["web"].keys) == (("http://a",), (Secret("a-key"),))
+    assert (spec.providers["local"].urls, spec.providers["local"].keys) == ((), ())
+    assert spec.providers["web"].health is None
+
+
+def test_tenants_have_a_priority_and_a_weight(files: Files) -> None:
+    text = config(
+        tenants=f"tenants: {{a: {{keys: ['{HASH}'], priority: high, weight: 3}}, b: {{keys: ['{HASH[:-1]}c']}}}}"
+    )
+    tenants = files.load(text).spec.tenants.values()
+    assert [(one.priority, one.weight) for one in tenants] == [("high", 3), ("normal", 1)]
 
 
 def test_server_settings_are_read_with_their_units(files: Files) -> None:
     text = config(
         server='server: {listen: ["unix:g.sock", "[::1]:80"], drain: {grace: 0s, deadline: 1m},'
-        " limits: {body: 1MiB, head_timeout: 500ms, in_flight: 2k}, watch: true}",
+        " limits: {body: 1MiB, head_timeout: 500ms, in_flight: 2k, loop_lag: none}, watch: true}",
         state="state: {store: memory, dir: kept}",
     )
     spec = files.load(text).spec
@@ -98,6 +216,7 @@ def test_server_settings_are_read_with_their_units(files: Files) -> None:
         0.5,
         2000,
     )
+    assert spec.server.limits.loop_lag_s is None
     assert spec.state_dir == str(directory / "kept")
 
 
@@ -206,6 +325,7 @@ def test_nothing_prints_a_secret(files: Files) -> None:
         f"server: {{admin: {{key: '{secret} x'}}}}",
         f"tenants: {{a: {{keys: [{secret}, {secret}]}}}}",
         f"tenants: {{a: {{keys: {{{secret}: x}}}}}}",
+        f"tenants: {{a: {{keys: {secret}}}}}",
         f"server: {{listen: {secret}: x}}",
         f"let: {{a: '\"{secret}\" == 3'}}",
         f'let:\n  a: "{secret}" == tenant',
@@ -229,6 +349,8 @@ def test_a_spec_survives_its_way_to_a_worker(files: Files) -> None:
         include="include: [tenants.yaml, builtin:prices]",
         server="server: {admin: {key: '${SOME_KEY}'}}",
         models="models: {m: {provider: sim, price: {input: 0.15, output: 0}, simulate: {rate: 5/s}, timeout: {idle: none}}}",
+        defaults="defaults: {retry: {when: [connect, server_error]}, queue: none, hedge: {after: 1s}}",
+        pools="pools: {p: {members: [{model: m, weight: 2}], balance: weighted, max_inflight: 3}}",
         checks="checks: [{name: c, given: {model: auto, temperature: 0.5}, expect: {route: r}}]",
     )
     spec = files.load(text).spec

@@ -34,9 +34,27 @@ def test_a_proxy_of_the_environment_is_for_urls_only(files: Files) -> None:
     assert spec.providers["web"].proxy is None and spec.providers["local"].proxy is None
 
 
+def test_several_urls_share_one_way(files: Files) -> None:
+    urls = "urls: ['https://a.example/v1', 'https://b.example/v1']"
+    assert provider(files, urls).proxy is None
+    assert provider(files, urls, PROXIED).proxy == ProxySpec("env.example", 3128)
+    assert provider(files, f"{urls}, proxy: none", PROXIED | {"no_proxy": "b.example"}).proxy is None
+
+
 @pytest.mark.parametrize(
     ("settings", "env", "message"),
     [
+        (
+            "urls: ['https://a.example', 'https://b.example']",
+            PROXIED | {"no_proxy": "b.example"},
+            "providers.web: the environment sends some of its URLs through a proxy and others not; say proxy: … here, or make two "
+            "providers",
+        ),
+        (
+            "urls: ['https://127.0.0.1:1', 'http://127.0.0.1:1'], tls: {ca: ca.pem}",
+            {},
+            "providers.web.tls: is for https:// URLs; this provider's is http://",
+        ),
         (
             "proxy: 'socks5://u:hush@p:1'",
             {},

@@ -14,7 +14,7 @@ from gateway.providers import provider_kinds
 from tests.unit.config.conftest import Files
 
 PAGE = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
-POLICIES = ("timeout", "breaker", "keepalive")
+POLICIES = ("timeout", "breaker", "keepalive", "retry", "hedge", "queue")
 
 
 def settings() -> dict[str, str]:
@@ -28,7 +28,8 @@ def settings() -> dict[str, str]:
         for key, inner in found.get("properties", {}).items():
             at = f"{path}.{key}" if path else key
             inner = own[key] if inner is True else inner
-            shown = str(inner.get("default", "")) or "–"
+            default = inner.get("default", "")
+            shown = f"[{', '.join(default)}]" if isinstance(default, list) else str(default) or "–"
             yield (
                 at,
                 "required"
@@ -66,3 +67,13 @@ def test_the_example_loads(files: Files) -> None:
     assert example is not None
     assert yaml.safe_load(example[1])["version"] == 1
     assert files.errors(example[1], {}) == []
+
+
+def test_the_example_of_pools_loads_beside_the_models_that_it_names(files: Files) -> None:
+    example = re.search(r"### Pools\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    rest = "include: [builtin:prices]\nmodels:\n  gpt-4o: {provider: openai}\n  gpt-4o-mini: {provider: openai}\n"
+    rest += "  llama: {provider: vllm, price: {input: 0, output: 0}}\n  spare: {provider: vllm, price: {input: 0, output: 0}}\n"
+    rest += "routes: [{name: r, match: [auto], to: chat}]\n"
+    assert files.errors(example[1] + rest, {}) == []
+    assert [one.message[:8] for one in files.load(example[1] + rest, {}).warnings] == ["provider"]

@@ -96,6 +96,7 @@ def test_a_kind_brings_its_settings_with_it() -> None:
     assert faults({"kind": "odd", "url": "http://x", "shade": "red"}) == []
     assert faults({"kind": "odd", "url": "http://x", "shade": "blue"}) == ["enum"]
     assert faults({"kind": "odd"}) == ["required"]  # no URL to fall back on
+    assert faults({"kind": "odd", "urls": ["http://x", "http://y"]}) == []
     assert faults({"kind": "even", "shade": "red"}) == ["not"]
 
 

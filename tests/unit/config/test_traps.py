@@ -1,15 +1,19 @@
 """Every trap of YAML, of units, references and conditions: what the file says, and exactly what is answered."""
 
 from time import monotonic
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from gateway.config.read import one_of
+from gateway.config.spec import RetryWord
 from tests.unit.config.conftest import Files, config
 
 ALIAS_BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 9)
 )
+
+WORDS = one_of(get_args(RetryWord))
 
 
 def case(title: str, errors: list[str], text: str | None = None, **sections: str) -> Any:
@@ -426,7 +430,187 @@ TRAPS = [
         ['5:42: pools.q.members[0]: "p" is a pool; members are models, and pools follow in `then`'],
         pools="pools: {p: {members: [m]}, q: {members: [p]}}",
     ),
-    case("member twice", ['5:13: pools.p.members: lists "m" twice'], pools="pools: {p: {members: [m, m]}}"),
+    case(
+        "member twice",
+        ['5:26: pools.p.members[1]: "m" is members[0] already; give it once'],
+        pools="pools: {p: {members: [m, m]}}",
+    ),
+    case(
+        "member twice, once with more about it",
+        ['5:34: pools.p.members[1].model: "m" is members[0] already; give it once'],
+        pools="pools: {p: {members: [m, {model: m, weight: 2}]}}",
+    ),
+    case(
+        "member without a model",
+        ["5:23: pools.p.members[0].model: is missing (the model)"],
+        pools="pools: {p: {members: [{weight: 2}]}}",
+    ),
+    case(
+        "member that is a list",
+        [
+            "5:23: pools.p.members[0]: must be the name of a model, or a mapping with one, such as gpt-4o or {'model': 'gpt-4o', 'weight': 3}"
+        ],
+        pools="pools: {p: {members: [[m]]}}",
+    ),
+    case(
+        "unknown member with more about it",
+        ['5:31: pools.p.members[0].model: there is no model "mm"; did you mean "m"?'],
+        pools="pools: {p: {members: [{model: mm, weight: 2}]}}",
+    ),
+    case(
+        "weight of nothing",
+        ['5:42: pools.p.members[0].weight: must be at least 1 (got "0")'],
+        pools="pools: {p: {members: [{model: m, weight: 0}]}}",
+    ),
+    case(
+        "weight in percent",
+        ['5:42: pools.p.members[0].weight: must be a whole number, without quotes (got "20%")'],
+        pools="pools: {p: {members: [{model: m, weight: 20%}]}}",
+    ),
+    case(
+        "weight at a model",
+        ["3:61: models.m.weight: a weight belongs to a member of a pool: members: [{model: …, weight: …}]"],
+        models="models: {m: {provider: local, price: {input: 0, output: 0}, weight: 2}}",
+    ),
+    case(
+        "weights at a pool",
+        ["5:27: pools.p.weights: a weight belongs to a member of a pool: members: [{model: …, weight: …}]"],
+        pools="pools: {p: {members: [m], weights: [2]}}",
+    ),
+    case(
+        "unknown balance",
+        [
+            "5:36: pools.p.balance: must be in_order, round_robin, weighted, least_inflight, p2c, ewma, cheapest or consistent_hash"
+            ' (got "round-robin"); did you mean "round_robin"?'
+        ],
+        pools="pools: {p: {members: [m], balance: round-robin}}",
+    ),
+    case(
+        "hash by nothing known",
+        [
+            '5:36: pools.p.hash_by: must be conversation, tenant or header:NAME, such as header:x-session (got "session")'
+        ],
+        pools="pools: {p: {members: [m], hash_by: session, balance: consistent_hash}}",
+    ),
+    case(
+        "sticky by tenant",
+        ['5:35: pools.p.sticky: must be conversation (got "tenant")'],
+        pools="pools: {p: {members: [m], sticky: tenant}}",
+    ),
+    case(
+        "sticky for everything",
+        [
+            "5:12: defaults.sticky: unknown key; known here: timeout, breaker, keepalive, retry, hedge, balance, max_inflight, queue, all_open"
+        ],
+        defaults="defaults: {sticky: conversation}",
+    ),
+    case(
+        "max_inflight of nothing",
+        ['5:41: pools.p.max_inflight: must be at least 1; none: any number (got "0")'],
+        pools="pools: {p: {members: [m], max_inflight: 0}}",
+    ),
+    case(
+        "queue for nobody",
+        ['5:57: pools.p.queue.max: must be at least 1 (got "0")'],
+        pools="pools: {p: {members: [m], max_inflight: 1, queue: {max: 0}}}",
+    ),
+    case(
+        "queue without a mapping",
+        ['5:51: pools.p.queue: must be a mapping, or "none" (got "50")'],
+        pools="pools: {p: {members: [m], max_inflight: 1, queue: 50}}",
+    ),
+    case(
+        "queue with a wait without a unit",
+        ['5:58: pools.p.queue.wait: needs a unit, such as 30s or 30ms (got "2")'],
+        pools="pools: {p: {members: [m], max_inflight: 1, queue: {wait: 2}}}",
+    ),
+    case(
+        "queue fair by somebody else",
+        ['5:61: pools.p.queue.fair_by: must be tenant, key or none (got "tenants"); did you mean "tenant"?'],
+        pools="pools: {p: {members: [m], max_inflight: 1, queue: {fair_by: tenants}}}",
+    ),
+    case(
+        "every breaker open",
+        ['5:37: pools.p.all_open: must be reject or soonest (got "sonest"); did you mean "soonest"?'],
+        pools="pools: {p: {members: [m], all_open: sonest}}",
+    ),
+    case(
+        "hedge without percent",
+        ['5:50: pools.p.hedge.quantile: needs a unit, such as 20% (got "0.95")'],
+        pools="pools: {p: {members: [m, far], hedge: {quantile: 0.95}}}",
+    ),
+    case(
+        "breaker at a route",
+        ["4:42: routes[0].breaker: a breaker belongs to an endpoint; give it at the provider, the model or the pool"],
+        routes="routes: [{name: r, match: [auto], to: m, breaker: none}]",
+    ),
+    case(
+        "retry after an unknown fault",
+        [
+            f'5:27: defaults.retry.when[0]: must be {WORDS} (got "conect"); did you mean "connect"?',
+        ],
+        defaults="defaults: {retry: {when: [conect]}}",
+    ),
+    case(
+        "retry after nothing",
+        ["5:20: defaults.retry.when: must not be empty; give at least one"],
+        defaults="defaults: {retry: {when: []}}",
+    ),
+    case(
+        "no attempt at all",
+        ['5:30: defaults.retry.attempts: must be at least 1 (got "0")'],
+        defaults="defaults: {retry: {attempts: 0}}",
+    ),
+    case(
+        "retry budget as a number",
+        ['5:28: defaults.retry.budget: needs a unit, such as 20% (got "0.2")'],
+        defaults="defaults: {retry: {budget: 0.2}}",
+    ),
+    case(
+        "key beside keys",
+        ["2:58: providers.web.keys: stands beside key; give key for one, or keys for several"],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, keys: [x], key: y}}",
+    ),
+    case(
+        "no keys",
+        ["2:58: providers.web.keys: must not be empty; give at least one"],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, keys: []}}",
+    ),
+    case(
+        "keys without a list",
+        ["2:64: providers.web.keys: must be a list"],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, keys: x}}",
+    ),
+    case(
+        "url beside urls",
+        ["2:75: providers.web.urls: stands beside url; give url for one, or urls for several"],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, url: 'http://a', urls: ['http://b']}}",
+    ),
+    case(
+        "url twice",
+        ["2:78: providers.web.urls[1]: the same as urls[0]; give each server once"],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, urls: ['http://a/', 'http://a']}}",
+    ),
+    case(
+        "health of a child",
+        ["2:37: providers.local.health: the kind llamacpp is served by the gateway itself and takes no health"],
+        providers="providers: {local: {kind: llamacpp, health: none}, web: {kind: openai, key: '${KEY:-}'}}",
+    ),
+    case(
+        "health at no path",
+        ['2:73: providers.web.health.path: must be a path that begins with /, such as /models (got "models")'],
+        providers="providers: {local: {kind: llamacpp}, web: {kind: openai, health: {path: models}, key: '${KEY:-}'}}",
+    ),
+    case(
+        "tenant of an unknown priority",
+        ['5:108: tenants.a.priority: must be high, normal or low (got "higher"); did you mean "high"?'],
+        tenants=f"tenants: {{a: {{keys: ['sha256:{'ab' * 32}'], priority: higher}}}}",
+    ),
+    case(
+        "tenant of no weight",
+        ['5:106: tenants.a.weight: must be at least 1 (got "0")'],
+        tenants=f"tenants: {{a: {{keys: ['sha256:{'ab' * 32}'], weight: 0}}}}",
+    ),
     case(
         "unknown then",
         ['5:33: pools.p.then: there is no pool or model "q"; known here: far, m, p'],
@@ -899,22 +1083,6 @@ TRAPS = [
         classifier="classifier: {kind: local}",
     ),
     case(
-        "balancing",
-        [
-            "5:27: pools.p.balance: not available yet (balancing); remove it",
-            "5:42: pools.p.sticky: not available yet (sticky balancing); remove it",
-            "5:64: pools.p.queue: not available yet (queues); remove it",
-            "5:81: pools.p.max_inflight: not available yet (concurrency limits); remove it",
-            "5:98: pools.p.all_open: not available yet (a choice for when every breaker is open); remove it",
-        ],
-        pools="pools: {p: {members: [m], balance: ewma, sticky: conversation, queue: {max: 3}, max_inflight: 2, all_open: soonest}}",
-    ),
-    case(
-        "retries",
-        ["5:12: defaults.retry: not available yet (retries within a pool); remove it"],
-        defaults="defaults: {retry: {attempts: 3}}",
-    ),
-    case(
         "choosing",
         [
             "4:10: routes[0].to: is missing (a pool, a model, or `requested`: the model that was asked for)",
@@ -977,7 +1145,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(files: Files) -> N
     errors = files.errors(
         config(
             server="server: {watch: yes, lisen: x}",
-            pools="pools: {p: {members: [m], then: q, balance: ewma}}",
+            pools="pools: {p: {members: [m], then: q, balance: ewm}}",
             let="let: {a: 'request.tools'}",
             defaults="defaults: {timeout: {connect: 3}}",
             tenants="tenants: {t: {keys: [plain]}}",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config import units
 from gateway.config.definitions import definitions
+from gateway.config.levels import policies
 from gateway.config.spec import Listen
 from gateway.config.units import READERS, UnitError
 
@@ -29,6 +30,8 @@ READ = [
     (units.read_count, "128k", 128_000),
     (units.read_count, "2M", 2_000_000),
     (units.read_count, "1.05M", 1_050_000),
+    (units.read_cap, "none", None),
+    (units.read_cap, "2k", 2000),
     (units.read_share, "20%", 0.2),
     (units.read_share, "0%", 0.0),
     (units.read_share, "100%", 1.0),
@@ -43,6 +46,8 @@ READ = [
     (units.read_listen, "127.0.0.1:8000", Listen("127.0.0.1", 8000)),
     (units.read_listen, "[::]:80", Listen("::", 80)),
     (units.read_listen, "unix:/run/g.sock", Listen(path="/run/g.sock")),
+    (units.read_hash_by, "tenant", "tenant"),
+    (units.read_hash_by, "header:X-Session", "header:x-session"),
     (units.read_mode, "0660", 0o660),
     (units.read_mode, "600", 0o600),
     (units.read_origin, "*", "*"),
@@ -58,6 +63,11 @@ REFUSED = [
     (units.read_clock, ["None", "off", "null", "0s"]),
     (units.read_size, ["1", "1K", "1mib", "0B", "1.5B", "2000GiB", "1KIB"]),
     (units.read_count, ["0", "1K", "1.5", "1e3", "010", "1m", "2000000M", "1_000", "-1"]),
+    (units.read_cap, ["None", "0", "0k", "1.5", "any"]),
+    (
+        units.read_hash_by,
+        ["session", "header", "header:", "header:a b", "tenant\n", "Tenant", "header:x:y", "header:" + "x" * 129],
+    ),
     (units.read_share, ["0.2", "101%", "-1%", "1 %", "%"]),
     (units.read_rate, ["50", "50/", "0/s", "50/0s", "5/year", "/s", "50/s/s"]),
     (units.read_price, ["-1", "$1", "0.0000001", "1e-6", "free", "1000001", "NaN", "Infinity"]),
@@ -99,12 +109,12 @@ def test_a_price_is_exact_where_a_float_is_not() -> None:
     assert units.read_price("1.001") == 1_001_000
 
 
-@pytest.mark.parametrize("name", ["duration", "clock", "size", "count", "share", "rate", "key_hash"])
+@pytest.mark.parametrize("name", ["duration", "clock", "size", "count", "max_inflight", "share", "rate", "key_hash"])
 @given(data=st.data())
 def test_what_a_reader_takes_fits_the_schemas_pattern_and_the_rest_is_out_of_bounds(
     name: str, data: st.DataObject
 ) -> None:
-    pattern = definitions()[name]["pattern"]
+    pattern = (definitions() | policies())[name]["pattern"]
     text = data.draw(
         st.one_of(st.from_regex(pattern, fullmatch=True), st.text("0123456789.kMmsh%/BiG:none", max_size=8))
     )

@@ -1,0 +1,35 @@
+"""Which setting stands at which level, in the schema and in what is read."""
+
+import pytest
+
+from gateway.config.definitions import definitions
+from gateway.config.levels import LEVELS, policies, policy
+from gateway.resilience.policies import Policies
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_setting_of_a_level_has_its_definition(level: str) -> None:
+    known = definitions() | policies()
+    for setting, schema in policy(level).items():
+        assert schema["$ref"] == f"#/$defs/{setting}" and setting in known
+
+
+def test_the_levels_together_hold_what_is_merged() -> None:
+    merged = set(Policies.__dataclass_fields__) - {"clocks"} | {"timeout"}
+    assert {setting for level in LEVELS.values() for setting in level} == merged
+
+
+def test_what_holds_where_nothing_is_said_is_told_as_it_is() -> None:
+    told = {**policy("pool"), **policy("defaults")}
+    for setting, held in (("balance", "in_order"), ("all_open", "reject"), ("hash_by", "conversation")):
+        assert told[setting]["default"] == held == getattr(Policies(), setting)
+    assert (told["max_inflight"]["default"], Policies().max_inflight) == ("none", None)
+
+
+def test_a_breaker_is_for_what_has_endpoints() -> None:
+    assert {level for level, settings in LEVELS.items() if "breaker" in settings} == {
+        "defaults",
+        "provider",
+        "model",
+        "pool",
+    }
