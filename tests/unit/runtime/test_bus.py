@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.msgpack import Encoder
+from msgspec.structs import replace
 
 from gateway.runtime import bus
 
@@ -25,7 +26,10 @@ MESSAGES = [
     bus.Discard(2),
     bus.AskMetrics(9),
     bus.AskHealth(10),
+    bus.AskEndpoints(11),
+    bus.Drain(("web", "own/tiny#1"), ("own",), 12),
     bus.ChildState("local", "up"),
+    bus.News("0123abcd", "opened", 29.5),
     bus.Stop(0.5, 30.0),
 ]
 
@@ -42,9 +46,19 @@ async def test_messages_arrive_as_they_were_sent_and_in_order(ends: tuple[socket
 
 async def test_answers_come_back_with_their_id(ends: tuple[socket.socket, socket.socket]) -> None:
     control, worker = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
-    answer = bus.Health(4, {"openai/gpt-4o": "half_open"}, 12)
-    worker.send(answer)
-    assert await control.receive(bus.to_control_decoder()) == answer
+    mean = bus.Mean(0.25, 3.5)
+    endpoint = bus.EndpointFigures(
+        "a/b", "a", "b", ("p",), "open", 1.5, 2, mean, bus.Mean(), mean, True, False, True, 0.5
+    )
+    answers = (
+        bus.Health(4, {"a/b": "half_open"}, 12, {"a/b": "drained"}),
+        bus.Endpoints(5, (endpoint,), (bus.PoolFigures("p", 1, 0, None),)),
+        bus.Drained(6),
+        bus.News("0123abcd", "key_refused", 300.0),
+    )
+    for answer in answers:
+        worker.send(answer)
+        assert await control.receive(bus.to_control_decoder()) == answer
     control.close()
     worker.close()
 
@@ -109,6 +123,7 @@ async def test_finishing_sends_what_was_queued(ends: tuple[socket.socket, socket
 
 async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket, socket.socket]) -> None:
     start = bus.Start(2, 1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"}, (0,), (0,))
+    start = replace(start, drained=("web",), news=(bus.News("0123abcd", "opened", 12.5),))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         bus.send_listeners(ends[0], [listener])

@@ -120,6 +120,10 @@ class FakeWorker:
                 link.send(bus.Metrics(message.id, metrics.snapshot()))
             case bus.AskHealth():
                 link.send(bus.Health(message.id, {"p/m": "closed"}, 3))
+            case bus.AskEndpoints():
+                link.send(bus.Endpoints(message.id, (), ()))
+            case bus.Drain():
+                link.send(bus.Drained(message.id))
             case bus.Stop() if not self.stays:
                 self.process.leave(0)
                 return True
@@ -389,6 +393,75 @@ async def test_news_of_children_reach_all_workers(stable: Stable) -> None:
     await stable.start()
     stable.workers.child_changed("local", "up")
     await stable.until(lambda: all(worker.heard == [bus.ChildState("local", "up")] for worker in stable.born))
+
+
+OPENED = bus.News("0123abcd", "opened", 30.0)
+REFUSED = bus.News("0123abcd", "key_refused", 300.0)
+
+
+def say(worker: FakeWorker, news: bus.News) -> None:
+    assert worker.link is not None
+    worker.link.send(news)
+
+
+async def test_what_one_worker_learns_all_others_hear(stable: Stable) -> None:
+    await stable.start()
+    say(stable.born[0], OPENED)
+    await stable.until(lambda: stable.born[1].heard == [OPENED])
+    assert stable.born[0].heard == []
+
+
+async def test_a_worker_that_starts_later_hears_what_still_holds(stable: Stable) -> None:
+    await stable.start()
+    say(stable.born[0], OPENED)
+    say(stable.born[0], bus.News("4567cdef", "opened", 0.0))
+    await stable.until(lambda: len(stable.born[1].heard) == 2)
+    stable.born[1].process.kill()
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    (news,) = stable.born[2].start.news
+    assert (news.identity, news.kind) == ("0123abcd", "opened")
+    assert 20.0 < news.seconds < 30.0
+
+
+async def test_a_drain_reaches_all_workers_and_those_that_start_later(stable: Stable) -> None:
+    await stable.start()
+    assert await stable.workers.drain(("web",)) == 2
+    assert [worker.kinds() for worker in stable.born] == [["Drain"], ["Drain"]]
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    assert stable.born[2].start.drained == ("web",)
+
+
+async def test_a_drain_reaches_a_worker_that_does_not_serve_yet(stable: Stable) -> None:
+    await stable.start(1)
+    stable.prepare_next = lambda worker: setattr(worker, "never_ready", True)
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 2 and stable.born[1].start is not None)
+    assert await stable.workers.drain(("web",), ("own",)) == 0
+    await stable.until(lambda: stable.born[1].heard == [bus.Drain(("web",), ("own",))])
+
+
+async def test_what_the_operator_enables_is_not_refused_to_later_workers(stable: Stable) -> None:
+    await stable.start()
+    for news in (OPENED, REFUSED):
+        say(stable.born[0], news)
+    await stable.until(lambda: len(stable.born[1].heard) == 2)
+    await stable.workers.drain((), ("web",))
+    stable.born[0].process.kill()
+    await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
+    assert stable.born[2].start is not None
+    assert [news.kind for news in stable.born[2].start.news] == ["opened"]
+
+
+async def test_endpoints_are_told_by_whoever_answers_in_time(stable: Stable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "ANSWER_PATIENCE_S", 0.05)
+    await stable.start()
+    assert len(await stable.workers.endpoints()) == 2
+    stable.born[0]._answer = lambda link, message: False  # type: ignore[method-assign]
+    assert len(await stable.workers.endpoints()) == 1
+    assert await stable.workers.drain(("web",)) == 1
 
 
 async def test_stopped_workers_are_not_replaced(stable: Stable) -> None:
