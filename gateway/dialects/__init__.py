@@ -1,17 +1,19 @@
 """Wire formats: one file for each, pure functions over bytes, shared by clients and providers that speak it.
 
-May import `streaming`, `config` and `core`. Read `openai_chat.py` first.
+Read `openai_chat.py` first, then `bridge.py`. May import `streaming`, `config` and `core`.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.dialects import openai_chat
+from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 
-_ALL: Final[tuple[Dialect, ...]] = (openai_chat,)
+_ALL: Final[tuple[Dialect, ...]] = (openai_chat, anthropic_messages)
 
 BY_NAME: Final[Mapping[str, Dialect]] = {dialect.NAME: dialect for dialect in _ALL}
-BY_PATH: Final[Mapping[str, Dialect]] = {dialect.PATH: dialect for dialect in _ALL}
+BY_PATH: Final[Mapping[str, Dialect]] = {openai_chat.PATH: openai_chat}
+"""What clients may speak; the others are for providers only."""
+
 DEFAULT: Final[Dialect] = openai_chat
 """What errors look like where the path says nothing of the client's dialect."""

@@ -63,6 +63,11 @@ class Dialect(Protocol):
         """What it calls a field of `Conversation`, where that differs."""
         ...
 
+    @property
+    def NEEDS_MAX_TOKENS(self) -> bool:
+        """Whether a request has to bound its answer."""
+        ...
+
     # For clients and providers that both speak it
 
     def encode_request(self, request: ChatRequest, model: str) -> bytes: ...

@@ -58,3 +58,8 @@ def strangers(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
     for name, member in _decode_rows(value).items():
         if name not in known and bytes(member) not in _EMPTY:
             yield f"{path}.{name}"
+
+
+def said(value: Raw) -> Raw | None:
+    """Give a value, None for null."""
+    return None if is_null(value) else value

@@ -14,6 +14,15 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+from gateway.dialects.openai_chat_answer import decode_answer as decode_answer
+from gateway.dialects.openai_chat_answer import encode_answer as encode_answer
+from gateway.dialects.openai_chat_answer import encode_rejection as encode_rejection
+from gateway.dialects.openai_chat_answer import read_rejection as read_rejection
+from gateway.dialects.openai_chat_request_in import PARAMS as PARAMS
+from gateway.dialects.openai_chat_request_in import to_conversation as to_conversation
+from gateway.dialects.openai_chat_request_out import from_conversation as from_conversation
+from gateway.dialects.openai_chat_stream import DONE as DONE
+from gateway.dialects.openai_chat_stream import Decoder, Encoder
 from gateway.dialects.openai_usage import Usage as _Usage
 from gateway.dialects.openai_usage import read_usage
 from gateway.dialects.request_body import invalid_field, join_members, read_body, refuse_body
@@ -21,6 +30,7 @@ from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
 PATH: Final = "/v1/chat/completions"
+NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]
 
@@ -94,7 +104,6 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 _NOTHING = (b"null", b'""', b"[]")
-DONE: Final = b"data: [DONE]\n\n"
 
 
 # Requests
@@ -349,6 +358,19 @@ def _has_content(choice: _Choice) -> bool:
         return True
     delta = choice.delta or {}
     return any(name != "role" and bytes(value) not in _NOTHING for name, value in delta.items())
+
+
+# Between dialects
+
+
+def open_decoder() -> Decoder:
+    """Give what reads a provider's stream."""
+    return Decoder()
+
+
+def open_encoder(request: ChatRequest) -> Encoder:
+    """Give what writes a client's stream."""
+    return Encoder(request)
 
 
 # Errors

@@ -26,7 +26,7 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import Fields, strangers
+from gateway.dialects.fields import Fields, said, strangers
 from gateway.dialects.losses import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -96,7 +96,7 @@ class _Message(msgspec.Struct):
 class _FunctionTool(msgspec.Struct):
     name: str
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = Raw(b"null")
     strict: bool | None = None
 
 
@@ -117,7 +117,7 @@ class _ToolChoice(msgspec.Struct):
 class _Schema(msgspec.Struct):
     name: str | None = None
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = Raw(b"null")
     strict: bool | None = None
 
 
@@ -283,7 +283,7 @@ def _tools(fields: Fields) -> Iterator[Tool]:
                 f"tools[{index}]", f"a tool of type {tool.type[:40]!r} runs at the provider that has it"
             )
         one = tool.function
-        yield Tool(one.name, one.description, one.parameters, one.strict)
+        yield Tool(one.name, one.description, said(one.parameters), one.strict)
 
 
 def _tool_choice(fields: Fields) -> ToolChoice | None:
@@ -304,7 +304,7 @@ def _output(fields: Fields) -> OutputFormat | None:
         case _ResponseFormat(type="json_object"):
             return OutputFormat()
         case _ResponseFormat(type="json_schema", json_schema=_Schema() as asked):
-            return OutputFormat(asked.schema, asked.name, asked.description, asked.strict)
+            return OutputFormat(said(asked.schema), asked.name, asked.description, asked.strict)
     raise untranslatable("response_format", "only text, json_object and json_schema can be")
 
 

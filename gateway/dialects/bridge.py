@@ -1,0 +1,191 @@
+"""From a client's dialect to a provider's and back. Where they are the same one, bytes pass; else neutral values stand between."""
+
+from functools import cache
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.conversation import Failure, Finish, Start, StreamEvent
+from gateway.core.errors import GatewayError, ProtocolError, Rejected
+from gateway.core.exchange import Meter
+from gateway.dialects.base import Dialect, StreamDecoder
+from gateway.dialects.losses import Losses
+from gateway.streaming.relay import Codec
+from gateway.streaming.sse import events
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Bridge(Protocol):
+    """What stands between one client's dialect and one provider's."""
+
+    def encode_request(
+        self,
+        request: ChatRequest,
+        model: str,
+        *,
+        drops_params: bool = False,
+        default_max_tokens: int | None = None,
+    ) -> bytes:
+        """Give the body for a provider that calls the model `model`. Raises `InvalidRequest` where it can't be said."""
+        ...
+
+    def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
+        """Give the body for the client, and the usage. Raises `UpstreamError`. `now_s`: unix time, for who wants a date."""
+        ...
+
+    def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec: ...
+
+    def reword(self, error: Rejected) -> bytes:
+        """Give the body of a provider's rejection as the client can read it."""
+        ...
+
+
+@cache
+def bridge(client: Dialect, provider: Dialect) -> Bridge:
+    """Give what stands between two dialects."""
+    return _Same(client) if client is provider else _Translation(client, provider)
+
+
+class _Same:
+    """Bytes pass."""
+
+    __slots__ = ("_dialect",)
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def encode_request(
+        self,
+        request: ChatRequest,
+        model: str,
+        *,
+        drops_params: bool = False,
+        default_max_tokens: int | None = None,
+    ) -> bytes:
+        return self._dialect.encode_request(request, model)
+
+    def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
+        return body, self._dialect.read_answer(body)
+
+    def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
+        return self._dialect.read_stream(meter, hides_usage=not request.wants_usage, choices=request.n)
+
+    def reword(self, error: Rejected) -> bytes:
+        return error.body
+
+
+class _Translation:
+    """A client and a provider of two dialects."""
+
+    __slots__ = ("_client", "_provider")
+
+    def __init__(self, client: Dialect, provider: Dialect) -> None:
+        self._client = client
+        self._provider = provider
+
+    def encode_request(
+        self,
+        request: ChatRequest,
+        model: str,
+        *,
+        drops_params: bool = False,
+        default_max_tokens: int | None = None,
+    ) -> bytes:
+        conversation = self._client.to_conversation(request)
+        if conversation.max_tokens is None and default_max_tokens is not None and self._provider.NEEDS_MAX_TOKENS:
+            conversation = msgspec.structs.replace(conversation, max_tokens=default_max_tokens)
+        losses = Losses(drops_params=drops_params, names=self._client.PARAMS)
+        return self._provider.from_conversation(conversation, model, losses)
+
+    def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
+        completion = self._provider.decode_answer(body)
+        if not completion.created:
+            completion = msgspec.structs.replace(completion, created=int(now_s))
+        return self._client.encode_answer(completion, request), completion.usage
+
+    def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
+        watched = self._provider.read_stream(meter, hides_usage=False, choices=1)
+        return Translator(self._client, self._provider.open_decoder(), watched, request, int(now_s))
+
+    def reword(self, error: Rejected) -> bytes:
+        rejection = self._provider.read_rejection(error.body)
+        if rejection is None:
+            return self._client.encode_error(error)
+        return self._client.encode_rejection(rejection, error.http_status)
+
+
+class Translator:
+    """Turns one stream into the client's dialect.
+
+    The provider's own watch stands before it: it judges, meters, and says whether the stream has ended as it should. What
+    can't be read once content has gone out ends the stream with an error.
+    """
+
+    __slots__ = ("_client", "_created", "_decoder", "_encoder", "_has_finished", "_is_closed", "_watched", "has_failed")
+
+    def __init__(
+        self, client: Dialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
+    ) -> None:
+        self._client = client
+        self._decoder = decoder
+        self._encoder = client.open_encoder(request)
+        self._watched = watched
+        self._created = created
+        self._has_finished = False  # the answer is complete
+        self._is_closed = False  # and so is the stream
+        self.has_failed = False
+
+    def kind(self, event: bytes) -> Literal["prelude", "content", "end"]:
+        return self._watched.kind(event)
+
+    def pass_on(self, block: bytes) -> bytes:
+        if self._is_over():
+            return b""
+        more, add = self._decoder.more, self._encoder.more
+        written: list[bytes] = []
+        try:
+            for event in events(self._watched.pass_on(block)):
+                string = more(event)
+                if string is not None:
+                    written.append(add(string))
+                else:
+                    written += map(self._encode, self._decoder.feed(event))
+                    if self._is_over():
+                        break
+            if self._decoder.is_done and self._has_finished and not self._is_over():
+                written.append(self._close())
+        except ProtocolError as error:
+            written.append(self._fail(error))
+        except _UNREADABLE:
+            written.append(self._fail(ProtocolError("the provider's stream can't be read")))
+        return b"".join(written)
+
+    def closing(self) -> bytes | None:
+        """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
+        if self._is_over():
+            return b""
+        if not self._has_finished or self._watched.closing() is None:
+            return None
+        return self._close()
+
+    def _is_over(self) -> bool:
+        return self._is_closed or self.has_failed
+
+    def _encode(self, event: StreamEvent) -> bytes:
+        if isinstance(event, Start) and not event.created:
+            event = msgspec.structs.replace(event, created=self._created)
+        elif isinstance(event, Finish):
+            self._has_finished = True
+        elif isinstance(event, Failure):
+            self.has_failed = True
+        return self._encoder.encode(event)
+
+    def _close(self) -> bytes:
+        self._is_closed = True
+        return self._encoder.finish()
+
+    def _fail(self, error: GatewayError) -> bytes:
+        self.has_failed = True
+        return self._client.encode_error_event(error)
