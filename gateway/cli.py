@@ -55,6 +55,15 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--tenant", default="", metavar="NAME", help="who asks; default: nobody in particular")
     explain.add_argument("--json", action="store_true", help="print the answer as JSON")
     add("reload", _reload, "have the running gateway read its configuration again")
+    endpoints = add("endpoints", _endpoints, "show how the endpoints and pools of the running gateway stand")
+    endpoints.add_argument("--json", action="store_true", help="print all of it as JSON")
+    for name, about in (
+        ("drain", "let nothing new go to an endpoint, or to all of a provider; what runs there finishes"),
+        ("enable", "let a drained endpoint take requests again; forgets a refused key, a rest, a failed check, too"),
+    ):
+        turn = add(name, _turn, about)
+        turn.add_argument("endpoint", metavar="ENDPOINT", help="as `gateway endpoints` shows it, or a provider's name")
+        turn.set_defaults(what=name)
     add("schema", _schema, "print the JSON Schema of the configuration, for editors")
     init = add("init", _init, "write a commented gateway.yaml to begin with")
     init.add_argument(
@@ -123,6 +132,18 @@ def _reload(given: argparse.Namespace) -> int:
     from gateway.runtime.reload_client import reload
 
     return reload(given.config)
+
+
+def _endpoints(given: argparse.Namespace) -> int:
+    from gateway.runtime.endpoints_client import show
+
+    return show(given.config, as_json=given.json)
+
+
+def _turn(given: argparse.Namespace) -> int:
+    from gateway.runtime.endpoints_client import turn
+
+    return turn(given.config, given.what, given.endpoint)
 
 
 def _schema(given: argparse.Namespace) -> int:
