@@ -60,6 +60,22 @@ def test_a_newcomer_waits_for_one_turn_of_a_flood() -> None:
     assert "q0" in pops(queue, 2)
 
 
+def test_those_due_at_the_same_time_are_served_in_the_order_in_which_they_joined() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for tenant in "zyx":
+        fill(queue, tenant, 1, cost=10)
+    assert tenants(pops(queue, 3)) == "zyx"
+
+
+def test_who_left_and_joined_again_comes_behind_those_that_stayed() -> None:
+    queue: FairQueue[str] = FairQueue()
+    fill(queue, "a", 1, cost=10)
+    queue.remove("a0")
+    fill(queue, "b", 1, cost=10)
+    fill(queue, "a", 1, cost=10)
+    assert pops(queue, 2) == ["b0", "a0"]
+
+
 def test_shares_go_by_weight() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 90, weight=3, cost=10)
@@ -164,6 +180,15 @@ def test_a_dear_request_taken_back_buys_no_burst() -> None:
     assert queue.remove("a-dear")
     served = tenants(pops(queue, 60))
     assert abs(served.count("a") - served.count("b")) <= 2
+
+
+def test_a_cheap_request_taken_back_brings_the_dear_one_behind_it_no_further() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.push("a-cheap", "a", 1, 1, "normal")
+    queue.push("a-dear", "a", 1, 100, "normal")
+    fill(queue, "b", 9, cost=10)
+    queue.remove("a-cheap")
+    assert tenants(pops(queue, 9)) == "bbbbbbbbb"
 
 
 def test_what_a_removed_request_has_waited_for_serves_the_one_behind_it() -> None:

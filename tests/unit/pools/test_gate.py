@@ -382,8 +382,21 @@ async def test_timers_end_with_the_wait() -> None:
     (task,) = await wait_in_line(gate, "a")
     gate.leave(0.1)
     await task
-    await asyncio.sleep(10.0)
+    loop = asyncio.get_running_loop()
+    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []  # type: ignore[attr-defined]
     assert counts(gate) == {}
+
+
+@in_virtual_time
+async def test_a_request_that_says_it_costs_nothing_takes_its_share_all_the_same() -> None:
+    gate = gate_of(1, running=1)
+    tasks = [enter(gate, tenant, cost=0) for tenant in "aab"]
+    await asyncio.sleep(0)
+    gate.leave(0.1)
+    gate.leave(0.1)
+    await until(tasks[2].done)
+    assert entered(tasks) == "ab"
+    await cancel(*tasks)
 
 
 def test_every_reason_is_counted_from_the_start() -> None:
