@@ -16,11 +16,12 @@ from tests.unit.config.conftest import Files, config
 FULL = config(
     include="include: [builtin:prices]",
     server='server: {listen: ["127.0.0.1:8000"], admin: {key: "${SOME_KEY}"}, drain: {grace: 1s}, limits: {body: 1MiB}}',
-    pools="pools:\n  p: {members: [m, far], timeout: {idle: none}, then: q}\n  q: {members: [m]}",
+    pools="pools:\n  p: {members: [m, {model: far, weight: 2}], balance: weighted, timeout: {idle: none}, hedge: {after: 1s}, then: q}\n"
+    "  q: {members: [m], max_inflight: 2, queue: {max: 5, wait: 1s}, breaker: {failures: 3}, hash_by: tenant, all_open: soonest}",
     let="let:\n  busy: 'request.tools > 0 && labels.plan == \"paid\"'",
     routes="routes:\n  - {name: r, match: [auto, 'g*'], when: 'busy', to: p}\n  - name: s\n    match: [auto]\n    to: requested\n"
     "  - {name: t, match: [m], to: requested}".replace("    to: requested", "    to: q"),
-    defaults="defaults: {breaker: none, keepalive: {every: 5s}}",
+    defaults="defaults: {breaker: none, keepalive: {every: 5s}, retry: {when: [connect], backoff: 50ms}}",
     tenants="tenants:\n  t:\n    keys: ['sha256:" + "ab" * 32 + "']\n    labels: {plan: paid}\n    models: [auto]",
     checks="checks: [{name: c, given: {model: auto, tools: 1, tenant: t}, expect: {route: r}}]",
 )
@@ -153,7 +154,9 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda items: "[" + ", ".join(items) + "]")
         | st.dictionaries(
-            st.sampled_from(["kind", "provider", "members", "then", "price", "a", "keys"]), inner, max_size=3
+            st.sampled_from(["kind", "provider", "members", "then", "price", "a", "keys", "queue", "retry", "breaker"]),
+            inner,
+            max_size=3,
         ).map(lambda pairs: "{" + ", ".join(f"{key}: {value}" for key, value in pairs.items()) + "}")
     ),
     max_leaves=6,
