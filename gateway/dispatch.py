@@ -163,7 +163,8 @@ class _Search:
         """Give who is asked now: somebody new, else somebody whose fault may have passed."""
         found = self._found(hop, self._failed)
         if not found and self._failed:
-            found = self._found(hop, self._final())
+            again = self._found(hop, self._final())
+            found = [one for one in again if not self._wait_of(one)] or again
         if len(found) < 2:
             return found[0] if found else None
         return pick(hop, found, self._facts_of(hop), self._services.rng)
@@ -174,6 +175,11 @@ class _Search:
     def _final(self) -> set[Endpoint]:
         """Give the endpoints that would only say the same once more."""
         return {endpoint for endpoint, error in self._failed.items() if not error.effect.again}
+
+    def _wait_of(self, target: Target) -> float:
+        """Give how long an endpoint that failed asked us to wait; a 429's wait is kept by the endpoint itself."""
+        failure = self._failed[target.endpoint]
+        return 0.0 if isinstance(failure, UpstreamRateLimited) else failure.retry_after_s or 0.0
 
     # Another attempt in a pool
 
@@ -186,12 +192,10 @@ class _Search:
             return None
         pause = 0.0
         if not self._found(hop, self._failed):
-            if not self._found(hop, self._final()):
+            told_s = self._told_s(hop)
+            if told_s is None or told_s > retry.retry_after_cap_s:
                 return None
-            told_s = failure.retry_after_s or 0.0
-            if told_s > retry.retry_after_cap_s:
-                return None
-            if not isinstance(failure, UpstreamRateLimited) or not told_s:  # else that wait is over by now
+            if not isinstance(failure, UpstreamRateLimited) or not failure.retry_after_s:  # else its wait is over by now
                 pause = max(told_s, pause_s(tries.count, retry, self._services.rng))
         if self._is_too_late(hop.targets[0], pause):
             return None
@@ -209,6 +213,10 @@ class _Search:
         outcome = "made" if token is not None else "refused"
         self._services.metrics.retries[hop.pool, outcome].value += 1
         return token
+
+    def _told_s(self, hop: Hop) -> float | None:
+        """Give the shortest wait that those ask for who may be asked again; None where there is nobody."""
+        return min(map(self._wait_of, self._found(hop, self._final())), default=None)
 
     # One attempt
 

@@ -19,9 +19,8 @@ PROVIDER_NAME: Final = re.compile(r"(?i)openai|anthropic|llama_?cpp|ollama|vllm"
 # Where a provider is named outside `providers/` and `dialects/`, and why.
 NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
-    "config/not_yet.py": "says which kinds this version refuses",
     "config/units.py": "an example in an error message",
-    "dispatch.py": "the headers that may cross are named after those who made them",
+    "attempt.py": "the headers that may cross are named after those who made them",
     "runtime/model_server.py": "is the embedded model's server",
     "runtime/simulator/script.py": "plays a provider, headers and all",
 }

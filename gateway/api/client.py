@@ -248,6 +248,8 @@ class HttpClient:
             model = x.request.model if "*" in x.model and x.request is not None else x.model
             lines += f"x-gateway-pool: {_plain(x.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
             lines += f"x-gateway-attempts: {len(x.attempts)}\r\n"
+            if x.degraded:
+                lines += f"x-gateway-degraded: {_plain(x.degraded)}\r\n"
         return lines
 
     def _write(self, data: bytes) -> None:

@@ -41,6 +41,8 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     duration_ms: float
     first_token_ms: float | None
     overhead_ms: float
+    queued_ms: float  # of the duration, in the queue of a full pool
+    degraded: str | None  # the pool that should have answered, and why another one did
     bytes_out: int
     config: int
 
@@ -121,6 +123,8 @@ class Reporter:
             round(duration_s * 1000, 3),
             round((first_event_at - x.received_at) * 1000, 3) if first_event_at else None,
             round(overhead_s * 1000, 3),
+            round(x.queued_s * 1000, 3),
+            x.degraded or None,
             x.meter.bytes_out,
             x.generation,
         )

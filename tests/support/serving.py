@@ -20,7 +20,7 @@ models:
   mock-*: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
 defaults: {timeout: {first_token: 1s, answer: 1s}}
 pools:
-  main: {members: [m-a, m-b]}
+  main: {members: [m-a, m-b], retry: {attempts: 2}}
 routes:
   - {name: all, match: [auto], to: main}
   - {name: direct, match: [m-a, m-b, "mock-*"], to: requested}

@@ -191,6 +191,8 @@ async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[],
         "duration_ms": 1500.0,
         "first_token_ms": 400.0,
         "overhead_ms": 2.0,
+        "queued_ms": 0.0,
+        "degraded": None,
         "bytes_out": 900,
         "config": 7,
     }
