@@ -2,14 +2,27 @@
 
 from typing import Any
 
+from gateway.pools.standing import ILL
 from gateway.snapshot import Services
 
 
 def health(services: Services) -> dict[str, Any]:
-    """Say `healthy` while every circuit is closed, else `degraded`; and each circuit's state."""
-    circuits = services.circuits()
-    is_healthy = all(state == "closed" for state in circuits.values()) and not services.children.down
-    return {"status": "healthy" if is_healthy else "degraded", "circuits": circuits, "down": services.children.down}
+    """Say `healthy` while every circuit is closed and nothing is ill, else `degraded`; and how each endpoint stands.
+
+    What the operator has drained and what rests because a provider asked for it is `out` too, but no illness.
+    """
+    circuits, out = services.circuits(), services.standing.out()
+    is_healthy = (
+        all(state == "closed" for state in circuits.values())
+        and ILL.isdisjoint(out.values())
+        and not services.children.down
+    )
+    return {
+        "status": "healthy" if is_healthy else "degraded",
+        "circuits": circuits,
+        "out": out,
+        "down": services.children.down,
+    }
 
 
 def ready(services: Services) -> tuple[int, dict[str, Any]]:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from hashlib import blake2b
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.core.clock import Clock
 from gateway.observability.metrics import Metrics
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 NewsKind = Literal["opened", "key_refused"]
 Tell = Callable[[str, NewsKind, float], None]
 Reason = Literal["drained", "unhealthy", "key_refused", "resting"]
+
+ILL: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
+"""The reasons that somebody should look into."""
 
 
 class Standing:

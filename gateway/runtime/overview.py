@@ -10,6 +10,7 @@ from gateway.observability.exposition import render
 from gateway.observability.logging import iso_time
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
+from gateway.pools.standing import ILL
 from gateway.runtime.children import Children
 from gateway.runtime.drain_list import DrainList, UnknownName
 from gateway.runtime.endpoint_report import SEVERITY, report, roster
@@ -55,7 +56,7 @@ class Overview:
         is_healthy = (
             all(state == "closed" for state in circuits.values())
             and "down" not in children.values()
-            and {"unhealthy", "key_refused"}.isdisjoint(out.values())
+            and ILL.isdisjoint(out.values())
             and self._workers.active == self._workers.wanted
         )
         return {

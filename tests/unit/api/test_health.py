@@ -34,6 +34,19 @@ async def test_an_open_circuit_is_degraded(line: Line) -> None:
     assert (found["status"], found["circuits"]["b/m-b"]) == ("degraded", "open")
 
 
+async def test_one_that_checks_find_ill_is_degraded(line: Line) -> None:
+    line.services.standing.note_health(line.endpoints["b/m-b"], is_healthy=False)
+    found = health(line.services)
+    assert (found["status"], found["out"]) == ("degraded", {"b/m-b": "unhealthy"})
+
+
+async def test_what_the_operator_drained_or_a_provider_sent_to_rest_is_out_and_no_illness(line: Line) -> None:
+    line.services.standing.drain(["b"])
+    line.endpoints["a/m-a"].rests_until = line.services.clock.monotonic() + 5
+    found = health(line.services)
+    assert (found["status"], found["out"]) == ("healthy", {"b/m-b": "drained", "a/m-a": "resting"})
+
+
 async def test_a_server_that_is_down_is_degraded(line: Line) -> None:
     line.services.child_changed("own", "down")
     assert (health(line.services)["status"], health(line.services)["down"]) == ("degraded", ["own"])
