@@ -122,7 +122,7 @@ def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> Pr
         urls=urls,
         keys=keys,
         is_on=bool(keys) or not written,
-        auth=given.get("auth", "bearer"),
+        auth=given.get("auth", kind.default_auth),
         headers=given.get("headers", {}),
         proxy=given.get("proxy"),
         tls=given.get("tls"),

@@ -46,8 +46,7 @@ def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
             },
             "auth": {
                 "enum": ["bearer", "x-api-key", "api-key"],
-                "default": "bearer",
-                "description": "The header that carries the key.",
+                "description": "The header that carries the key; else the one that the kind takes, mostly `bearer`.",
             },
             "headers": named(
                 "header_name", ref("header_value", "A header sent with every request."), "Headers to send."

@@ -47,7 +47,6 @@ ELSEWHERE: Final = MappingProxyType(
 
 VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("state.store", lambda value: str(value).startswith(("redis", "valkey", "unix:")), "a shared store"),
-    ("providers.*.kind", lambda value: value == "anthropic", "the provider kind anthropic"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class ProviderKind:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_url: str | None = None
+    default_auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"  # the header that carries the key
     child_module: str = ""
 
     @property

@@ -325,12 +325,12 @@ TRAPS = [
     case("unknown key", ['5:10: server.lisen: unknown key; did you mean "listen"?'], server="server: {lisen: x}"),
     case(
         "unknown kind",
-        ['2:27: providers.local.kind: must be llamacpp, openai or simulator (got "llamacp"); did you mean "llamacpp"?'],
+        ['2:27: providers.local.kind: must be anthropic, llamacpp, openai or simulator (got "llamacp"); did you mean "llamacpp"?'],
         providers="providers: {local: {kind: llamacp}, web: {kind: openai}}",
     ),
     case(
         "kind is missing",
-        ["2:13: providers.local.kind: is missing; give llamacpp, openai or simulator"],
+        ["2:13: providers.local.kind: is missing; give anthropic, llamacpp, openai or simulator"],
         providers="providers: {local: {}, web: {kind: openai}}",
     ),
     case(
@@ -1071,11 +1071,6 @@ TRAPS = [
             '5:18: server.listen: must be host:port, with the certificate beside it: {address: "0.0.0.0:8443", tls: {cert: …, key: …}} (got "https://0.0.0.0:443")'
         ],
         server="server: {listen: 'https://0.0.0.0:443'}",
-    ),
-    case(
-        "anthropic",
-        ["2:50: providers.web.kind: not available yet (the provider kind anthropic)"],
-        providers="providers: {local: {kind: llamacpp}, web: {kind: anthropic, key: '${KEY:-}'}}",
     ),
     case(
         "classifier",

@@ -1,0 +1,40 @@
+"""`kind: anthropic`: Anthropic itself, and every server that takes its messages at some URL."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from gateway.config.spec import ProviderSpec
+from gateway.core.kinds import ProviderKind
+from gateway.providers.base import KINDS, HttpProvider
+from gateway.providers.contexts import Contexts
+
+VERSION: Final = "2023-06-01"  # of the API; what we write is of it
+
+
+class Anthropic(HttpProvider):
+    """A base URL that ends before `/v1`, as the official clients take it.
+
+    `client_headers` are those that a client may set itself, each with what is sent where it does not: "" for nothing.
+    They stand in no constant head, since a header must not be sent twice; one that the configuration sets is not among them.
+    """
+
+    kind = ProviderKind(
+        name="anthropic",
+        summary="Anthropic, or any server that speaks its dialect (`/v1/messages`) at `url`",
+        default_url="https://api.anthropic.com",
+        default_auth="x-api-key",
+    )
+    dialect = "anthropic_messages"
+    CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}
+    )
+
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+        super().__init__(spec, address, contexts)
+        self.base_path = self.base_path.removesuffix("/v1")
+        fixed = {name.lower() for name in spec.headers}
+        self.client_headers = {name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed}
+
+
+KINDS.register("anthropic", Anthropic)
