@@ -178,7 +178,7 @@ def _health() -> Schema:
             "maxLength": 2048,
             "title": "a path that begins with /",
             "examples": ["/models"],
-            "description": "what is asked for, below `url`; else what the kind knows, which costs nothing",
+            "description": "what is asked for, below the host; else what the kind knows, which costs nothing",
         },
         "every": ref("positive_duration", "how often", default="30s"),
         "timeout": ref("positive_duration", "how long an answer may take", default="5s"),
