@@ -75,6 +75,7 @@ class _Event(msgspec.Struct):
     error: _Error | None = None
 
 
+_PADDED: Final = (b" }\n\n", b" }\r\n\r\n")
 _decode_event = msgspec.json.Decoder(_Event).decode
 _MEMBERS: Final = ((TextDelta, b"text"), (ThinkingDelta, b"thinking"), (ToolCallDelta, b"partial_json"))
 
@@ -90,7 +91,11 @@ class Decoder:
         self._template: Template | None = None
 
     def more(self, event: bytes) -> bytes | None:
-        return None if self._template is None else self._template.string_of(_unpadded(event))
+        template = self._template
+        if template is None:
+            return None
+        string = template.string_of(event)
+        return template.string_of(_unpadded(event)) if string is None and event.endswith(_PADDED) else string
 
     def feed(self, event: bytes) -> list[StreamEvent]:
         self._template = None

@@ -146,7 +146,9 @@ class Translator:
         more, add = self._decoder.more, self._encoder.more
         written: list[bytes] = []
         try:
-            for event in events(self._watched.pass_on(block)):
+            block = self._watched.pass_on(block)
+            is_one = block.find(b"\n\n") == len(block) - 2 and b"\r" not in block
+            for event in (block,) if is_one else events(block):
                 string = more(event)
                 if string is not None:
                     written.append(add(string))
