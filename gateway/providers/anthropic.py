@@ -26,6 +26,7 @@ class Anthropic(HttpProvider):
         default_auth="x-api-key",
     )
     dialect = "anthropic_messages"
+    health_path = "/v1/models"
     CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}
     )
@@ -35,6 +36,12 @@ class Anthropic(HttpProvider):
         self.base_path = self.base_path.removesuffix("/v1")
         fixed = {name.lower() for name in spec.headers}
         self.client_headers = {name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed}
+
+    def check_head(self, path: str) -> bytes | None:
+        head = super().check_head(path)
+        if head is None or "anthropic-version" not in self.client_headers:
+            return head
+        return head.removesuffix(b"\r\n") + f"anthropic-version: {VERSION}\r\n\r\n".encode()
 
 
 KINDS.register("anthropic", Anthropic)

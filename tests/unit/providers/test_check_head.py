@@ -4,6 +4,7 @@ import pytest
 
 from gateway.config.spec import ProviderSpec, ProxySpec
 from gateway.core.secret import Secret
+from gateway.providers.anthropic import VERSION, Anthropic
 from gateway.providers.openai import OpenAI
 from gateway.providers.simulator import Simulator
 
@@ -48,3 +49,12 @@ def test_a_kind_that_knows_nothing_free_is_asked_by_a_configured_path_only() -> 
     provider = Simulator(spec("http://gpu:8000/v1"))
     assert provider.check_head("") is None
     assert (provider.check_head("/health") or b"").startswith(b"GET /health HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Anthropic-Version": VERSION}])
+def test_a_kind_that_wants_a_version_is_told_it_once(headers: dict[str, str]) -> None:
+    head = Anthropic(spec("https://api.example.com/v1", headers=headers)).check_head("")
+    assert head is not None
+    assert head.startswith(b"GET /v1/models HTTP/1.1\r\n")
+    assert head.count(f"anthropic-version: {VERSION}\r\n".encode()) == 1
+    assert head.endswith(b"\r\n\r\n") and head.count(b"\r\n\r\n") == 1

@@ -30,7 +30,7 @@ class Control:
         def serve() -> None:
             with listener, listener.accept()[0] as client:
                 client.settimeout(5)
-                while not self.asked.endswith((b"\r\n\r\n", b"}")):
+                while not self.asked.endswith(b"}" if self.asked.startswith(b"POST") else b"\r\n\r\n"):
                     self.asked += client.recv(10_000)
                 client.sendall(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n" % (status, len(body)) + body)
 
