@@ -164,7 +164,8 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     )
     try:
         if answer.status != 200:
-            raise target.provider.fault(answer.status, answer.headers, await _read_fault(answer))
+            body = await _read_fault(answer)
+            raise target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
         if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ProtocolError("the provider compressed its answer without being asked")
         if request.stream:
