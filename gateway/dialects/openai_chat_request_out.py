@@ -34,7 +34,8 @@ def from_conversation(conversation: Conversation, model: str, losses: Losses) ->
         losses.lose(name)
     if asked.top_k is not None:
         losses.lose("top_k")
-    newer = _NEWER.match(model) is not None or asked.reasoning is not None
+    effort = _effort(asked.reasoning)
+    newer = effort is not None or _NEWER.match(model) is not None
     body: dict[str, Any] = {
         "model": model,
         "messages": list(_messages(asked)),
@@ -51,7 +52,7 @@ def from_conversation(conversation: Conversation, model: str, losses: Losses) ->
         "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
         "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
         "response_format": _write_output(asked.output),
-        "reasoning_effort": _effort(asked.reasoning),
+        "reasoning_effort": effort,
         "verbosity": asked.verbosity,
         "user": asked.user,
         "metadata": asked.metadata,
