@@ -6,7 +6,6 @@ from typing import Final
 
 from gateway.core.errors import InvalidRequest
 
-CODE: Final = "unsupported_parameter"
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -35,4 +34,6 @@ class Losses:
 
 def untranslatable(param: str, why: str) -> InvalidRequest:
     """Give the error for something that can't be said in the other dialect and must not be left out."""
-    return InvalidRequest(f"{param} can't be translated for this model: {why}", param=param, code=CODE)
+    return InvalidRequest(
+        f"{param} can't be translated for this model: {why}", param=param, code="unsupported_parameter"
+    )
