@@ -4,7 +4,6 @@ An attempt ends in exactly one of three ways: ok, failed, or abandoned (the clie
 another endpoint was faster), which tells the breaker nothing. `Trial` keeps the books of that; `ask` does the asking.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,9 +12,9 @@ from typing import Final
 from gateway import dialects
 from gateway.config.spec import LimitsSpec
 from gateway.core.chat import Usage
-from gateway.core.errors import ClientStalled, GatewayError, ProtocolError, StillWarming
+from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
 from gateway.core.exchange import Attempt, Exchange
-from gateway.pools.endpoint import Hop, Target
+from gateway.pools.endpoint import Target
 from gateway.pools.gate import Gate
 from gateway.providers.base import VIA
 from gateway.providers.transport import Answer, Call
@@ -47,15 +46,14 @@ class Trial:
     context: without an error it went well. Nothing here waits.
     """
 
-    __slots__ = ("_attempt", "_entered_at", "_gate", "_now", "_permit", "_since", "_token", "_x", "target", "upstream")
+    __slots__ = ("_attempt", "_entered_at", "_gate", "_now", "_permit", "_since", "_token", "_upstream", "_x", "target")
 
-    def __init__(
-        self, x: Exchange, target: Target, token: RetryToken | None, services: Services, *, is_forced: bool = False
-    ) -> None:
+    def __init__(self, x: Exchange, target: Target, token: RetryToken | None, services: Services) -> None:
         self._x = x
         self.target = target
         self._token = token
-        self._permit = None if is_forced else target.endpoint.breaker.try_acquire()
+        self._permit = target.endpoint.breaker.try_acquire()  # None: asked in spite of it
+        self._upstream: Upstream | None = None
         self._now = services.clock.monotonic
         self._since = self._now()
         self._gate: Gate | None = None
@@ -67,13 +65,23 @@ class Trial:
         endpoint.in_flight += 1
         endpoint.load.in_flight += 1
 
+    @property
+    def upstream(self) -> Upstream:
+        """The answer, once there is one."""
+        assert self._upstream is not None
+        return self._upstream
+
+    @property
+    def was_abandoned(self) -> bool:
+        return self._attempt.outcome == "abandoned"
+
     def fail(self, error: GatewayError) -> None:
         """End the attempt as failed; whether the endpoint is to blame stands in the error."""
         self._attempt.outcome, self._attempt.code = "failed", error.error_code
-        if self._token is not None:
-            self._token.failed()
         if error.is_retryable or error.hurts_breaker:
             self.target.endpoint.failures.observe(1.0, self._now())
+            if self._token is not None:
+                self._token.failed()
         if error.hurts_breaker and self._permit is not None:
             self._permit.fail()
         self._end()
@@ -84,13 +92,15 @@ class Trial:
         self._end()
 
     def discard(self) -> None:
-        """Abandon the attempt though it has an answer."""
-        self.upstream.answer.close()
-        self.abandon()
+        """Abandon the attempt, answered or not, unless it has ended."""
+        if self._attempt.outcome == "running":
+            if self._upstream is not None:
+                self._upstream.answer.close()
+            self.abandon()
 
-    def answered(self, hop: Hop, upstream: Upstream) -> None:
-        """Note that there is an answer; what follows is its relay."""
-        x, endpoint, now = self._x, self.target.endpoint, self._now()
+    def answered(self, upstream: Upstream) -> None:
+        """Note that there is an answer, and what it tells of the endpoint."""
+        endpoint, now = self.target.endpoint, self._now()
         took_s, self._since = now - self._since, now
         if upstream.stream is not None:
             endpoint.first_token_s.observe(took_s, now)
@@ -102,11 +112,15 @@ class Trial:
         endpoint.credential.is_refused = False
         if self._token is not None:
             self._token.answered()
-        x.pool, x.model, x.provider = hop.pool, self.target.model.name, endpoint.provider
-        x.meter.first_event_at = now
+        self._upstream = upstream
+
+    def taken(self, pool: str) -> None:
+        """Note that this answer is the client's; what follows is its relay."""
+        x, upstream = self._x, self.upstream
+        x.pool, x.model, x.provider = pool, self.target.model.name, self.target.endpoint.provider
+        x.meter.first_event_at = self._since
         if upstream.usage is not None:
             x.meter.usage = upstream.usage
-        self.upstream = upstream
 
     def hold(self, gate: Gate, entered_at: float) -> None:
         """Keep a place in a pool until the end."""
@@ -148,7 +162,6 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     """Ask one endpoint, and wait for what can be given to the client. Raises `UpstreamError`; then nothing is left open."""
     request = x.request
     assert request is not None
-    await _until_warm(target, services, total_at)
     dialect = dialects.BY_NAME[target.provider.dialect]
     body = dialect.encode_request(request, target.provider.model_id(target.model, request.model))
     answer = await services.transport.ask(
@@ -183,19 +196,6 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     except BaseException:
         answer.close()
         raise
-
-
-async def _until_warm(target: Target, services: Services, total_at: float | None) -> None:
-    if not services.children.is_warming(target.endpoint.provider):
-        return
-    patience_s = target.clocks.first_token_s
-    if total_at is not None:
-        left_s = total_at - asyncio.get_running_loop().time()
-        patience_s = left_s if patience_s is None else min(patience_s, left_s)
-    try:
-        await services.children.wait(target.endpoint.provider, patience_s)
-    except TimeoutError:
-        raise StillWarming(f"{target.endpoint.provider} is still starting", retry_after_s=1.0) from None
 
 
 async def _read_fault(answer: Answer) -> bytes:

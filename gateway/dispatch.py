@@ -2,19 +2,22 @@
 
 Pools are asked in fallback order. In each, members that have not been tried come first and at once, then those whose fault
 may pass are asked again after a pause; every attempt beyond a pool's first needs its fault's word in `retry.when`, one
-of `retry.attempts`, and a token of the pool's budget. A pool behind `then:` is failover, and needs none of that. What a
-fault leads to stands in `core.faults`.
+of `retry.attempts`, and a token of the pool's budget. The settings of the target that failed decide. A pool behind `then:`
+is failover, and needs none of that. What a fault leads to stands in `core.faults`.
 
-Those that need patience are asked last: a server that still warms up, an endpoint that told us how long to wait.
+Those that need patience are asked last: a server that still warms up, an endpoint that told us how long to wait. Whoever is
+asked has entered the gate of its pool, where that has one.
 
 An endpoint is left for another only while nothing has been sent to the client; that point once passed, an error is the
 client's to see.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from typing import Final
 
 from gateway.attempt import Trial, Upstream, ask
@@ -24,13 +27,14 @@ from gateway.core.errors import (
     GatewayError,
     NoCapacity,
     Overloaded,
+    StillWarming,
     UpstreamError,
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
 from gateway.hedge import race
 from gateway.pools.balancers.base import Facts
-from gateway.pools.choice import candidates, pick
+from gateway.pools.choice import can_be_asked, candidates, pick, wait_s
 from gateway.pools.endpoint import Endpoint, Hop, Path, Target
 from gateway.resilience.backoff import pause_s
 from gateway.resilience.retry import RetryToken
@@ -40,6 +44,8 @@ from gateway.snapshot import Services, Snapshot
 __all__ = ["Upstream", "dispatch"]
 
 TOKENS_UNSAID: Final = 256  # of an answer whose request sets no bound: its part in the fair order of a queue
+STILL_WARMING_S: Final = 1.0  # a guess at how long a server still takes to come up
+LEAST_RETRY_S: Final = 1.0  # what a client is told to wait where nobody can tell
 TOLD_SPREAD: Final = 0.1  # share by which a wait that was told is stretched, lest all come back at once
 
 
@@ -58,7 +64,16 @@ class _Tries:
     """What this request has tried in one pool."""
 
     count: int = 0
-    failure: UpstreamError | None = None  # the last
+    failure: tuple[Target, UpstreamError] | None = None  # the last
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the settings of the target that failed allow one more attempt."""
+        if self.failure is None:
+            return False
+        target, error = self.failure
+        word = error.effect.word
+        return self.count < target.retry.attempts and (word is None or word in target.retry.when)
 
 
 class _Search:
@@ -74,7 +89,7 @@ class _Search:
         self._now = services.clock.monotonic
         self._arrived_at = self._loop.time() - (self._now() - x.received_at)
         self._tries: dict[str, _Tries] = {}  # by pool
-        self._failed: dict[Endpoint, UpstreamError] = {}
+        self._again_at: dict[Endpoint, float] = {}  # that failed, and when they may be asked again; `inf`: not at all
         self._failure: GatewayError | None = None  # of the last attempt
         self._refusal: GatewayError | None = None  # of the last pool that was too full
         self._context = 0  # tokens: only larger windows are of use
@@ -87,25 +102,29 @@ class _Search:
             if (trial := await self._ask_pool(hop)) is not None:
                 return trial
         for hop in self._hops:
-            for target in hop.targets:
-                is_warming = self._services.children.is_warming(target.endpoint.provider)
-                if is_warming and (trial := await self._attempt(hop, target)) is not None:
-                    return trial
+            if (trial := await self._ask_warming(hop)) is not None:
+                return trial
         while (told := await self._wait_as_told()) is not None:
             if (trial := await self._ask_pool(told)) is not None:
                 return trial
-        if (last := self._soonest()) is not None and (trial := await self._attempt(*last, is_forced=True)) is not None:
-            return trial
+        if (soonest := self._soonest()) is not None:
+            hop, target = soonest
+            if (trial := await self._in_turn(hop, partial(self._ask_if_room, hop, target))) is not None:
+                return trial
         raise self._failure or self._refusal or self._nobody()
 
     # A pool
 
     async def _ask_pool(self, hop: Hop) -> Trial | None:
         """Ask members of a pool until one answers; None where none does. Raises what nobody else can mend."""
-        if not hop.is_gated:
-            return await self._ask_members(hop)
-        if not self._found(hop, self._failed) and not self._found(hop, self._final()):
+        if hop.is_gated and not self._found(hop, self._again_at) and not self._found(hop, self._final()):
             return None  # there is nobody to wait for
+        return await self._in_turn(hop, partial(self._ask_members, hop))
+
+    async def _in_turn(self, hop: Hop, ask: Callable[[], Awaitable[Trial | None]]) -> Trial | None:
+        """Ask in a pool once there is room in it, and keep the place until the answer has ended; None where none is to be had."""
+        if not hop.is_gated:
+            return await ask()
         gate = hop.state.gate
         try:
             if not gate.try_enter():
@@ -115,7 +134,7 @@ class _Search:
             return None
         trial, entered_at = None, self._now()
         try:
-            trial = await self._ask_members(hop)
+            trial = await ask()
             return trial
         finally:
             if trial is None:
@@ -142,7 +161,6 @@ class _Search:
             x.waited_s += self._now() - since
 
     async def _ask_members(self, hop: Hop) -> Trial | None:
-        hop.state.budget.note_request(hop.targets[0].retry.budget)
         while True:
             tries, token = self._tries.get(hop.pool), None
             if tries is not None and (token := await self._permission(hop, tries)) is None:
@@ -150,7 +168,7 @@ class _Search:
             target = self._next(hop)
             if target is None:
                 if token is not None:
-                    token.abandoned()
+                    token.unused()
                 return None
             if hop.hedge is not None and tries is None:
                 trial = await self._hedged(hop, target)
@@ -161,10 +179,11 @@ class _Search:
 
     def _next(self, hop: Hop) -> Target | None:
         """Give who is asked now: somebody new, else somebody whose fault may have passed."""
-        found = self._found(hop, self._failed)
-        if not found and self._failed:
-            again = self._found(hop, self._final())
-            found = [one for one in again if not self._wait_of(one)] or again
+        found = self._found(hop, self._again_at)
+        if not found and self._again_at:
+            now, found = self._now(), self._found(hop, self._final())
+            # Timers may be early by a trifle: then all of them are as good as ready.
+            found = [target for target in found if self._again_at[target.endpoint] <= now] or found
         if len(found) < 2:
             return found[0] if found else None
         return pick(hop, found, self._facts_of(hop), self._services.rng)
@@ -173,78 +192,72 @@ class _Search:
         return candidates(hop, self._now(), self._services.children.is_warming, without, self._context)
 
     def _final(self) -> set[Endpoint]:
-        """Give the endpoints that would only say the same once more."""
-        return {endpoint for endpoint, error in self._failed.items() if not error.effect.again}
-
-    def _wait_of(self, target: Target) -> float:
-        """Give how long an endpoint that failed asked us to wait; a 429's wait is kept by the endpoint itself."""
-        failure = self._failed[target.endpoint]
-        return 0.0 if isinstance(failure, UpstreamRateLimited) else failure.retry_after_s or 0.0
+        """Give the endpoints that are not asked again: they would say the same, or want too much patience."""
+        return {endpoint for endpoint, again_at in self._again_at.items() if again_at == inf}
 
     # Another attempt in a pool
 
     async def _permission(self, hop: Hop, tries: _Tries) -> RetryToken | None:
         """Wait until a pool may be asked once more, and give the token for it; None where it may not."""
-        retry, failure = hop.targets[0].retry, tries.failure
-        if failure is None or tries.count >= retry.attempts:
+        if tries.failure is None or not tries.may_go_on:
             return None
-        if failure.effect.word is not None and failure.effect.word not in retry.when:
-            return None
-        pause = 0.0
-        if not self._found(hop, self._failed):
-            told_s = self._told_s(hop)
-            if told_s is None or told_s > retry.retry_after_cap_s:
-                return None
-            if not isinstance(failure, UpstreamRateLimited) or not failure.retry_after_s:  # else its wait is over by now
-                pause = max(told_s, pause_s(tries.count, retry, self._services.rng))
-        if self._is_too_late(hop.targets[0], pause):
+        target, _ = tries.failure
+        pause = self._pause(hop)
+        if pause is None or self._is_too_late(target, pause):
             return None
         since = self._now()
         try:
-            token = await hop.state.budget.take(retry.backoff_cap_s)
-            if token is not None and pause:
+            token = await hop.state.budget.take(target.retry.backoff_cap_s)
+            if token is None:
+                self._services.metrics.retries[hop.pool, "refused"].value += 1
+            elif pause:
                 try:
                     await asyncio.sleep(pause)
                 except BaseException:
-                    token.abandoned()
+                    token.unused()
                     raise
         finally:
             self._x.waited_s += self._now() - since
-        outcome = "made" if token is not None else "refused"
-        self._services.metrics.retries[hop.pool, outcome].value += 1
         return token
 
-    def _told_s(self, hop: Hop) -> float | None:
-        """Give the shortest wait that those ask for who may be asked again; None where there is nobody."""
-        return min(map(self._wait_of, self._found(hop, self._final())), default=None)
+    def _pause(self, hop: Hop) -> float | None:
+        """Give how long to wait before a pool is asked once more: not at all for somebody new; None where there is nobody."""
+        if self._found(hop, self._again_at):
+            return 0.0
+        again_at = [self._again_at[target.endpoint] for target in self._found(hop, self._final())]
+        return max(0.0, min(again_at) - self._now()) if again_at else None
 
     # One attempt
 
-    async def _attempt(
-        self, hop: Hop, target: Target, token: RetryToken | None = None, *, is_forced: bool = False
-    ) -> Trial | None:
+    async def _attempt(self, hop: Hop, target: Target, token: RetryToken | None = None) -> Trial | None:
         """Ask one endpoint; None where it failed and somebody else may be asked. Raises what nobody else can mend."""
-        trial = self._begin(hop, target, token, is_forced=is_forced)
+        trial = self._begin(hop, target, token)
         since = self._now()
         try:
-            return await self._answered(hop, trial)
+            answered = await self._answered(hop, trial)
         finally:
             self._x.waited_s += self._now() - since
+        if answered is not None:
+            self._take(hop, answered)
+        return answered
 
-    def _begin(self, hop: Hop, target: Target, token: RetryToken | None, *, is_forced: bool = False) -> Trial:
+    def _begin(self, hop: Hop, target: Target, token: RetryToken | None) -> Trial:
         """Write down that an endpoint is asked, before anything waits."""
         if self._failure is not None and self._is_too_late(target):
             if token is not None:
-                token.abandoned()
+                token.unused()
             raise DeadlineExceeded("no time is left for another attempt (total clock)")
         tries = self._tries.get(hop.pool)
         if tries is None:
             if hop is not self._hops[0]:
                 self._services.metrics.fallbacks[hop.pool].value += 1
+            hop.state.budget.note_request(target.retry.budget)
             tries = self._tries[hop.pool] = _Tries()
+        elif token is not None:
+            self._services.metrics.retries[hop.pool, "made"].value += 1
         tries.count += 1
         self._x.pool = hop.pool
-        return Trial(self._x, target, token, self._services, is_forced=is_forced)
+        return Trial(self._x, target, token, self._services)
 
     async def _answered(self, hop: Hop, trial: Trial) -> Trial | None:
         """Wait for the answer to an attempt; None where it failed and somebody else may be asked."""
@@ -255,23 +268,37 @@ class _Search:
         except GatewayError as error:
             trial.fail(error)
             self._failure = error
-            if x.committed_at or not isinstance(error, UpstreamError) or not self._leads_on(error, target):
+            if not isinstance(error, UpstreamError) or not self._leads_on(error, target) or x.committed_at:
                 raise
-            self._failed[target.endpoint] = self._tries[hop.pool].failure = error
+            self._note_failure(hop, target, error)
             return None
         except BaseException:
             trial.abandon()
             raise
         upstream.keepalive_s = self._keepalive_s
-        trial.answered(hop, upstream)
-        if hop is not self._hops[0]:
-            why = self._failure or self._refusal
-            x.degraded = (
-                f"{self._hops[0].pool}; reason={why.error_code if why is not None else 'no_endpoint_available'}"
-            )
-        if hop.is_sticky:
-            hop.state.sticky.note(self._facts_of(hop).affinity, target.endpoint)
+        trial.answered(upstream)
         return trial
+
+    def _take(self, hop: Hop, trial: Trial) -> None:
+        """Write down that this is the attempt whose answer the client gets."""
+        trial.taken(hop.pool)
+        first = self._hops[0]
+        if hop is not first:
+            why = self._failure or self._refusal
+            reason = "no_endpoint_available" if why is None else why.error_code
+            self._x.degraded = f"{first.pool}; reason={reason}"
+        if hop.is_sticky:
+            hop.state.sticky.note(self._facts_of(hop).affinity, trial.target.endpoint)
+
+    def _note_failure(self, hop: Hop, target: Target, error: UpstreamError) -> None:
+        """Note that an endpoint has failed, and from when on it may be asked again."""
+        tries, retry, told_s = self._tries[hop.pool], target.retry, error.retry_after_s or 0.0
+        tries.failure = target, error
+        if not error.effect.again or told_s > retry.retry_after_cap_s:
+            again_at = inf
+        else:
+            again_at = self._now() + max(told_s, pause_s(tries.count, retry, self._services.rng))
+        self._again_at[target.endpoint] = again_at
 
     def _leads_on(self, error: UpstreamError, target: Target) -> bool:
         """Whether anybody else may be asked after `error`; notes what it tells of the endpoint and of the request."""
@@ -300,12 +327,11 @@ class _Search:
         trials = [self._begin(hop, target, None)]
 
         def second() -> "Trial | None":
-            found = self._found(hop, {target.endpoint, *self._failed})
+            found = self._found(hop, {target.endpoint, *self._again_at})
             if self._x.committed_at or not found or self._is_too_late(found[0]) or not hop.state.hedges.try_take():
                 return None
             services.metrics.hedges[hop.pool].value += 1
-            other = found[0] if len(found) == 1 else pick(hop, found, self._facts_of(hop), services.rng)
-            trials.append(self._begin(hop, other, None))
+            trials.append(self._begin(hop, pick(hop, found, self._facts_of(hop), services.rng), None))
             return trials[1]
 
         since = self._now()
@@ -318,29 +344,67 @@ class _Search:
             )
         finally:
             self._x.waited_s += self._now() - since
-        if winner is not None and len(trials) > 1:
-            loser = trials[0] if winner is trials[1] else trials[1]
-            price = self._snapshot.prices[loser.target.model.name]
-            self._x.lost_picodollars += price.input * request.tokens  # its prompt has been read
+        if winner is not None:
+            self._take(hop, winner)
+            for loser in trials:
+                if loser is not winner and loser.was_abandoned:  # else it has failed, and costs nothing
+                    price = self._snapshot.prices[loser.target.model.name]
+                    self._x.lost_picodollars += price.input * request.tokens  # its prompt has been read
         return winner
 
     # Last resorts
 
+    async def _ask_warming(self, hop: Hop) -> Trial | None:
+        """Wait for those of a pool that warm up, and ask them; None where none answers.
+
+        Nothing is held meanwhile. It needs no leave to try again: that others were asked before is no fault of theirs.
+        """
+        for target in hop.targets:
+            provider = target.endpoint.provider
+            if self._services.children.is_warming(provider) and self._is_of_use(target, self._now(), self._again_at):
+                if not await self._is_warm_in_time(target):
+                    message = f"{provider} is still starting"
+                    self._failure = StillWarming(message, retry_after_s=STILL_WARMING_S)
+                elif (trial := await self._in_turn(hop, partial(self._ask_warm, hop, target))) is not None:
+                    return trial
+        return None
+
+    async def _is_warm_in_time(self, target: Target) -> bool:
+        patience_s, total_at, since = target.clocks.first_token_s, self._total_at(target), self._now()
+        if total_at is not None:
+            left_s = total_at - self._loop.time()
+            patience_s = left_s if patience_s is None else min(patience_s, left_s)
+        try:
+            await self._services.children.wait(target.endpoint.provider, patience_s)
+        except TimeoutError:
+            return False
+        finally:
+            self._x.waited_s += self._now() - since
+        return True
+
+    async def _ask_warm(self, hop: Hop, target: Target) -> Trial | None:
+        if not self._is_of_use(target, self._now(), self._again_at):
+            return None
+        return await self._ask_if_room(hop, target)
+
+    async def _ask_if_room(self, hop: Hop, target: Target) -> Trial | None:
+        return await self._attempt(hop, target) if target.has_room else None
+
     async def _wait_as_told(self) -> Hop | None:
         """Wait for whoever told us the shortest wait, and give its pool; None where there is none, or no time for it."""
-        now, soonest, found = self._now(), None, None
+        now, final = self._now(), self._final()
+        soonest, found = inf, None
         for hop in self._hops:
-            tries, retry = self._tries.get(hop.pool), hop.targets[0].retry
-            if (tries is not None and tries.count >= retry.attempts) or "rate_limited" not in retry.when:
-                continue
+            tries = self._tries.get(hop.pool)
             for target in hop.targets:
-                endpoint = target.endpoint
+                endpoint, retry = target.endpoint, target.retry
                 told_s = endpoint.told_until - now
-                if not 0 < told_s <= retry.retry_after_cap_s or not endpoint.is_in_rotation(endpoint.told_until):
+                if endpoint.rests_until <= now or told_s > retry.retry_after_cap_s or told_s >= soonest:
                     continue
-                if endpoint.breaker.is_available and (soonest is None or told_s < soonest):
+                may = "rate_limited" in retry.when if tries is None else tries.may_go_on
+                if may and self._is_of_use(target, endpoint.told_until, final):
                     soonest, found = told_s, (hop, target)
-        if soonest is None or found is None:
+        if found is None:
             return None
         hop, target = found
         pause = soonest * (1.0 + TOLD_SPREAD * self._services.rng.random())
@@ -352,30 +416,36 @@ class _Search:
         self._x.waited_s += pause
         return hop
 
+    def _is_of_use(self, target: Target, at: float, without: Container[Endpoint]) -> bool:
+        return can_be_asked(target, at, without, self._context)
+
     def _soonest(self) -> tuple[Hop, Target] | None:
         """Give who is asked in spite of its breaker, where every breaker is open and the first pool wants that."""
-        if self._tries or not self._hops or self._hops[0].all_open != "soonest":
+        if self._tries or self._refusal or not self._hops or self._hops[0].all_open != "soonest":
+            return None
+        targets = [(hop, target) for hop in self._hops for target in hop.targets]
+        if any(target.endpoint.breaker.is_available for _, target in targets):
             return None
         now = self._now()
-        resting = [
-            (target.endpoint.breaker.retry_in_s(), hop, target)
-            for hop in self._hops
-            for target in hop.targets
-            if target.endpoint.is_in_rotation(now) and target.has_room
-        ]
-        return min(resting, key=lambda one: one[0])[1:] if resting else None
+        resting = [(hop, one) for hop, one in targets if one.endpoint.is_in_rotation(now) and one.has_room]
+        return min(resting, key=lambda found: found[1].endpoint.breaker.retry_in_s(), default=None)
 
     def _nobody(self) -> GatewayError:
         """Say why nobody was asked, and when that may change."""
         if not self._hops:
             return NoCapacity("the provider of this model is off")
         now = self._now()
-        endpoints = [target.endpoint for hop in self._hops for target in hop.targets]
-        told_s = [one.told_until - now for one in endpoints if one.rests_until > now and one.breaker.is_available]
-        if told_s:
-            return UpstreamRateLimited("the provider is rate limited", retry_after_s=min(told_s))
-        wait_s = min(one.breaker.retry_in_s() for one in endpoints)
-        return NoCapacity("no endpoint that could answer can be asked now", retry_after_s=max(wait_s, 1.0))
+        waits = [
+            (left_s, endpoint.rests_until > now and endpoint.breaker.is_available)
+            for hop in self._hops
+            for target in hop.targets
+            if (left_s := wait_s(endpoint := target.endpoint, now)) is not None
+        ]
+        left_s, is_told = min(waits, default=(0.0, False))
+        if is_told:
+            return UpstreamRateLimited("the provider is rate limited", retry_after_s=left_s)
+        message = "no endpoint that could answer can be asked now"
+        return NoCapacity(message, retry_after_s=max(left_s, LEAST_RETRY_S))
 
     # Facts
 

@@ -1,7 +1,7 @@
 """A race between an attempt and, where it is slow, a second one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 from gateway.attempt import Trial
 from gateway.core.errors import GatewayError
@@ -16,20 +16,25 @@ async def race(answered: Answered, first: Trial, second: Callable[[], Trial | No
     where the first has no answer after `after_s`, and may give None. Whatever happens, every trial but the one that is given
     has ended when this returns.
     """
+    begun, winner = [first], None
     tasks: list[asyncio.Task[Trial | GatewayError | None]] = []
     try:
         async with asyncio.TaskGroup() as group:
             tasks.append(group.create_task(_quietly(answered, first)))
             await asyncio.wait(tasks, timeout=after_s)
             if not tasks[0].done() and (other := second()) is not None:
+                begun.append(other)
                 tasks.append(group.create_task(_quietly(answered, other)))
             winner = await _first_answer(tasks)
             for task in tasks:
                 task.cancel()
     except BaseException:
-        _discard(_trials(tasks))
+        winner = None
         raise
-    _discard(one for one in _trials(tasks) if one is not winner)
+    finally:
+        for trial in begun:
+            if trial is not winner:
+                trial.discard()
     if winner is None:
         for task in tasks:
             if isinstance(error := task.result(), GatewayError):
@@ -53,13 +58,3 @@ async def _first_answer(tasks: list["asyncio.Task[Trial | GatewayError | None]"]
             if task in done and isinstance(trial := task.result(), Trial):
                 return trial
     return None
-
-
-def _trials(tasks: Iterable["asyncio.Task[Trial | GatewayError | None]"]) -> list[Trial]:
-    ended = [task for task in tasks if task.done() and not task.cancelled() and task.exception() is None]
-    return [trial for task in ended if isinstance(trial := task.result(), Trial)]
-
-
-def _discard(trials: Iterable[Trial]) -> None:
-    for trial in trials:
-        trial.discard()

@@ -21,17 +21,28 @@ def candidates(
     for target in hop.targets:
         if found and target.priority != found[0].priority:
             break
-        endpoint = target.endpoint
-        if (
-            endpoint not in without
-            and endpoint.is_in_rotation(now)
-            and endpoint.breaker.is_available
-            and target.has_room
-            and not is_warming(endpoint.provider)
-            and (not context or (target.model.context or 0) > context)
-        ):
+        if can_be_asked(target, now, without, context) and target.has_room and not is_warming(target.endpoint.provider):
             found.append(target)
     return found
+
+
+def can_be_asked(target: Target, at: float, without: Container[Endpoint], context: int) -> bool:
+    """Whether a target may be asked at the moment `at`, where it then has room and is up."""
+    endpoint = target.endpoint
+    return (
+        endpoint not in without
+        and endpoint.is_in_rotation(at)
+        and endpoint.breaker.is_available
+        and (not context or (target.model.context or 0) > context)
+    )
+
+
+def wait_s(endpoint: Endpoint, now: float) -> float | None:
+    """Give in how many seconds an endpoint can be asked again; None where nobody knows: it is drained, or ill."""
+    if endpoint.is_drained or not endpoint.is_healthy:
+        return None
+    told_s = endpoint.told_until - now if endpoint.rests_until > now else 0.0
+    return max(0.0, endpoint.breaker.retry_in_s(), told_s, endpoint.credential.refused_until - now)
 
 
 def pick(hop: Hop, among: Sequence[Target], facts: Facts, rng: random.Random) -> Target:

@@ -6,7 +6,8 @@ A retry takes a token, and how it ends decides what becomes of the token:
 |----------------|--------------------------------------------------------------------------------------|
 | is answered    | comes back, and one more with it (up to `MOST`)                                      |
 | fails          | is spent, and what was earned beyond the reserve is forgotten                        |
-| is abandoned   | comes back                                                                           |
+| is abandoned   | is spent: the provider had the call, however early the client left                   |
+| is never made  | comes back                                                                           |
 
 There are `RESERVE` tokens at first, and each request of the pool adds `budget` of one, up to the reserve. So while nothing
 answers, retries are at most `RESERVE` + `budget` × requests; and while retries help, however many requests need one, they
@@ -24,7 +25,7 @@ MOST: Final = 1000.0
 
 
 class RetryToken:
-    """The right to one attempt beyond the first. It ends once; the first of its three ends counts."""
+    """The right to one attempt beyond the first. It ends once; the first of its ends counts."""
 
     __slots__ = ("_budget",)
 
@@ -35,15 +36,18 @@ class RetryToken:
         self._end(2.0)
 
     def failed(self) -> None:
-        self._end(0.0)
+        self._end(0.0, most=RESERVE)
 
     def abandoned(self) -> None:
+        self._end(0.0)
+
+    def unused(self) -> None:
         self._end(1.0)
 
-    def _end(self, back: float) -> None:
+    def _end(self, back: float, *, most: float = MOST) -> None:
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget._ended(back)
+            budget._ended(back, most)
 
 
 class RetryBudget:
@@ -92,9 +96,9 @@ class RetryBudget:
                     self._waiting.remove(turn)
         return token
 
-    def _ended(self, back: float) -> None:
+    def _ended(self, back: float, most: float) -> None:
         self._running -= 1
-        self._balance = min(MOST, self._balance + back) if back else min(self._balance, RESERVE)
+        self._balance = min(most, self._balance + back)
         self._wake()
 
     def _wake(self) -> None:

@@ -40,7 +40,7 @@ def affinity(x: Exchange, by: str) -> str:
         return tenant
     if by.startswith("header:"):
         value = x.headers.get(by.removeprefix("header:"), "")[:LONGEST]
-        return f"{tenant}/{value}" if value else ""
+        return f"{tenant}\0{value}" if value else ""  # neither can hold that
     return conversation(x)
 
 
