@@ -6,13 +6,13 @@ Read `openai_chat.py` first, then `bridge.py`. May import `streaming`, `config` 
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.dialects import anthropic_messages, openai_chat
+from gateway.dialects import anthropic_messages, openai_chat, openai_embeddings
 from gateway.dialects.base import Dialect
 
-_ALL: Final[tuple[Dialect, ...]] = (openai_chat, anthropic_messages)
+_ALL: Final[tuple[Dialect, ...]] = (openai_chat, anthropic_messages, openai_embeddings)
 
 BY_NAME: Final[Mapping[str, Dialect]] = {dialect.NAME: dialect for dialect in _ALL}
-BY_PATH: Final[Mapping[str, Dialect]] = {openai_chat.PATH: openai_chat}
+BY_PATH: Final[Mapping[str, Dialect]] = {one.PATH: one for one in (openai_chat, openai_embeddings)}
 """What clients may speak; the others are for providers only."""
 
 DEFAULT: Final[Dialect] = openai_chat
