@@ -6,10 +6,22 @@ Read `openai_chat.py` first, then `bridge.py`. May import `streaming`, `config` 
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.dialects import anthropic_messages, openai_chat, openai_embeddings
+from gateway.dialects import (
+    anthropic_messages,
+    openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_responses,
+)
 from gateway.dialects.base import Dialect
 
-_ALL: Final[tuple[Dialect, ...]] = (openai_chat, anthropic_messages, openai_embeddings)
+_ALL: Final[tuple[Dialect, ...]] = (
+    openai_chat,
+    anthropic_messages,
+    openai_responses,
+    openai_completions,
+    openai_embeddings,
+)
 
 BY_NAME: Final[Mapping[str, Dialect]] = {dialect.NAME: dialect for dialect in _ALL}
 BY_PATH: Final[Mapping[str, Dialect]] = {one.PATH: one for one in (openai_chat, openai_embeddings)}
