@@ -1,0 +1,37 @@
+import msgspec
+import pytest
+
+from gateway.core.errors import InvalidRequest
+from gateway.dialects.fields import Fields, said, strangers
+
+
+def fields(text: bytes) -> Fields:
+    return Fields(msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
+
+
+def test_a_member_is_given_as_its_type_and_null_was_not_sent() -> None:
+    found = fields(b'{"a": 1, "b": null, "c": ["x"]}')
+    assert (found.get("a", int), found.get("b", int), found.get("gone", int)) == (1, None, None)
+    assert found.get("c", list[str]) == ["x"]
+    assert bytes(found.raw("c") or b"") == b'["x"]' and found.raw("b") is None
+
+
+def test_a_wrong_type_is_refused_with_its_path() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        fields(b'{"stop": [1]}').get("stop", list[str])
+    assert (caught.value.param, caught.value.error_code) == ("stop[0]", "invalid_type")
+
+
+def test_others_are_what_is_neither_known_nor_null_nor_what_holds_anyway() -> None:
+    found = fields(b'{"a": 1, "b": null, "c": false, "d": true, "e": 2}')
+    assert list(found.others({"a"}, {"c": False, "d": False})) == ["d", "e"]
+
+
+def test_strangers_in_an_object_count_only_where_they_hold_something() -> None:
+    raw = msgspec.Raw(b'{"role": "x", "annotations": [], "audio": null, "odd": 0, "flag": false, "text": ""}')
+    assert list(strangers(raw, {"role"}, "messages[1]")) == ["messages[1].odd"]
+
+
+def test_null_says_nothing() -> None:
+    assert said(msgspec.Raw(b"null")) is None
+    assert said(msgspec.Raw(b"{}")) is not None
