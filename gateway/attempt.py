@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
-from gateway import dialects
 from gateway.config.spec import LimitsSpec
 from gateway.core.chat import Usage
-from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
+from gateway.core.errors import (
+    ClientStalled,
+    GatewayError,
+    InvalidRequest,
+    ProtocolError,
+    Rejected,
+    Untranslatable,
+)
 from gateway.core.exchange import Attempt, Exchange
 from gateway.pools.endpoint import Target
 from gateway.pools.gate import Gate
@@ -24,7 +30,8 @@ from gateway.streaming.relay import Document, EventStream
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
 GATEWAY: Final = VIA.split()[1]
-FORWARDED: Final = ("traceparent", "tracestate", "idempotency-key", "openai-beta")  # of the client's headers
+TRACE_HEADERS: Final = ("traceparent", "tracestate")
+DEFAULT_MAX_TOKENS: Final = 4096  # of an answer that has to be bounded, where neither client nor configuration says
 
 
 @dataclass(slots=True)
@@ -119,8 +126,8 @@ class Trial:
         x, upstream = self._x, self.upstream
         x.pool, x.model, x.provider = pool, self.target.model.name, self.target.endpoint.provider
         x.meter.first_event_at = self._since
-        if upstream.usage is not None:
-            x.meter.usage = upstream.usage
+        if upstream.body is not None:
+            x.meter.usage, x.meter.bytes_out = upstream.usage, len(upstream.body)
 
     def hold(self, gate: Gate, entered_at: float) -> None:
         """Keep a place in a pool until the end."""
@@ -162,12 +169,21 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     """Ask one endpoint, and wait for what can be given to the client. Raises `UpstreamError`; then nothing is left open."""
     request = x.request
     assert request is not None
-    dialect = dialects.BY_NAME[target.provider.dialect]
-    body = dialect.encode_request(request, target.provider.model_id(target.model, request.model))
+    way, provider, model = target.ways[x.path], target.provider, target.model
+    bridge = way.bridge
+    try:
+        body = bridge.encode_request(
+            request,
+            provider.model_id(model, request.model),
+            drops_params=target.drops_params,
+            default_max_tokens=model.max_output or DEFAULT_MAX_TOKENS,
+        )
+    except InvalidRequest as error:
+        raise Untranslatable(error.message, code=error.error_code, param=error.param) from None
     answer = await services.transport.ask(
         Call(
-            origin=target.provider.origin,
-            head=target.request_head + _own_head(x, len(body)),
+            origin=provider.origin,
+            head=way.request_head + _own_head(x, provider.client_headers, len(body)),
             body=body,
             clocks=target.clocks,
             is_stream=request.stream,
@@ -178,13 +194,16 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     try:
         if answer.status != 200:
             body = await _read_fault(answer)
-            raise target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
+            fault = provider.fault(answer.status, answer.headers, body, services.clock.wall())
+            if isinstance(fault, Rejected):
+                fault.body = bridge.reword(fault)
+            raise fault
         if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ProtocolError("the provider compressed its answer without being asked")
         if request.stream:
             if answer.content_type != b"text/event-stream":
                 raise ProtocolError("the provider's answer is not an event stream")
-            codec = dialect.read_stream(x.meter, hides_usage=not request.wants_usage, choices=request.n)
+            codec = bridge.read_stream(x.meter, request, services.clock.wall())
             stream = EventStream(answer, codec, limits.event)
             answer.attach(stream)
             await stream.until_content()
@@ -192,7 +211,8 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
         document = Document(answer, limits.answer)
         answer.attach(document)
         whole = await document.read()
-        return Upstream(target, answer, body=whole, usage=dialect.read_answer(whole))
+        whole, usage = bridge.read_answer(whole, request, services.clock.wall())
+        return Upstream(target, answer, body=whole, usage=usage)
     except BaseException:
         answer.close()
         raise
@@ -207,11 +227,14 @@ async def _read_fault(answer: Answer) -> bytes:
         return b""  # the status says enough
 
 
-def _own_head(x: Exchange, length: int) -> bytes:
+def _own_head(x: Exchange, client_headers: Mapping[str, str], length: int) -> bytes:
     """Give the headers that differ from request to request, and the blank line."""
     lines = f"x-request-id: {x.id}\r\ncontent-length: {length}\r\n"
-    for name in FORWARDED:
+    for name in TRACE_HEADERS:
         if (value := x.headers.get(name)) is not None:
+            lines += f"{name}: {value}\r\n"
+    for name, otherwise in client_headers.items():
+        if value := x.headers.get(name, otherwise):
             lines += f"{name}: {value}\r\n"
     if "via" in x.headers and any(GATEWAY in via.lower() for via in _all(x.headers, "via")):
         lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop

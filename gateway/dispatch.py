@@ -25,6 +25,7 @@ from gateway.core.errors import (
     CredentialRefused,
     DeadlineExceeded,
     GatewayError,
+    InvalidRequest,
     NoCapacity,
     Overloaded,
     StillWarming,
@@ -189,7 +190,7 @@ class _Search:
         return pick(hop, found, self._facts_of(hop), self._services.rng)
 
     def _found(self, hop: Hop, without: Container[Endpoint]) -> list[Target]:
-        return candidates(hop, self._now(), self._services.children.is_warming, without, self._context)
+        return candidates(hop, self._x.path, self._now(), self._services.children.is_warming, without, self._context)
 
     def _final(self) -> set[Endpoint]:
         """Give the endpoints that are not asked again: they would say the same, or want too much patience."""
@@ -417,7 +418,7 @@ class _Search:
         return hop
 
     def _is_of_use(self, target: Target, at: float, without: Container[Endpoint]) -> bool:
-        return can_be_asked(target, at, without, self._context)
+        return can_be_asked(target, self._x.path, at, without, self._context)
 
     def _soonest(self) -> tuple[Hop, Target] | None:
         """Give who is asked in spite of its breaker, where every breaker is open and the first pool wants that."""
@@ -434,6 +435,9 @@ class _Search:
         """Say why nobody was asked, and when that may change."""
         if not self._hops:
             return NoCapacity("the provider of this model is off")
+        path = self._x.path
+        if not any(path in target.ways for hop in self._hops for target in hop.targets):
+            return InvalidRequest(f"this model can't be asked at {path}", param="model", code="unsupported_endpoint")
         now = self._now()
         waits = [
             (left_s, endpoint.rests_until > now and endpoint.breaker.is_available)

@@ -20,9 +20,8 @@ PROVIDER_NAME: Final = re.compile(r"(?i)openai|anthropic|llama_?cpp|ollama|vllm"
 NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
     "config/units.py": "an example in an error message",
-    "attempt.py": "the headers that may cross are named after those who made them",
     "runtime/model_server.py": "is the embedded model's server",
-    "runtime/simulator/script.py": "plays a provider, headers and all",
+    "runtime/simulator/heads.py": "plays providers, headers and all",
 }
 
 # Foreign packages that have one home each; each is the beginning of a path.

@@ -11,7 +11,7 @@ from gateway.config import units
 from gateway.config.definitions import Schema, mapping, ref
 from gateway.config.spec import Balance, RetryWord
 
-_OF_ENDPOINTS: Final = ("timeout", "breaker", "keepalive", "retry")
+_OF_ENDPOINTS: Final = ("timeout", "breaker", "keepalive", "retry", "drop_params")
 
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -19,7 +19,7 @@ LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "provider": _OF_ENDPOINTS,
         "model": _OF_ENDPOINTS,
         "pool": (*_OF_ENDPOINTS, "hedge", "balance", "hash_by", "sticky", "max_inflight", "queue", "all_open"),
-        "route": ("timeout", "keepalive", "retry", "hedge"),
+        "route": ("timeout", "keepalive", "retry", "drop_params", "hedge"),
     }
 )
 
@@ -29,6 +29,7 @@ _ABOUT: Final = MappingProxyType(
         "breaker": "When an endpoint that fails is left alone; `none`: never.",
         "keepalive": "Comments in streams that are silent; `none`: no comments.",
         "retry": "Further attempts within a pool; `none`: one attempt in each pool.",
+        "drop_params": "Leave out of a request what the provider's dialect has no word for, instead of refusing it.",
         "hedge": "A second endpoint asked where the first is silent for long; `none`: never.",
         "balance": "Who of a pool is asked first.",
         "hash_by": "What a request is kept together by, for `consistent_hash`.",
@@ -38,7 +39,9 @@ _ABOUT: Final = MappingProxyType(
         "all_open": "Where every breaker of a pool and its `then` is open: refuse, or ask who is to rest least longer.",
     }
 )
-_DEFAULTS: Final = MappingProxyType({"balance": "in_order", "max_inflight": "none", "all_open": "reject"})
+_DEFAULTS: Final = MappingProxyType(
+    {"drop_params": False, "balance": "in_order", "max_inflight": "none", "all_open": "reject"}
+)
 
 
 def policy(level: str) -> Schema:
@@ -73,6 +76,7 @@ def policies() -> Schema:
             "examples": ["conversation", "tenant", "header:x-session"],
         },
         "sticky": {"enum": ["conversation"]},
+        "drop_params": {"type": "boolean"},
         "max_inflight": {
             "type": ["integer", "string"],
             "minimum": 1,

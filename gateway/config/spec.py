@@ -161,7 +161,7 @@ class Policy:
 
     Merged defaults < provider < model < pool < route by `resilience.policies`, field by field. `given` holds those of
     `breaker`, `keepalive`, `retry`, `hedge` and `queue` that this level names, each as the fields of its spec that it
-    names, or None for `none`; and of `max_inflight`, `balance`, `hash_by`, `sticky` and `all_open` as they are.
+    names, or None for `none`; and of `drop_params`, `max_inflight`, `balance`, `hash_by`, `sticky` and `all_open` as they are.
     """
 
     timeout: Mapping[Clock, float | None] = field(default_factory=dict)

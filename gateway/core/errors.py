@@ -166,6 +166,19 @@ class Unavailable(UpstreamError):
     code = "upstream_unavailable"
 
 
+class Untranslatable(UpstreamError):
+    """The request asks for something that a provider of another dialect can't be asked for; `param` names the field."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "unsupported_parameter"
+    fault = Fault.UNTRANSLATABLE
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+
+
 class UpstreamTimeout(UpstreamError):
     """One of the five clocks ran out; `code` names it, as in `first_token_timeout`."""
 

@@ -36,6 +36,7 @@ class Fault(StrEnum):
     CUT = "cut"  # broke off before the first content, or inside an unstreamed body
     INTERRUPTED = "interrupted"  # broke off, or reported an error, after its first content
     TOTAL = "total"
+    UNTRANSLATABLE = "untranslatable"  # the request asks for what the provider's dialect can't say; nothing was sent
     WARMING = "warming"  # a server that the gateway itself starts was not up in time
     RATE_LIMITED = "rate_limited"
     QUOTA = "quota"  # a 429 that no waiting mends
@@ -69,6 +70,7 @@ EFFECTS: Final[Mapping[Fault, Effect]] = MappingProxyType(
         Fault.CUT: Effect("server_error", True, "yes", True, 502),
         Fault.INTERRUPTED: Effect(None, False, "no", True, 502),
         Fault.TOTAL: Effect(None, False, "no", False, 504),
+        Fault.UNTRANSLATABLE: Effect(None, False, "yes", False, 400),
         Fault.WARMING: Effect(None, False, "yes", False, 504),
         Fault.RATE_LIMITED: Effect("rate_limited", True, "yes", False, 429),
         Fault.QUOTA: Effect(None, False, "yes", False, 429),

@@ -1,7 +1,6 @@
 """From a client's dialect to a provider's and back. Where they are the same one, bytes pass; else neutral values stand between."""
 
-from functools import cache
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, cast
 
 import msgspec
 
@@ -9,7 +8,7 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Failure, Finish, Start, StreamEvent
 from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
-from gateway.dialects.base import Dialect, StreamDecoder
+from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
 from gateway.dialects.losses import Losses
 from gateway.streaming.relay import Codec
 from gateway.streaming.sse import events
@@ -42,10 +41,16 @@ class Bridge(Protocol):
         ...
 
 
-@cache
+def can_translate(client: Dialect, provider: Dialect) -> bool:
+    """Whether there are neutral words for what two dialects say."""
+    return all(hasattr(dialect, "to_conversation") for dialect in (client, provider))
+
+
 def bridge(client: Dialect, provider: Dialect) -> Bridge:
-    """Give what stands between two dialects."""
-    return _Same(client) if client is provider else _Translation(client, provider)
+    """Give what stands between two dialects; made when a configuration is compiled, once for each provider."""
+    if client is provider:
+        return _Same(client)
+    return _Translation(cast(ConversationDialect, client), cast(ConversationDialect, provider))
 
 
 class _Same:
@@ -81,7 +86,7 @@ class _Translation:
 
     __slots__ = ("_client", "_provider")
 
-    def __init__(self, client: Dialect, provider: Dialect) -> None:
+    def __init__(self, client: ConversationDialect, provider: ConversationDialect) -> None:
         self._client = client
         self._provider = provider
 
@@ -126,7 +131,7 @@ class Translator:
     __slots__ = ("_client", "_created", "_decoder", "_encoder", "_has_finished", "_is_closed", "_watched", "has_failed")
 
     def __init__(
-        self, client: Dialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
+        self, client: ConversationDialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
     ) -> None:
         self._client = client
         self._decoder = decoder

@@ -11,26 +11,32 @@ IsWarming = Callable[[str], bool]
 
 
 def candidates(
-    hop: Hop, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
+    hop: Hop, path: str, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
 ) -> list[Target]:
     """Give the targets of a pool that can be asked at `now`, of the lowest priority number that has any.
 
-    `without`: endpoints that are passed over. `context`: only windows larger than so many tokens, where it is not 0.
+    `path`: what the client asks, for which a provider may have no way. `without`: endpoints that are passed over.
+    `context`: only windows larger than so many tokens, where it is not 0.
     """
     found: list[Target] = []
     for target in hop.targets:
         if found and target.priority != found[0].priority:
             break
-        if can_be_asked(target, now, without, context) and target.has_room and not is_warming(target.endpoint.provider):
+        if (
+            can_be_asked(target, path, now, without, context)
+            and target.has_room
+            and not is_warming(target.endpoint.provider)
+        ):
             found.append(target)
     return found
 
 
-def can_be_asked(target: Target, at: float, without: Container[Endpoint], context: int) -> bool:
+def can_be_asked(target: Target, path: str, at: float, without: Container[Endpoint], context: int) -> bool:
     """Whether a target may be asked at the moment `at`, where it then has room and is up."""
     endpoint = target.endpoint
     return (
-        endpoint not in without
+        path in target.ways
+        and endpoint not in without
         and endpoint.is_in_rotation(at)
         and endpoint.breaker.is_available
         and (not context or (target.model.context or 0) > context)

@@ -1,9 +1,11 @@
 """One place to send to, and what has been learned of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType
 
 from gateway.config.spec import HedgeSpec, ModelSpec, RetrySpec
+from gateway.dialects.bridge import Bridge
 from gateway.pools.averages import Average, Recent
 from gateway.providers.base import Provider
 from gateway.resilience.breaker import Breaker
@@ -66,6 +68,14 @@ class Endpoint:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How requests of one client dialect are put to a provider."""
+
+    bridge: Bridge
+    request_head: bytes  # without the blank line
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """An endpoint as one route and pool reach it: with the settings that hold there, and what need not be made anew."""
@@ -74,8 +84,9 @@ class Target:
     provider: Provider
     model: ModelSpec
     clocks: Clocks
-    request_head: bytes  # without the blank line
+    ways: Mapping[str, Way]  # by the path that clients ask; what is not there can't be asked of the provider
     retry: RetrySpec
+    drops_params: bool = False  # leave out what the provider's dialect can't say
     slow_start_s: float = 0.0
     weight: float = 1.0
     priority: int = 1  # lower numbers first

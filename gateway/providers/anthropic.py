@@ -15,8 +15,7 @@ VERSION: Final = "2023-06-01"  # of the API; what we write is of it
 class Anthropic(HttpProvider):
     """A base URL that ends before `/v1`, as the official clients take it.
 
-    `client_headers` are those that a client may set itself, each with what is sent where it does not: "" for nothing.
-    They stand in no constant head, since a header must not be sent twice; one that the configuration sets is not among them.
+    The API's version stands in no constant head, since the client may set it, and a header must not be sent twice.
     """
 
     kind = ProviderKind(
@@ -25,7 +24,7 @@ class Anthropic(HttpProvider):
         default_url="https://api.anthropic.com",
         default_auth="x-api-key",
     )
-    dialect = "anthropic_messages"
+    DIALECTS = ("anthropic_messages",)
     health_path = "/v1/models"
     CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}
@@ -34,8 +33,6 @@ class Anthropic(HttpProvider):
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
         super().__init__(spec, address, contexts)
         self.base_path = self.base_path.removesuffix("/v1")
-        fixed = {name.lower() for name in spec.headers}
-        self.client_headers = {name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed}
 
     def check_head(self, path: str) -> bytes | None:
         head = super().check_head(path)

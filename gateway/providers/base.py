@@ -35,8 +35,11 @@ class Provider(Protocol):
     """One configured provider. Immutable: a reload makes a new one."""
 
     kind: ClassVar[ProviderKind]
-    dialect: ClassVar[str]  # the wire format that it speaks: a file of `dialects`
     name: str
+    dialects: tuple[str, ...]  # the wire formats that it speaks, by their names; for others the first is translated to
+    client_headers: Mapping[
+        str, str
+    ]  # of the client's, passed on; each with what is sent where it has none, "" for nothing
     origin: Origin
 
     def check_head(self, path: str) -> bytes | None:
@@ -69,13 +72,19 @@ class HttpProvider:
     """The parts that providers over HTTP share: the URL, the key, and what each status means."""
 
     kind: ClassVar[ProviderKind]
-    dialect: ClassVar[str]
+    DIALECTS: ClassVar[tuple[str, ...]] = ()
+    CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType({"idempotency-key": ""})
     health_path: ClassVar[str] = ""  # what can be asked for nothing, below the base URL
     error_words: ClassVar[ErrorWords] = COMMON
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
         url = urlsplit(spec.url)
         self.name = spec.name
+        self.dialects = self.DIALECTS  # a kind that stands for many servers says more
+        fixed = {name.lower() for name in spec.headers}
+        self.client_headers: Mapping[str, str] = {
+            name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed
+        }
         self.base_path = url.path.rstrip("/")
         if address:
             self.origin = Origin(unix=address.removeprefix("unix:"))

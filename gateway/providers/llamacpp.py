@@ -33,7 +33,7 @@ class LlamaCpp(HttpProvider):
         },
         child_module="gateway.runtime.model_server",
     )
-    dialect = "openai_chat"
+    DIALECTS = ("openai_chat",)
 
 
 KINDS.register("llamacpp", LlamaCpp)

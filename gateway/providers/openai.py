@@ -1,7 +1,20 @@
 """`kind: openai`: OpenAI itself and everything that speaks its dialect at some URL: vLLM, Ollama, llama.cpp, and many more."""
 
+from types import MappingProxyType
+from typing import Final
+
+from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
+from gateway.providers.contexts import Contexts
+from gateway.providers.speaks import dialects_of, schema
+
+OWN: Final = ("chat", "responses", "embeddings")
+COMPATIBLE: Final = ("chat", "embeddings")
+
+
+def _words(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 class OpenAI(HttpProvider):
@@ -11,9 +24,14 @@ class OpenAI(HttpProvider):
         name="openai",
         summary="OpenAI, or any server that speaks its dialect (vLLM, Ollama, llama.cpp) at `url`",
         default_url="https://api.openai.com/v1",
+        settings={"speaks": schema(f"{_words(OWN)} at OpenAI itself, {_words(COMPATIBLE)} elsewhere.")},
     )
-    dialect = "openai_chat"
     health_path = "/models"
+    CLIENT_HEADERS = MappingProxyType({"idempotency-key": "", "openai-beta": ""})
+
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+        super().__init__(spec, address, contexts)
+        self.dialects = dialects_of(spec, OWN if spec.url == self.kind.default_url else COMPATIBLE)
 
     def request_head(self, path: str) -> bytes:
         return super().request_head(path.removeprefix("/v1"))

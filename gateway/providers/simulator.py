@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from gateway.config.spec import ModelSpec
+from gateway.config.spec import ModelSpec, ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
+from gateway.providers.contexts import Contexts
+from gateway.providers.speaks import dialects_of, schema
 
 BASE_NAME = "sim"
+SPOKEN = ("chat", "embeddings")
 
 Kind = Literal["count", "duration", "rate", "share", "flag"]
 
@@ -45,13 +48,23 @@ class Behaviour:
         "count", "prompt tokens to report instead of one for each word of the messages"
     )
     cached_tokens: int | None = _setting("count", "how many of the prompt's tokens to report as cached")
+    written_tokens: int | None = _setting("count", "how many of the prompt's tokens to report as written to the cache")
     head: float = _setting("duration", "time until the head of the answer", 0.0)
     first: float = _setting("duration", "time until the first content", 0.0)
     rate: float | None = _setting("rate", "tokens per second after the first; without it as fast as the reader reads")
     bytes: int | None = _setting("count", "bytes of text in each token, for big events", minimum=1)
     seed: int = _setting("count", "picks the words of the answer: the same seed gives the same text", 0)
     tools: int | None = _setting("count", "answer with so many tool calls instead of text", minimum=1, maximum=64)
+    script: int | None = _setting(
+        "count", 'call the tool `step` in so many turns, with `{"k": 1}` first, then answer with text', minimum=1
+    )
+    think: int | None = _setting("count", "so many tokens of thinking before the answer", minimum=1)
+    echo: bool = _flag("answer with what came after the model's last turn: texts, tool results, `[image …]`")
+    refuse: bool = _flag("the text is the model's refusal")
     tricky: bool = _flag("the first token holds `data: [DONE]`, line separators and quotes")
+    dimensions: int = _setting(
+        "count", "length of an embedding where the request gives none", 256, minimum=1, maximum=8192
+    )
 
     no_role: bool = _flag("no event that carries only the role stands before the first content")
     no_usage: bool = _flag("never report usage")
@@ -59,15 +72,24 @@ class Behaviour:
     late_usage: bool = _flag("usage rides on the event with the finish reason, asked for or not")
     crlf: bool = _flag("lines of a stream end in CR LF")
     comments: bool = _flag("a comment stands before every event")
+    pings: bool = _flag("a `ping` stands before every content event of messages")
+    limits: bool = _flag("tell all rate limits and their resets in headers")
     chunk: int | None = _setting("count", "write everything in pieces of so many bytes", minimum=1)
     join: int | None = _setting("count", "write so many events at a time", minimum=1)
     gzip: bool = _flag("compress the answer, asked for or not")
+
+    window: int | None = _setting("count", "refuse prompts of more tokens as too long for the model", minimum=1)
+    batch: int | None = _setting("count", "refuse calls for embeddings with more inputs", minimum=1)
+    intake: int | None = _setting("count", "take the files of an upload at so many bytes a second", minimum=1)
 
     error_share: float | None = _setting(
         "share", "share of this model's requests that meet the faults below, evenly spread; without it all"
     )
     error: int | None = _fault("count", "answer with this HTTP status and an error", minimum=300, maximum=599)
     retry_after: float | None = _fault("duration", "send Retry-After with the error")
+    reset_in: float | None = _fault("duration", "say in the headers of refusals that no request is left for so long")
+    quota: bool = _fault("flag", "refuse: the credit is used up")
+    policy: bool = _fault("flag", "refuse: the prompt breaks the provider's policy")
     cut_head: bool = _fault("flag", "reset the connection before the first byte")
     cut_after: int | None = _fault(
         "count", "reset the connection after so many content events; unstreamed, after half the body"
@@ -123,11 +145,10 @@ def behaviour_of(name: str) -> Behaviour:
     base, *parts = name.split("-")
     if base != BASE_NAME:
         return Behaviour()
-    known = {one.name: one for one in fields(Behaviour)}
     given: dict[str, Any] = {}
     for part in parts:
         match = _PART.fullmatch(part)
-        one = known.get(match["name"]) if match else None
+        one = _FIELDS.get(match["name"]) if match else None
         if match is None or one is None:
             raise ValueError(f"model {name!r}: no field {part!r}")
         if one.name in given:
@@ -166,6 +187,7 @@ def _schema(one: "Field[Any]") -> dict[str, Any]:
     return {"$ref": f"#/$defs/{kind}", "description": one.metadata["about"]}
 
 
+_FIELDS: Mapping[str, "Field[Any]"] = {one.name: one for one in fields(Behaviour)}
 _PART = re.compile(r"(?P<name>[a-z_]+)(?P<value>(?:[0-9].*)?)")
 _NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,6})?"
 _READERS: Mapping[Kind, tuple[str, Callable[[str], Any], str]] = {
@@ -204,9 +226,13 @@ class Simulator(HttpProvider):
                 "description": "how the simulated model behaves",
             }
         },
+        settings={"speaks": schema("`chat` and `embeddings`.")},
         child_module="gateway.runtime.simulator_server",
     )
-    dialect = "openai_chat"
+
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+        super().__init__(spec, address, contexts)
+        self.dialects = dialects_of(spec, SPOKEN)
 
     def model_id(self, model: ModelSpec, asked: str) -> str:
         behaviour = model.settings.get("simulate")

@@ -26,6 +26,7 @@ class Policies:
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
     keepalive: KeepaliveSpec | None = field(default_factory=KeepaliveSpec)
     retry: RetrySpec | None = field(default_factory=RetrySpec)
+    drop_params: bool = False
     hedge: HedgeSpec | None = None
     queue: QueueSpec | None = field(default_factory=QueueSpec)
     max_inflight: int | None = None

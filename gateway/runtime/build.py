@@ -15,13 +15,15 @@ from gateway.admission.auth import Auth
 from gateway.config.spec import BreakerSpec, MemberSpec, ModelSpec, Policy, PoolSpec, ProviderSpec, Spec
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Tasks
+from gateway.dialects import BY_NAME, BY_PATH
+from gateway.dialects.bridge import bridge, can_translate
 from gateway.observability.metrics import Metrics, Value
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.children import Children
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, EndpointId, Hop, Path, Target
+from gateway.pools.endpoint import Endpoint, EndpointId, Hop, Path, Target, Way
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
 from gateway.providers.contexts import Contexts
@@ -31,8 +33,6 @@ from gateway.routing.router import Match, Router
 from gateway.runtime.certificates import context_of
 from gateway.runtime.cpus import worker_count
 from gateway.snapshot import EndpointSettings, PoolSettings, Services, Snapshot
-
-CHAT_PATH = "/v1/chat/completions"
 
 
 def build_services(tasks: Tasks, clock: Clock | None = None, number: int = 1) -> Services:
@@ -124,6 +124,7 @@ class _Place:
 
     spec: ProviderSpec  # with this URL and key alone
     provider: Provider
+    ways: Mapping[str, Way]
     key: str  # its hash, "" for none
     address: str
 
@@ -222,8 +223,9 @@ class _Compiler:
                 provider=place.provider,
                 model=model,
                 clocks=policies.clocks,
-                request_head=place.provider.request_head(CHAT_PATH),
+                ways=place.ways,
                 retry=policies.retry or NO_RETRY,
+                drops_params=policies.drop_params,
                 slow_start_s=breaker.slow_start_s if breaker is not None and spreads else 0.0,
                 weight=member.weight / len(places),
                 priority=member.priority,
@@ -241,7 +243,7 @@ class _Compiler:
                 one = replace(spec, url=url, urls=(), key=key, keys=())
                 provider = KINDS[spec.kind](one, address, self._contexts)
                 hashed = sha256(key.value.encode()).hexdigest() if key else ""
-                places.append(_Place(one, provider, hashed, address or url))
+                places.append(_Place(one, provider, _ways(provider), hashed, address or url))
         return tuple(places)
 
     # Settings
@@ -269,6 +271,17 @@ class _Compiler:
     def _share(self, limit: int | None) -> int | None:
         """Give this worker's part of a limit for all of them, 1 at least."""
         return None if limit is None else -(-limit // self._workers)
+
+
+def _ways(provider: Provider) -> dict[str, Way]:
+    """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated."""
+    spoken = [BY_NAME[name] for name in provider.dialects if name in BY_NAME]
+    ways = {}
+    for path, client in BY_PATH.items():
+        able = [client] if client in spoken else [one for one in spoken if can_translate(client, one)]
+        if able:
+            ways[path] = Way(bridge(client, able[0]), provider.request_head(able[0].PATH))
+    return ways
 
 
 def _names(pool: PoolSpec) -> tuple[str, ...]:

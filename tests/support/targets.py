@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.config.spec import ModelSpec, PriceSpec, ProviderSpec, RetrySpec
-from gateway.pools.endpoint import Endpoint, EndpointId, Target
+from gateway.dialects import openai_chat
+from gateway.dialects.bridge import bridge
+from gateway.pools.endpoint import Endpoint, EndpointId, Target, Way
 from gateway.providers.openai import OpenAI
 from gateway.resilience.breaker import Breaker
 from gateway.resilience.deadline import Clocks
@@ -32,7 +34,7 @@ def target(
         provider=OpenAI(ProviderSpec("web", "openai", "http://127.0.0.1:1/v1")),
         model=ModelSpec(model, "web", model, PriceSpec(*price), quality=0.5, latency_s=latency_s),
         clocks=Clocks(),
-        request_head=b"",
+        ways={openai_chat.PATH: Way(bridge(openai_chat, openai_chat), b"")},
         **{"retry": RetrySpec(), **settings},
     )
 

@@ -15,7 +15,7 @@ def provider(url: str = "https://api.anthropic.com", **more: Any) -> Anthropic:
 
 @pytest.mark.parametrize("url", ["https://api.anthropic.com", "https://api.anthropic.com/v1", "https://x.test/a/v1/"])
 def test_a_url_with_or_without_its_version_leads_to_messages(url: str) -> None:
-    line = provider(url).request_head(BY_NAME[Anthropic.dialect].PATH).partition(b"\r\n")[0]
+    line = provider(url).request_head(BY_NAME[Anthropic.DIALECTS[0]].PATH).partition(b"\r\n")[0]
     assert line in (b"POST /v1/messages HTTP/1.1", b"POST /a/v1/messages HTTP/1.1")
 
 

@@ -1,0 +1,36 @@
+"""`speaks:` of a provider: which wire formats it takes, for the kinds that stand for many servers."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.config.spec import ProviderSpec
+
+DIALECTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "chat": "openai_chat",
+        "messages": "anthropic_messages",
+        "responses": "openai_responses",
+        "completions": "openai_completions",
+        "embeddings": "openai_embeddings",
+    }
+)
+"""The words of the setting, and the dialects that they mean."""
+
+
+def schema(default: str) -> Mapping[str, Any]:
+    """Give the schema of the setting; `default` says what holds without it."""
+    return {
+        "type": "array",
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"enum": list(DIALECTS)},
+        "examples": [["chat", "responses", "embeddings"]],
+        "description": "APIs that the server has, the one to translate to first; what a client asks in one of them reaches "
+        f"it untouched. Without it {default}",
+    }
+
+
+def dialects_of(spec: ProviderSpec, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the dialects that a provider speaks, by its setting or else `default`, which is in the setting's words."""
+    return tuple(DIALECTS[word] for word in spec.settings.get("speaks", default))
