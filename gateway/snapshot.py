@@ -10,9 +10,10 @@ from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
 from gateway.config.spec import BreakerSpec, QueueSpec, Spec
 from gateway.core.clock import Clock
-from gateway.core.errors import Overloaded, ShuttingDown
+from gateway.core.errors import EventLoopLate, Overloaded, ShuttingDown
 from gateway.core.exchange import Exchange
 from gateway.core.tasks import Tasks
+from gateway.observability.lag import LoopLag
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.pools.children import Children, State
@@ -72,6 +73,7 @@ class Services:
     draining: bool = False  # `/ready` says no
     refusing: bool = False  # new requests are turned away
     past_condition_errors: int = 0  # of the snapshots before this one
+    lag: LoopLag | None = None  # once the worker's loop is watched
 
     def __post_init__(self) -> None:
         self.standing = Standing(self.directory, self.clock, self.metrics)
@@ -85,8 +87,11 @@ class Services:
         """Raise `CapacityError` where no further request can be taken."""
         if self.refusing:
             raise ShuttingDown("the gateway is shutting down", retry_after_s=1.0)
-        if len(self.running) > self.snapshot.spec.server.limits.in_flight:
+        limits = self.snapshot.spec.server.limits
+        if len(self.running) > limits.in_flight:
             raise Overloaded("too many requests at once", retry_after_s=1.0)
+        if self.lag is not None and limits.loop_lag_s is not None and self.lag.is_late(limits.loop_lag_s):
+            raise EventLoopLate("the gateway has no time for another request", retry_after_s=1.0)
 
     def child_changed(self, provider: str, state: State) -> None:
         """Note the state of an embedded server."""

@@ -96,7 +96,7 @@ class Worker:
         link.send(bus.Ready(start.generation))
         gc.collect()
         gc.freeze()  # what was loaded stays: no collection need look at it again
-        lag = LoopLag(self._services.metrics, asyncio.get_running_loop())
+        self._services.lag = lag = LoopLag(self._services.metrics, asyncio.get_running_loop())
         self._tasks.start(self._show_life(link), "life signs")
         self._tasks.start(self._listen(link), "bus")
 

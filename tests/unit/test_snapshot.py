@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.core.errors import Overloaded, ShuttingDown
+from gateway.core.errors import EventLoopLate, Overloaded, ShuttingDown
+from gateway.observability.lag import LoopLag
 from tests.support.clock import FakeClock
 from tests.support.replay import Line
 from tests.support.serving import OPEN
@@ -49,6 +50,24 @@ async def test_there_is_no_room_when_new_requests_are_refused(line: Line) -> Non
     line.services.refuse_new()
     with pytest.raises(ShuttingDown):
         line.services.check_room()
+
+
+class Late(LoopLag):
+    """A loop that wakes up three seconds late, whatever the machine does."""
+
+    def is_late(self, limit_s: float) -> bool:
+        return limit_s < 3.0
+
+
+async def test_a_loop_that_is_late_takes_nothing_new(line: Line) -> None:
+    line.services.lag = Late(line.services.metrics, asyncio.get_running_loop())
+    with pytest.raises(EventLoopLate) as raised:
+        line.services.check_room()
+    assert (raised.value.http_status, raised.value.retry_after_s) == (503, 1.0)
+    for limit in ("4s", "none"):
+        line.activate(OPEN + f"server: {{limits: {{loop_lag: {limit}}}}}\n")
+        line.services.check_room()
+    line.services.lag.close()
 
 
 async def test_everything_that_runs_is_cut_and_told_why(line: Line) -> None:
