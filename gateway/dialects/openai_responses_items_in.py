@@ -166,6 +166,7 @@ def _part(raw: Raw, path: str) -> Part:
 
 
 def _image(url: str, detail: str | None, path: str) -> Image:
+    detail = None if detail == "auto" else detail  # it must be said here, and is what holds unsaid elsewhere
     if (found := _DATA_URL.fullmatch(url)) is not None:
         return Image(data=found[2], media_type=found[1] or "", detail=detail)
     if url.startswith("data:"):
