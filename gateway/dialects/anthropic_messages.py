@@ -247,11 +247,11 @@ class MessageStream:
         meter = self._meter
         meter.events += count_events(block)
         meter.bytes_out += len(block)
-        if b'"usage"' in block:
-            self._take_usage(block)
         for mark in (b'"message_stop"', b'"error"'):
             if mark in block:
                 block = self._until(block, mark)
+        if b'"usage"' in block:
+            self._take_usage(block)
         return block
 
     def closing(self) -> bytes | None:
