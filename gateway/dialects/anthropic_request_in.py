@@ -146,9 +146,11 @@ def to_conversation(request: ChatRequest) -> Conversation:
     """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
     fields = Fields(request.fields)
     others = list(fields.others(_KNOWN, _DEFAULTS))
-    for name, kind in (("metadata", _Metadata), ("output_config", _OutputConfig)):
+    metadata = fields.get("metadata", _Metadata)
+    config = fields.get("output_config", _OutputConfig) or _OutputConfig()
+    for name, known in (("metadata", _Metadata), ("output_config", _OutputConfig)):
         if (raw := fields.raw(name)) is not None:
-            others += strangers(raw, kind.__struct_fields__, name)
+            others += strangers(raw, known.__struct_fields__, name)
     system = list(_system(fields.get("system", str | list[Raw])))  # type: ignore[arg-type]
     turns: list[Turn] = []
     for index, message in enumerate(fields.get("messages", list[_Message]) or ()):
@@ -163,8 +165,6 @@ def to_conversation(request: ChatRequest) -> Conversation:
         else:
             raise untranslatable(f"messages[{index}].role", f"there is no role {message.role[:40]!r}")
     choice = fields.get("tool_choice", _ToolChoice)
-    metadata = fields.get("metadata", _Metadata)
-    config = fields.get("output_config", _OutputConfig) or _OutputConfig()
     tier = fields.get("service_tier", str)
     return Conversation(
         turns=tuple(turns),

@@ -100,11 +100,13 @@ def _messages(asked: Conversation, losses: Losses) -> Iterator[dict[str, Any]]:
     for turn in asked.turns:
         if turn.name is not None:
             losses.lose("messages.name")
-        if turn.role != role and content:
+        blocks = list(_blocks(turn.parts))
+        if blocks and turn.role != role and content:
             yield {"role": role, "content": _in_order(content)}
             content = []
-        role = turn.role
-        content += _blocks(turn.parts)
+        if blocks:
+            role = turn.role
+            content += blocks
     if content:
         yield {"role": role, "content": _in_order(content)}
 
