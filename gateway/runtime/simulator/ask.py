@@ -1,72 +1,91 @@
-"""What the simulator reads of a chat request."""
+"""What the simulator reads of a request, whatever dialect it came in."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import msgspec
 
+T = TypeVar("T")
+
 
 class BadAsk(Exception):
-    """The body is no chat request; the message says why."""
+    """The request can't be answered; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The facts of a request that shape the answer."""
+    """The facts of a request that shape the answer.
+
+    `heard` is what came after the model's last turn, in order: texts, results of tools, and pictures as `[image …]`.
+    `schema` is the JSON Schema that the answer must fit; {}: any object. `kept` belongs to one face alone.
+    """
 
     model: str
     stream: bool = False
     wants_usage: bool = False
     max_tokens: int | None = None
-    words: int = 1  # of all messages: the prompt's tokens where none are forced
+    words: int = 1  # of the whole prompt: its tokens where none are forced
     tool_names: tuple[str, ...] = ()
+    tool_results: int = 0  # in the whole conversation
+    heard: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    choices: int = 1  # answers to give at once
+    inputs: int = 1  # things to work on in this one call
+    has_forged_thoughts: bool = False  # thinking that comes back with a signature that is not ours
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Function(msgspec.Struct):
-    name: str = "lookup"
-
-
-class _Tool(msgspec.Struct):
-    function: _Function = msgspec.field(default_factory=_Function)
-
-
-class _Message(msgspec.Struct):
-    content: Any = None
-
-
-class _Body(msgspec.Struct):
-    model: str
-    messages: list[_Message] = []
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    tools: list[_Tool] | None = None
-
-
-def read_ask(body: bytes) -> Ask:
-    """Read a request's body; raises BadAsk."""
+def decode(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
+    """Read a body; raises BadAsk."""
     try:
-        read = msgspec.json.decode(body, type=_Body)
+        return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadAsk(f"the body is not a chat request: {error}") from error
-    return Ask(
-        model=read.model,
-        stream=bool(read.stream),
-        wants_usage=bool(read.stream_options and read.stream_options.include_usage),
-        max_tokens=read.max_completion_tokens or read.max_tokens,
-        words=max(1, sum(_words(message.content) for message in read.messages)),
-        tool_names=tuple(tool.function.name for tool in read.tools or ()),
-    )
+        raise BadAsk(f"the body is no {what}: {error}") from error
 
 
-def _words(content: Any) -> int:
+def words_of(content: Any) -> int:
+    """Count the words of a text, or of the texts in a list of parts, results of tools included."""
     if isinstance(content, str):
         return len(content.split())
     if isinstance(content, list):
-        return sum(_words(part.get("text")) for part in content if isinstance(part, dict))
+        return sum(
+            words_of(part.get("text", part.get("content", part.get("output"))))
+            for part in content
+            if isinstance(part, dict)
+        )
     return 0
+
+
+def texts_of(content: Any) -> tuple[str, ...]:
+    """Give what a content says to the model, part by part; a list of texts in one result stays one text."""
+    if isinstance(content, str):
+        return (content,)
+    return tuple(_texts(content)) if isinstance(content, list) else ()
+
+
+def _texts(parts: Iterable[Any]) -> Iterator[str]:
+    for part in parts:
+        match part:
+            case {"type": "text" | "input_text", "text": str(text)}:
+                yield text
+            case {"type": "tool_result"}:
+                yield "".join(texts_of(part.get("content")))
+            case {"type": "image_url", "image_url": {"url": str(url)}} | {"type": "input_image", "image_url": str(url)}:
+                yield _image(url)
+            case {"type": "image", "source": {"type": "url", "url": str(url)}}:
+                yield _image(url)
+            case {"type": "image", "source": {"media_type": str(kind), "data": str(data)}}:
+                yield _image(f"data:{kind};base64,{data}")
+
+
+def stops_of(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Give the texts that end an answer."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+
+
+def _image(url: str) -> str:
+    """Tell pictures apart as briefly as can be: by address, or by type and length."""
+    kind, comma, data = url.removeprefix("data:").partition(";base64,")
+    return f"[image {kind} {len(data)}]" if comma else f"[image {url}]"

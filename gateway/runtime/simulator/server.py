@@ -1,31 +1,58 @@
-"""Play scripts to HTTP clients.
-
-aiohttp reads requests and keeps connections in order; the answer's bytes are written past its response classes, which
-would refuse to be wrong. A write waits until the client has taken the one before: nothing piles up here.
-"""
+"""The endpoints of the scripted provider, and what it tells about itself."""
 
 import asyncio
-import fcntl
-import socket
-import struct
-import termios
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 
 from gateway.core.clock import Clock
-from gateway.providers.simulator import BASE_NAME, behaviour_of
-from gateway.runtime.simulator.answer import Answer
-from gateway.runtime.simulator.ask import BadAsk, read_ask
-from gateway.runtime.simulator.script import Fate, Step, Until, refusal, script
-from gateway.runtime.simulator.stats import Counts, Stats
+from gateway.providers.simulator import BASE_NAME, Behaviour, behaviour_of
+from gateway.runtime.simulator.answer import compose
+from gateway.runtime.simulator.ask import BadAsk
+from gateway.runtime.simulator.chat import Chat
+from gateway.runtime.simulator.completions import Completions
+from gateway.runtime.simulator.documents import Batches, Images, Moderations, Rerank, Speech
+from gateway.runtime.simulator.embeddings import Embeddings
+from gateway.runtime.simulator.face import Face, Trouble
+from gateway.runtime.simulator.files import FILES, FileContent, FileFacts, FileRemoval, FileUploads, Transcriptions
+from gateway.runtime.simulator.form import read_form
+from gateway.runtime.simulator.framing import Step
+from gateway.runtime.simulator.heads import wants_pages
+from gateway.runtime.simulator.messages import CountTokens, Messages
+from gateway.runtime.simulator.player import Played, play
+from gateway.runtime.simulator.responses import Responses
+from gateway.runtime.simulator.script import refusal, script
+from gateway.runtime.simulator.stats import MAX_MODELS, Counts, Stats
 
 MAX_BODY_BYTES: Final = 256 * 2**20
-STEPS_PER_TURN: Final = 32
-LOOK_S: Final = 0.001
-MAX_LOOKS: Final = 5000
+
+FACES: Final[tuple[Face, ...]] = (
+    Chat(),
+    Completions(),
+    Messages(),
+    CountTokens(),
+    Responses(),
+    Embeddings(),
+    Moderations(),
+    Rerank(),
+    Images(),
+    Speech(),
+    Batches(),
+)
+FORM_FACES: Final[tuple[Face, ...]] = (Transcriptions(), FileUploads())
+PATH_FACES: Final[tuple[tuple[str, str, Face], ...]] = (
+    ("GET", FILES, FileFacts()),
+    ("GET", FILES + "/{id}", FileFacts()),
+    ("DELETE", FILES + "/{id}", FileRemoval()),
+    ("GET", FILES + "/{id}/content", FileContent()),
+    ("GET", Batches.path + "/{id}", Batches()),
+    ("POST", Batches.path + "/{id}/cancel", Batches()),
+)
+# As a vendor's cloud has them: the model is named by the path.
+DEPLOYED: Final = "/{vendor}/deployments/{deployment}"
+DEPLOYED_FACES: Final[tuple[Face, ...]] = (Chat(), Completions(), Embeddings())
 
 
 class Simulator:
@@ -34,22 +61,46 @@ class Simulator:
     def __init__(self, clock: Clock, stats: Stats) -> None:
         self._clock = clock
         self._stats = stats
+        self._behaviours: dict[str, Behaviour] = {}  # by name: reading one costs as much as a small answer
 
     def application(self) -> web.Application:
         """Give the application to serve; its runner must have `handler_cancellation` on."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_post("/v1/chat/completions", self._chat)
+        add = app.router.add_route
+        for face in FACES:
+            add("POST", face.path, partial(self._take, face))
+        for face in FORM_FACES:
+            add("POST", face.path, partial(self._take_form, face))
+        for method, path, face in PATH_FACES:
+            add(method, path, partial(self._take, face))
+        for face in DEPLOYED_FACES:
+            add("POST", DEPLOYED + face.path.removeprefix("/v1"), partial(self._take, face))
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/v1/models/{id}", self._model)
         app.router.add_get("/health", self._health)
         app.router.add_get("/stats", self._tell)
+        app.router.add_get("/sim/calls", self._calls)
         return app
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
+    async def _take(self, face: Face, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        began = self._clock.monotonic()
-        steps, both = self._begin(request, body)
+        return await self._answer(face, request, body, request.match_info)
+
+    async def _take_form(self, face: Face, request: web.Request) -> web.StreamResponse:
         try:
-            await self._play(steps, request, began, both)
+            form = await read_form(request, self._clock, _intake)
+        except BadAsk as error:
+            return await self._answer(face, request, b"", {}, str(error))
+        return await self._answer(face, request, b"", {"form": form})
+
+    async def _answer(
+        self, face: Face, request: web.Request, body: bytes, given: Mapping[str, Any], wrong: str = ""
+    ) -> web.StreamResponse:
+        """Answer one request; `wrong`: what is wrong with it already."""
+        began = self._clock.monotonic()
+        steps, both = self._begin(face, request, body, given, wrong)
+        try:
+            await play(steps, request, self._clock, began, both)
         except asyncio.CancelledError:
             self._abort(both)
             raise
@@ -61,7 +112,7 @@ class Simulator:
         finally:
             for counts in both:
                 counts.active -= 1
-        return _Played()
+        return Played()
 
     def _abort(self, both: Iterable[Counts]) -> None:
         now_ns = round(self._clock.monotonic() * 1e9)
@@ -69,47 +120,44 @@ class Simulator:
             counts.aborted += 1
             counts.last_abort_ns = now_ns
 
-    def _begin(self, request: web.Request, body: bytes) -> tuple[Iterator[Step], tuple[Counts, Counts]]:
+    def _begin(
+        self, face: Face, request: web.Request, body: bytes, given: Mapping[str, Any], wrong: str
+    ) -> tuple[Iterator[Step], tuple[Counts, Counts]]:
+        created = int(self._clock.wall())
         try:
-            ask = read_ask(body)
+            if wrong:
+                raise BadAsk(wrong)
+            ask = face.read(body, given)
         except BadAsk as error:
-            return refusal(400, str(error), "invalid_request"), self._stats.arrive("", request.raw_headers, body)
-        both = self._stats.arrive(ask.model, request.raw_headers, body)
+            both = self._stats.arrive("", request.raw_headers, body, face.path)
+            return _refused(face, Trouble(400, "invalid_request", str(error)), created), both
+        both = self._stats.arrive(ask.model, request.raw_headers, body, face.path, ask.inputs)
         try:
-            behaviour = behaviour_of(ask.model)
+            behaviour = self._behaviour(ask.model)
         except ValueError as error:
-            return refusal(404, str(error), "model_not_found"), both
+            return _refused(face, Trouble(404, "model_not_found", str(error)), created), both
         if not behaviour.fails(both[1].requests):
             behaviour = behaviour.without_faults()
-        return script(Answer(ask, behaviour, both[0].requests, int(self._clock.wall()))), both
+        return script(face, compose(ask, behaviour, both[0].requests, created)), both
 
-    async def _play(
-        self, steps: Iterator[Step], request: web.Request, began: float, both: tuple[Counts, Counts]
-    ) -> None:
-        transport = _transport(request)
-        transport.set_write_buffer_limits(high=0)
-        for number, step in enumerate(steps):
-            if number % STEPS_PER_TURN == 0:
-                await asyncio.sleep(
-                    0
-                )  # a stream at full speed must not starve the others, nor miss that its client left
-            if isinstance(step, bytes):
-                _transport(request).write(step)
-                for counts in both:
-                    counts.bytes += len(step)
-                await request.writer.drain()
-            elif isinstance(step, Until):
-                await asyncio.sleep(began + step.seconds - self._clock.monotonic())
-            elif step is Fate.STALL:
-                await asyncio.get_running_loop().create_future()
-            elif step is Fate.CLOSE:
-                _transport(request).close()
-            else:
-                await _reset(_transport(request))
+    def _behaviour(self, model: str) -> Behaviour:
+        known = self._behaviours.get(model)
+        if known is None:
+            if len(self._behaviours) >= MAX_MODELS:
+                self._behaviours.clear()
+            known = self._behaviours[model] = behaviour_of(model)
+        return known
 
     async def _models(self, request: web.Request) -> web.Response:
-        entry = {"id": BASE_NAME, "object": "model", "created": 0, "owned_by": "simulator"}
-        return web.json_response({"object": "list", "data": [entry]})
+        """The list of models, in the shape that the client's own vendor gives it."""
+        if wants_pages(request.headers):
+            entry = _paged_model(BASE_NAME)
+            return web.json_response({"data": [entry], "has_more": False, "first_id": BASE_NAME, "last_id": BASE_NAME})
+        return web.json_response({"object": "list", "data": [_listed_model(BASE_NAME)]})
+
+    async def _model(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        return web.json_response(_paged_model(name) if wants_pages(request.headers) else _listed_model(name))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -120,41 +168,26 @@ class Simulator:
         counts = self._stats.total if model is None else self._stats.models.get(model, Counts())
         return web.json_response({name: getattr(counts, name) for name in Counts.__slots__})
 
-
-class _Played(web.StreamResponse):
-    """Stands for an answer that is on the wire already."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        self._keep_alive = request.keep_alive
-        return None
-
-    async def write_eof(self, data: Any = b"") -> None:
-        """Nothing is left to write."""
+    async def _calls(self, request: web.Request) -> web.Response:
+        """How often each endpoint was called, by model."""
+        return web.json_response(self._stats.told_calls())
 
 
-def _transport(request: web.Request) -> asyncio.Transport:
-    if request.transport is None or request.transport.is_closing():
-        raise ConnectionResetError("the client has left")
-    return request.transport
+def _refused(face: Face, trouble: Trouble, created: int) -> Iterator[Step]:
+    yield refusal(face, trouble, Behaviour(), created)
 
 
-async def _reset(transport: asyncio.Transport) -> None:
-    """Drop the connection as a crash would: over TCP with a reset instead of an orderly end.
-
-    A reset also drops what the other side's kernel has not got yet; so that a script's bytes all arrive, they are
-    waited for first.
-    """
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family != socket.AF_UNIX:
-        for _ in range(MAX_LOOKS):
-            if not _unsent(sock.fileno()):
-                break
-            await asyncio.sleep(LOOK_S)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+def _intake(model: str) -> int | None:
+    try:
+        return behaviour_of(model).intake
+    except ValueError:
+        return None  # is refused in words when all is read
 
 
-def _unsent(fd: int) -> int:
-    """Give how many bytes the other side has not acknowledged (SIOCOUTQ)."""
-    count: int = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0]
-    return count
+def _listed_model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "simulator"}
+
+
+def _paged_model(name: str) -> dict[str, Any]:
+    facts = {"id": name, "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {**facts, "lifecycle": "active"}

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MAX_MODELS = 1000
@@ -22,14 +22,26 @@ class Counts:
 
 
 @dataclass(slots=True)
+class Calls:
+    """Calls of one endpoint for one model, the inputs in all of them, and those of the largest."""
+
+    calls: int = 0
+    inputs: int = 0
+    largest: int = 0
+
+
+@dataclass(slots=True)
 class Stats:
     """Counts in all and by model; the oldest models are forgotten beyond a thousand. `is_recording`: requests are kept."""
 
     is_recording: bool = False
     total: Counts = field(default_factory=Counts)
     models: dict[str, Counts] = field(default_factory=dict)
+    calls: dict[tuple[str, str], Calls] = field(default_factory=dict)  # by path and model
 
-    def arrive(self, model: str, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[Counts, Counts]:
+    def arrive(
+        self, model: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, path: str, inputs: int = 1
+    ) -> tuple[Counts, Counts]:
         """Count a request; gives what to count on: all, and the model's."""
         if model not in self.models and len(self.models) >= MAX_MODELS:
             del self.models[next(iter(self.models))]
@@ -37,11 +49,28 @@ class Stats:
         for counts in both:
             counts.requests += 1
             counts.active += 1
+        self._call(path, model, inputs)
         if self.is_recording:
             recorded = _recorded(headers, body)
             for counts in both:
                 counts.last_request = recorded
         return both
+
+    def told_calls(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Give the calls by path and model."""
+        told: dict[str, dict[str, dict[str, int]]] = {}
+        for (path, model), calls in self.calls.items():
+            told.setdefault(path, {})[model] = asdict(calls)
+        return told
+
+    def _call(self, path: str, model: str, inputs: int) -> None:
+        place = path, model
+        if place not in self.calls and len(self.calls) >= MAX_MODELS:
+            del self.calls[next(iter(self.calls))]
+        calls = self.calls.setdefault(place, Calls())
+        calls.calls += 1
+        calls.inputs += inputs
+        calls.largest = max(calls.largest, inputs)
 
 
 def _recorded(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:

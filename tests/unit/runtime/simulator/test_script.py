@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator import behaviour_of
-from gateway.runtime.simulator.answer import Answer
+from gateway.runtime.simulator.answer import compose
 from gateway.runtime.simulator.ask import Ask
-from gateway.runtime.simulator.script import Fate, Step, Until, script
+from gateway.runtime.simulator.chat import Chat
+from gateway.runtime.simulator.framing import Fate, Step, Until
+from gateway.runtime.simulator.script import script
 from tests.support import sse
 
 
 def steps_of(model: str, **facts: Any) -> list[Step]:
-    return list(script(Answer(Ask(model, **facts), behaviour_of(model), number=7, created=1_700_000_000)))
+    return list(script(Chat(), compose(Ask(model, **facts), behaviour_of(model), number=7, created=1_700_000_000)))
 
 
 def written(steps: list[Step]) -> bytes:
@@ -177,6 +179,27 @@ def test_an_error_carries_its_status_and_retry_after() -> None:
     assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
     [redirect] = steps_of("sim-error307")
     assert isinstance(redirect, bytes) and b"location: " in redirect
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"),
+    [
+        ("sim-quota", 429, "insufficient_quota"),
+        ("sim-policy", 400, "content_policy_violation"),
+        ("sim-window8", 400, "context_length_exceeded"),
+        ("sim-quota-policy-error418", 418, "simulated"),
+    ],
+)
+def test_refusals_say_why(model: str, status: int, code: str) -> None:
+    [answer] = steps_of(model, words=9)
+    assert isinstance(answer, bytes)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status) and b"retry-after" not in head
+    assert json.loads(body)["error"]["code"] == code
+
+
+def test_a_window_takes_what_fits() -> None:
+    assert document("sim-window9", words=9)["usage"]["prompt_tokens"] == 9
 
 
 def test_line_ends_comments_pieces_and_bunches_change_the_bytes_and_not_the_events() -> None:
