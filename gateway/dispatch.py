@@ -118,9 +118,14 @@ class _Search:
 
     async def _ask_pool(self, hop: Hop) -> Trial | None:
         """Ask members of a pool until one answers; None where none does. Raises what nobody else can mend."""
-        if hop.is_gated and not self._found(hop, self._again_at) and not self._found(hop, self._final()):
-            return None  # there is nobody to wait for
+        if hop.is_gated and not self._is_worth_waiting(hop):
+            return None
         return await self._in_turn(hop, partial(self._ask_members, hop))
+
+    def _is_worth_waiting(self, hop: Hop) -> bool:
+        """Whether there is anybody to wait for, has it room or not."""
+        now, final, is_warming = self._now(), self._final(), self._services.children.is_warming
+        return any(self._is_of_use(one, now, final) and not is_warming(one.endpoint.provider) for one in hop.targets)
 
     async def _in_turn(self, hop: Hop, ask: Callable[[], Awaitable[Trial | None]]) -> Trial | None:
         """Ask in a pool once there is room in it, and keep the place until the answer has ended; None where none is to be had."""

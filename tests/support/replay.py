@@ -81,7 +81,7 @@ class Play:
     """What a provider does when it is asked: refuse with `error`, or answer `body` piece by piece, a turn of the loop each.
 
     `cut`: the connection breaks behind the last piece. `is_open`: nothing follows it, nor does the answer end; with no
-    status it never begins.
+    status it never begins. `delay_s` passes before any of it.
     """
 
     body: tuple[bytes, ...] = ()
@@ -90,6 +90,7 @@ class Play:
     error: GatewayError | None = None
     cut: bool = False
     is_open: bool = False
+    delay_s: float = 0.0
 
 
 def whole(body: bytes, status: int = 200, **headers: str) -> Play:
@@ -125,7 +126,7 @@ class ReplayTransport(Transport):
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
-        await asyncio.sleep(0)
+        await asyncio.sleep(play.delay_s)
         if play.error is not None:
             raise play.error
         wire = Wire()

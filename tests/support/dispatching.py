@@ -1,0 +1,117 @@
+"""Requests through `dispatch` on a loop whose time is virtual, and whether anything is left of them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.core.exchange import Exchange
+from gateway.dispatch import dispatch
+from gateway.pools.state import PoolState
+from tests.support.replay import Line, Play, Reply
+
+WALL_S = 1_700_000_000.0
+
+
+class LoopClock:
+    """The gateway's clocks as the running loop has them: they stand and jump with it."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> float:
+        return WALL_S + self.monotonic()
+
+
+def config(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = "") -> str:
+    """Give a configuration with a provider and a model for each of `hosts` (`a.test`, `m-a`), and `pools`, of which `main`
+    is asked as `auto`. `models` and `providers` are settings that each of them has."""
+    lines = ["version: 1", "providers:"]
+    lines += [f'  {host}: {{kind: openai, url: "http://{host}.test/v1"{providers}}}' for host in hosts]
+    lines += ["models:"]
+    lines += [
+        f"  m-{host}: {{provider: {host}, price: {{input: 1, output: 2}}, quality: 0.5{models}}}" for host in hosts
+    ]
+    lines += ["pools:", *(f"  {line.strip()}" for line in pools.strip().splitlines())]
+    lines += ["routes:", "  - {name: all, match: [auto], to: main}", more]
+    return "\n".join(lines) + "\n"
+
+
+def line_of(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = "") -> Line:
+    """Give a line over `config`, in the running loop's time."""
+    return Line(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
+
+
+async def ask(line: Line, x: Exchange) -> bytes:
+    """Take an answer to its end; gives what a client would have got of it."""
+    async with dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
+        if upstream.body is not None:
+            return upstream.body
+        reply = Reply()
+        assert upstream.stream is not None
+        x.committed_at = asyncio.get_running_loop().time()
+        await upstream.stream.pump(reply, None)
+        return reply.written
+
+
+def hosts_of(line: Line) -> str:
+    """Give who was asked, in order, a letter each."""
+    return "".join(host.removesuffix(".test") for host in line.transport.hosts)
+
+
+def pool(line: Line, name: str = "main") -> PoolState:
+    """Give what is alive of a pool."""
+    return line.services.directory.pool(name)
+
+
+def left_over(line: Line) -> list[str]:
+    """Give what is still held although nothing runs: nothing, it is hoped."""
+    found = []
+    for name, endpoint in line.endpoints.items():
+        if endpoint.in_flight or endpoint.load.in_flight:
+            found.append(f"{name}: {endpoint.in_flight} in flight, {endpoint.load.in_flight} at its provider")
+        if endpoint.breaker._is_probing:
+            found.append(f"{name}: a probe")
+    for name in line.snapshot.pools:
+        state = pool(line, name)
+        if state.gate.in_flight or state.gate.waiting:
+            found.append(f"{name}: {state.gate.in_flight} in the gate, {state.gate.waiting} before it")
+        if state.budget._running or state.budget._waiting:
+            found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
+    for number, answer in enumerate(line.transport.answers):
+        if answer._connection is not None or answer.watch._handle is not None:
+            found.append(f"answer {number} is open")
+    return found
+
+
+def outcomes(x: Exchange) -> list[str]:
+    """Give how the attempts of a request ended, in order."""
+    return [attempt.outcome for attempt in x.attempts]
+
+
+@dataclass
+class Asked:
+    """When each host was asked, in seconds since the beginning."""
+
+    times: list[tuple[str, float]]
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """Between one call and the next."""
+        return [later - sooner for (_, sooner), (_, later) in zip(self.times, self.times[1:], strict=False)]
+
+
+def watch_calls(line: Line) -> Asked:
+    """Note from now on when hosts are asked."""
+    loop = asyncio.get_running_loop()
+    since, asked, plain = loop.time(), Asked([]), line.transport.ask
+
+    async def ask(call):  # type: ignore[no-untyped-def]
+        asked.times.append(((call.origin.host or call.origin.unix).removesuffix(".test"), loop.time() - since))
+        return await plain(call)
+
+    line.transport.ask = ask  # type: ignore[method-assign]
+    return asked
+
+
+def late(play: Play, delay_s: float) -> Play:
+    """Give the same play, begun later."""
+    return Play(play.body, play.status, play.headers, play.error, play.cut, play.is_open, delay_s)
