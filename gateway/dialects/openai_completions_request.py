@@ -89,7 +89,6 @@ def from_conversation(conversation: Conversation, model: str, losses: Losses) ->
         "prompt": _text_of(asked),
         "max_tokens": asked.max_tokens,
         "stop": list(asked.stop) or None,
-        "n": None if asked.n == 1 else asked.n,
         **{name: getattr(asked, name) for name in _SAME},
         "stream": asked.stream or None,
         "stream_options": {"include_usage": True} if asked.stream else None,
@@ -101,6 +100,8 @@ def _lost(asked: Conversation) -> Iterator[str]:
     for name in _UNKNOWN:
         if getattr(asked, name) is not None:
             yield name
+    if asked.n not in (None, 1):
+        yield "n"
     if asked.store:
         yield "store"
 
