@@ -16,8 +16,19 @@ from gateway.streaming.watch import Watch
 EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
 
 
+class Upload(Protocol):
+    """A request's body that is sent in pieces, as they come from the client."""
+
+    def start(self, answer: "Answer") -> None:
+        """Begin to send, by `answer.send` and at last `answer.sent`; called once a connection stands."""
+        ...
+
+
 class Call(msgspec.Struct, frozen=True):
-    """One request as it goes to a provider. `head` ends with its blank line; `total_at` is in the loop's time."""
+    """One request as it goes to a provider. `head` ends with its blank line; `total_at` is in the loop's time.
+
+    With an `upload` there is no `body`. `is_head`: the answer has no body, whatever its head says.
+    """
 
     origin: Origin
     head: bytes
@@ -26,6 +37,8 @@ class Call(msgspec.Struct, frozen=True):
     is_stream: bool
     total_at: float | None
     write_timeout_s: float
+    upload: Upload | None = None
+    is_head: bool = False
 
 
 class Sink(Protocol):
@@ -50,6 +63,10 @@ class Connection(Protocol):
 
     def abort(self) -> None: ...
 
+    def send_more(self, data: bytes) -> "asyncio.Future[None] | None": ...
+
+    def sent(self) -> None: ...
+
 
 class Answer:
     """One answer: its head once `head` is done, its body pushed into a sink, its clocks kept by `watch`.
@@ -71,6 +88,8 @@ class Answer:
             write_timeout_s=call.write_timeout_s,
             expire=self.fail,
         )
+        if call.upload is not None:
+            self.watch.hold()
         self._connection: Connection | None = connection
         self._sink: Sink | None = None
         self._early: list[bytes] = []
@@ -108,6 +127,20 @@ class Answer:
         """Go on taking."""
         if self._connection is not None:
             self._connection.resume()
+
+    def send(self, data: bytes) -> "asyncio.Future[None] | None":
+        """Send a piece of the request's body; give what is done when there is room for more, None where there is.
+
+        What is sent behind the answer's end goes nowhere.
+        """
+        self.watch.last_at = self._loop.time()  # an answer that has begun is not silent while it is still asked
+        return None if self._connection is None else self._connection.send_more(data)
+
+    def sent(self) -> None:
+        """Note that the request's body has been sent whole."""
+        if self._connection is not None:
+            self._connection.sent()
+            self.watch.begin_wait()
 
     def fail(self, error: GatewayError) -> None:
         """End the answer with `error`, unless it has ended, and close its connection."""

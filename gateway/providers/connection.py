@@ -67,6 +67,9 @@ class Connection(asyncio.Protocol):
         self._ends_with_close = False
         self._can_stay = False
         self._is_paused = False
+        self._is_head = False  # the answer has no body
+        self._is_sending = False  # the request's body has not been sent whole
+        self._room: asyncio.Future[None] | None = None  # done when the provider has taken enough; None: there is room
 
     @property
     def is_usable(self) -> bool:
@@ -83,11 +86,22 @@ class Connection(asyncio.Protocol):
         self._answer = answer = Answer(self, call)
         self._slack, self._in_head, self._is_complete = HEAD_LIMIT, True, False
         self.has_answered = False
+        self._is_head, self._is_sending = call.is_head, call.upload is not None
         if self._transport is None:  # the provider was quicker to close than we to write
             self.connection_lost(None)
         else:
             self._transport.writelines((call.head, call.body))
         return answer
+
+    def send_more(self, data: bytes) -> "asyncio.Future[None] | None":
+        """Write a piece of the request's body; give what is done when there is room for more, None where there is."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+        return self._room
+
+    def sent(self) -> None:
+        """Note that the request has been written whole."""
+        self._is_sending = False
 
     def pause(self) -> None:
         if not self._is_paused and self._transport is not None and not self._transport.is_closing():
@@ -110,6 +124,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._news.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def pause_writing(self) -> None:
+        self._room = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -143,6 +165,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.resume_writing()
         self._pool.forget(self)
         answer, self._answer = self._answer, None
         if answer is None:
@@ -172,7 +195,8 @@ class Connection(asyncio.Protocol):
         self._was_used = True
         self.resume()
         if self._transport is not None:
-            if self._can_stay and not self._waits_to_send():  # else it answered what it had not read
+            # Else it answered what it had not read, or what we have not sent.
+            if self._can_stay and not self._is_sending and not self._waits_to_send():
                 self._pool.give_back(self)
             else:
                 self._transport.abort()
@@ -214,6 +238,8 @@ class Connection(asyncio.Protocol):
         self._ends_with_close = (
             b"content-length" not in headers and b"transfer-encoding" not in headers and status not in (204, 304)
         )
+        if self._is_head:  # the parser would wait for the body that the head tells of: this was its last answer
+            self._is_complete, self._can_stay = True, False
         answer.status, answer.headers = status, headers
         if not answer.head.done():
             answer.head.set_result(None)

@@ -16,12 +16,12 @@ from typing import Final
 
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.providers.addresses import Lookup
-from gateway.providers.answer import EARLY_LIMIT, Answer, Call, Sink
+from gateway.providers.answer import EARLY_LIMIT, Answer, Call, Sink, Upload
 from gateway.providers.connect import Connector
 from gateway.providers.connection import HEAD_LIMIT, Connection
 from gateway.providers.origin import Origin, Proxy
 
-__all__ = ["EARLY_LIMIT", "HEAD_LIMIT", "Answer", "Call", "Origin", "Proxy", "Sink", "Transport"]
+__all__ = ["EARLY_LIMIT", "HEAD_LIMIT", "Answer", "Call", "Origin", "Proxy", "Sink", "Transport", "Upload"]
 
 IDLE_LIMIT_S: Final = 15.0  # providers close idle connections after 5 to 75 s; sooner is safer
 IDLE_LIMIT: Final = 1024  # connections kept for one origin
@@ -93,14 +93,18 @@ class Transport:
         A pooled connection that the provider had closed meanwhile, or on which something came that is no answer, is not
         a failure: nothing was processed, so the request is sent once more on a new one. Raises `UpstreamError`; when
         this is cancelled the connection is closed.
+
+        A body that is uploaded can't be sent twice, so it always gets a new connection. It begins to flow when that stands.
         """
         pool = self._pools.get(call.origin)
         if pool is None:
             pool = self._pools[call.origin] = _Pool()
-        pooled = pool.take()
+        pooled = pool.take() if call.upload is None else None
         while True:
             connection = pooled or await self._connect(call.origin, pool, call.clocks.connect_s)
             answer = connection.send(call)
+            if call.upload is not None:
+                call.upload.start(answer)
             try:
                 await answer.head
                 return answer

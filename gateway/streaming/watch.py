@@ -19,6 +19,8 @@ class Watch:
     clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up
     (`stall` to `go_on`): then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole
     request is over. All times are the loop's.
+
+    Where the request itself takes time to send, the first-answer clock waits until that is done: `hold`, then `begin_wait`.
     """
 
     __slots__ = (
@@ -69,6 +71,22 @@ class Watch:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    @property
+    def idle_s(self) -> float | None:
+        """The longest silence; None for any."""
+        return self._clocks.idle_s
+
+    def hold(self) -> None:
+        """Let the first-answer clock wait: the request has not been sent whole."""
+        self._first_at = None
+
+    def begin_wait(self) -> None:
+        """Note that the request has been sent whole: from now on the first-answer clock runs, where it is still of use."""
+        first_s = self._clocks.first_token_s if self._first == "first_token" else self._clocks.answer_s
+        if self._first is not None and first_s is not None:
+            self._first_at = self._loop.time() + first_s
+            self._arm()
 
     def begin_body(self) -> None:
         """Note that the first answer has come: from now on the idle clock runs."""

@@ -1,0 +1,78 @@
+"""From the client to the provider, in pieces: the body of a request that is never held whole.
+
+A piece is read only when the provider has taken the one before, so that between the two there is nothing but the sockets'
+buffers, one piece, and what aiohttp reads ahead.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gateway.core.errors import GatewayError, UpstreamTimeout
+from gateway.core.faults import Fault
+from gateway.core.tasks import Tasks
+from gateway.streaming.watch import Watch
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Outlet(Protocol):
+    """The provider's side: the answer that is waited for."""
+
+    watch: Watch
+
+    def send(self, data: bytes) -> "asyncio.Future[None] | None":
+        """Send a piece; give what is done when there is room for more, None where there is."""
+        ...
+
+    def sent(self) -> None: ...
+
+    def fail(self, error: GatewayError) -> None: ...
+
+
+class Upload:
+    """One body. `read` gives its next piece, b"" at the end, and raises what is wrong with it.
+
+    `has_begun`: something of it may have gone to a provider, so nobody else can be given all of it.
+    """
+
+    __slots__ = ("_is_chunked", "_read", "_task", "_tasks", "has_begun")
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]], tasks: Tasks, *, is_chunked: bool) -> None:
+        self._read = read
+        self._tasks = tasks
+        self._is_chunked = is_chunked
+        self._task: asyncio.Task[None] | None = None
+        self.has_begun = False
+
+    def start(self, outlet: Outlet) -> None:
+        """Begin to send, in a task of the worker's; what goes wrong ends the answer."""
+        self.has_begun = True
+        self._task = self._tasks.start(self._run(outlet), "upload")
+
+    def stop(self) -> None:
+        """Read and send nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, outlet: Outlet) -> None:
+        try:
+            while piece := await self._read():
+                await self._send(outlet, b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece)
+            if self._is_chunked:
+                outlet.send(LAST_CHUNK)
+            outlet.sent()
+        except GatewayError as error:
+            outlet.fail(error)
+
+    async def _send(self, outlet: Outlet, data: bytes) -> None:
+        """Send, and wait until the provider has taken enough of it."""
+        room = outlet.send(data)
+        if room is None:
+            return
+        try:
+            async with asyncio.timeout(outlet.watch.idle_s):
+                await room
+        except TimeoutError:
+            message = "the provider took nothing in time (idle clock)"
+            raise UpstreamTimeout(message, code="idle_timeout", fault=Fault.IDLE) from None
