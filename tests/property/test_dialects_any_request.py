@@ -1,0 +1,90 @@
+"""Whatever a request holds, it is translated or refused: never an accident."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.core.errors import InvalidRequest
+from gateway.dialects import anthropic_messages, openai_chat
+from gateway.dialects.base import Dialect
+from gateway.dialects.bridge import bridge
+
+WORDS = st.sampled_from(
+    ["text", "image", "image_url", "tool_use", "tool_result", "thinking", "redacted_thinking", "document", "file"]
+    + ["base64", "url", "function", "auto", "any", "json_schema", "json_object", "enabled", "user", "assistant", "tool"]
+    + ["system", "developer", "data:image/png;base64,AA==", "{}", "[", "\ud800", "", "\x00", "€"]
+)
+MEMBERS = st.sampled_from(
+    ["type", "text", "role", "content", "source", "input", "name", "id", "data", "url", "image_url", "file", "function"]
+    + ["arguments", "tool_calls", "tool_use_id", "tool_call_id", "thinking", "signature", "format", "schema", "effort"]
+    + [
+        "json_schema",
+        "parameters",
+        "input_schema",
+        "budget_tokens",
+        "user_id",
+        "media_type",
+        "thinking_blocks",
+        "title",
+    ]
+    + ["refusal", "reasoning", "is_error", "strict", "disable_parallel_tool_use", "file_data", "citations"]
+)
+VALUES = st.recursive(
+    WORDS | st.sampled_from([None, True, False, 0, 1, -1, 1.5, 2**70]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
+    max_leaves=12,
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": WORDS, "content": VALUES}, optional={"tool_calls": VALUES, "tool_call_id": WORDS}),
+    max_size=3,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(
+        [
+            "tools",
+            "tool_choice",
+            "system",
+            "thinking",
+            "output_config",
+            "output_format",
+            "response_format",
+            "stop",
+            "user",
+        ]
+        + [
+            "stop_sequences",
+            "metadata",
+            "service_tier",
+            "reasoning_effort",
+            "temperature",
+            "top_k",
+            "logit_bias",
+            "odd",
+        ]
+    ),
+    VALUES,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize(
+    ("client", "provider"),
+    [(openai_chat, anthropic_messages), (anthropic_messages, openai_chat)],
+    ids=["chat", "messages"],
+)
+@settings(max_examples=300)
+@given(messages=MESSAGES, fields=FIELDS, drops=st.booleans())
+def test_any_request_is_translated_or_refused(
+    client: Dialect, provider: Dialect, messages: Any, fields: dict[str, Any], drops: bool
+) -> None:
+    body = json.dumps({"model": "m", "max_tokens": 5, "messages": messages, **fields}).encode()
+    try:
+        request = client.decode_request(body)
+        sent = bridge(client, provider).encode_request(request, "m", drops_params=drops)
+    except InvalidRequest as error:
+        assert error.http_status == 400
+    else:
+        assert provider.decode_request(sent).model == "m"
