@@ -29,6 +29,21 @@ from gateway.providers.retry_after import limit_wait_s, told_wait_s
 from gateway.providers.transport import Origin, Proxy
 
 VIA: Final = "1.1 llm-gateway"
+GATEWAY: Final = VIA.split()[1]
+
+PASSED_ON: Final = (
+    "content-type",
+    "accept",
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
+    "traceparent",
+    "tracestate",
+)
+"""What crosses of a client's headers where its request is passed through, beside those of the provider's own API."""
 
 
 class Provider(Protocol):
@@ -51,6 +66,13 @@ class Provider(Protocol):
 
     def request_head(self, path: str) -> bytes:
         """Give the request line and every header that is the same for all requests to `path`, without the blank line."""
+        ...
+
+    def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+        """Give the request line and headers of a request that is passed through, without the blank line.
+
+        `target`: its path and query as the client sent them; `headers`: the client's, of which only those on a list cross.
+        """
         ...
 
     def model_id(self, model: ModelSpec, asked: str) -> str:
@@ -115,8 +137,28 @@ class HttpProvider:
         if self._reader is not None and self._reader.authorization:
             self._headers["proxy-authorization"] = self._reader.authorization
 
+        self._fixed = fixed
+
     def request_head(self, path: str) -> bytes:
-        return self._head("POST", f"{self.base_path}{path}", self._headers)
+        return self._head("POST", f"{self.base_path}{self._below(path)}", self._headers)
+
+    def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+        own = {name: value for name, value in self._headers.items() if name not in PASSED_ON or name in self._fixed}
+        lines = ""
+        for name, otherwise in (
+            {name: "" for name in PASSED_ON if name not in own} | dict(self.client_headers)
+        ).items():
+            if value := headers.get(name, otherwise):
+                lines += f"{name}: {value}\r\n"
+        if GATEWAY in ", ".join(all_of(headers, "via")).lower():
+            lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
+        return self._head(method, f"{self.base_path}{self._below(target)}", own) + lines.encode(
+            "utf-8", "surrogateescape"
+        )
+
+    def _below(self, path: str) -> str:
+        """Give a path of the API as it stands below the base URL."""
+        return path
 
     def check_head(self, path: str) -> bytes | None:
         if not path and not self.health_path:
@@ -169,6 +211,12 @@ class HttpProvider:
             error = Unavailable(f"the provider answered {status}", status=status, retry_after_s=wait_s)
         error.upstream_status = status
         return error
+
+
+def all_of(headers: Mapping[str, str], name: str) -> list[str]:
+    """Give every value of a header that may stand several times."""
+    get_all = getattr(headers, "getall", None)
+    return list(get_all(name, ())) if get_all is not None else [headers[name]] if name in headers else []
 
 
 MEANINGS: Final[Mapping[int, frozenset[Meaning]]] = MappingProxyType(

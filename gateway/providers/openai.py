@@ -33,8 +33,8 @@ class OpenAI(HttpProvider):
         super().__init__(spec, address, contexts)
         self.dialects = dialects_of(spec, OWN if spec.url == self.kind.default_url else COMPATIBLE)
 
-    def request_head(self, path: str) -> bytes:
-        return super().request_head(path.removeprefix("/v1"))
+    def _below(self, path: str) -> str:
+        return path.removeprefix("/v1")
 
 
 KINDS.register("openai", OpenAI)
