@@ -12,26 +12,21 @@ from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge
 
-WORDS = st.sampled_from(
-    ["text", "image", "image_url", "tool_use", "tool_result", "thinking", "redacted_thinking", "document", "file"]
-    + ["base64", "url", "function", "auto", "any", "json_schema", "json_object", "enabled", "user", "assistant", "tool"]
-    + ["system", "developer", "data:image/png;base64,AA==", "{}", "[", "\ud800", "", "\x00", "€"]
-)
-MEMBERS = st.sampled_from(
-    ["type", "text", "role", "content", "source", "input", "name", "id", "data", "url", "image_url", "file", "function"]
-    + ["arguments", "tool_calls", "tool_use_id", "tool_call_id", "thinking", "signature", "format", "schema", "effort"]
-    + [
-        "json_schema",
-        "parameters",
-        "input_schema",
-        "budget_tokens",
-        "user_id",
-        "media_type",
-        "thinking_blocks",
-        "title",
-    ]
-    + ["refusal", "reasoning", "is_error", "strict", "disable_parallel_tool_use", "file_data", "citations"]
-)
+KINDS = """
+text image image_url tool_use tool_result thinking redacted_thinking document file base64 url function auto any
+json_schema json_object enabled user assistant tool system developer data:image/png;base64,AA== {} [ €
+"""
+NAMES = """
+type text role content source input name id data url image_url file function arguments tool_calls tool_use_id
+tool_call_id thinking signature format schema effort json_schema parameters input_schema budget_tokens user_id
+media_type thinking_blocks title refusal reasoning is_error strict disable_parallel_tool_use file_data citations
+"""
+PARAMETERS = """
+tools tool_choice system thinking output_config output_format response_format stop user stop_sequences metadata
+service_tier reasoning_effort temperature top_k logit_bias odd
+"""
+WORDS = st.sampled_from([*KINDS.split(), "", "\x00", "\ud800"])
+MEMBERS = st.sampled_from(NAMES.split())
 VALUES = st.recursive(
     WORDS | st.sampled_from([None, True, False, 0, 1, -1, 1.5, 2**70]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
@@ -41,33 +36,7 @@ MESSAGES = st.lists(
     st.fixed_dictionaries({"role": WORDS, "content": VALUES}, optional={"tool_calls": VALUES, "tool_call_id": WORDS}),
     max_size=3,
 )
-FIELDS = st.dictionaries(
-    st.sampled_from(
-        [
-            "tools",
-            "tool_choice",
-            "system",
-            "thinking",
-            "output_config",
-            "output_format",
-            "response_format",
-            "stop",
-            "user",
-        ]
-        + [
-            "stop_sequences",
-            "metadata",
-            "service_tier",
-            "reasoning_effort",
-            "temperature",
-            "top_k",
-            "logit_bias",
-            "odd",
-        ]
-    ),
-    VALUES,
-    max_size=4,
-)
+FIELDS = st.dictionaries(st.sampled_from(PARAMETERS.split()), VALUES, max_size=4)
 
 
 @pytest.mark.parametrize(
