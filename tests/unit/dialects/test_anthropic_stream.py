@@ -1,0 +1,245 @@
+import json
+from typing import Any
+
+import pytest
+from anthropic.types import RawMessageStreamEvent
+from pydantic import TypeAdapter
+
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.conversation import (
+    Failure,
+    Finish,
+    RefusalDelta,
+    Signature,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    UsageReport,
+)
+from gateway.core.errors import ProtocolError
+from gateway.dialects.anthropic_stream import Decoder, Encoder
+from gateway.streaming.sse import events
+
+EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+
+
+def event(kind: str, **more: Any) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), json.dumps({"type": kind, **more}).encode())
+
+
+def delta(index: int, kind: str, **more: str) -> bytes:
+    return event("content_block_delta", index=index, delta={"type": kind, **more})
+
+
+def block(index: int, kind: str, **more: Any) -> bytes:
+    return event("content_block_start", index=index, content_block={"type": kind, **more})
+
+
+def read(*stream: bytes) -> list[StreamEvent]:
+    decoder = Decoder()
+    return [found for one in stream for found in decoder.feed(one)]
+
+
+# From the provider
+
+
+def test_every_event_has_its_word() -> None:
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    found = read(
+        event("message_start", message={"id": "i", "model": "m", "usage": usage}),
+        event("ping"),
+        block(0, "thinking", thinking="", signature=""),
+        delta(0, "thinking_delta", thinking="hm"),
+        delta(0, "signature_delta", signature="s"),
+        event("content_block_stop", index=0),
+        block(1, "redacted_thinking", data="d"),
+        block(2, "text", text=""),
+        delta(2, "text_delta", text="a"),
+        delta(2, "citations_delta"),
+        block(3, "tool_use", id="c", name="f", input={}),
+        delta(3, "input_json_delta", partial_json=""),
+        delta(3, "input_json_delta", partial_json="{}"),
+        event(
+            "message_delta", delta={"stop_reason": "stop_sequence", "stop_sequence": "E"}, usage={"output_tokens": 5}
+        ),
+        event("message_stop"),
+    )
+    assert found == [
+        Start("i", "m", usage=Usage(input=3, output=1)),
+        ThinkingDelta(0, "hm"),
+        Signature(0, "s"),
+        Signature(1, data="d"),
+        TextDelta(2, "a"),
+        ToolCallStart(3, "c", "f"),
+        ToolCallDelta(3, "{}"),
+        UsageReport(Usage(input=3, output=5)),
+        Finish("stop_sequence", "E"),
+    ]
+
+
+def test_blocks_may_begin_with_content() -> None:
+    assert read(
+        block(0, "thinking", thinking="hm", signature="s"),
+        block(1, "text", text="a"),
+        block(2, "tool_use", id="c", name="f", input={"a": 1}),
+    ) == [
+        ThinkingDelta(0, "hm"),
+        Signature(0, "s"),
+        TextDelta(1, "a"),
+        ToolCallStart(2, "c", "f"),
+        ToolCallDelta(2, '{"a": 1}'),
+    ]
+
+
+def test_the_end_is_noted() -> None:
+    decoder = Decoder()
+    assert not decoder.is_done
+    assert decoder.feed(event("message_stop")) == [] and decoder.is_done
+
+
+def test_an_error_is_one_and_garbage_is_a_fault() -> None:
+    assert read(event("error", error={"type": "t", "message": "m"})) == [Failure("m", "t")]
+    assert isinstance(read(event("error"))[0], Failure)
+    for odd in (b"data: {x\n\n", block(0, "server_tool_use", id="x")):
+        with pytest.raises(ProtocolError):
+            read(odd)
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
+def test_events_that_only_go_on_are_not_parsed_however_they_are_padded(end: bytes) -> None:
+    def padded(text: str, spaces: int) -> bytes:
+        plain = delta(0, "text_delta", text=text).replace(b"\n\n", end)
+        return plain.replace(b"}}" + end, b"}" + b" " * spaces + b"}" + end)
+
+    decoder = Decoder()
+    assert decoder.more(padded("a", 0)) is None
+    decoder.feed(padded("a", 3))
+    assert [decoder.more(padded("b", spaces)) for spaces in (0, 1, 9)] == [b'"b"'] * 3
+    assert decoder.more(padded("b", 0).replace(b'"index": 0', b'"index": 1')) is None
+    decoder.feed(event("content_block_stop", index=0))
+    assert decoder.more(padded("b", 0)) is None
+
+
+# To the client
+
+START = Start("i", "m", 7)
+REQUEST = ChatRequest(b"", "/", "m", tokens=11)
+
+
+def write(*story: StreamEvent) -> list[dict[str, Any]]:
+    encoder = Encoder(REQUEST)
+    stream = b"".join(map(encoder.encode, story)) + encoder.finish()
+    found = []
+    for one in events(stream):
+        name, _, data = one.partition(b"\ndata: ")
+        assert EVENT.validate_json(data).type == name.removeprefix(b"event: ").decode()
+        found.append(json.loads(data))
+    return found
+
+
+def told(found: list[dict[str, Any]]) -> list[str]:
+    """Give each event in short."""
+    short = {"message_start": "(", "message_stop": ")", "content_block_stop": "]", "message_delta": "end"}
+    lines = []
+    for one in found:
+        if one["type"] == "content_block_start":
+            lines.append(f"[{one['index']} {one['content_block']['type']}")
+        elif one["type"] == "content_block_delta":
+            lines.append(next(str(value) for name, value in one["delta"].items() if name != "type"))
+        else:
+            lines.append(short[one["type"]])
+    return lines
+
+
+def test_the_official_client_reads_every_kind_of_event() -> None:
+    found = write(
+        START,
+        ThinkingDelta(0, "hm"),
+        Signature(0, "s"),
+        Signature(1, data="d"),
+        TextDelta(2, "a"),
+        TextDelta(2, "b"),
+        RefusalDelta(3, "no"),
+        ToolCallStart(4, "c", "f"),
+        ToolCallDelta(4, "{}"),
+        Finish("stop_sequence", "E"),
+        UsageReport(Usage(input=3, output=2)),
+    )
+    thinking = ["[0 thinking", "hm", "s", "]", "[1 redacted_thinking", "]"]
+    words = ["[2 text", "a", "b", "]", "[3 text", "no", "]", "[4 tool_use", "{}", "]"]
+    assert told(found) == ["(", *thinking, *words, "end", ")"]
+    assert found[0]["message"]["usage"]["input_tokens"] == 11, "an estimate, until the provider counts"
+    assert found[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "E"}
+    assert (found[-2]["usage"]["input_tokens"], found[-2]["usage"]["output_tokens"]) == (3, 2)
+
+
+def test_where_nobody_counts_events_are() -> None:
+    found = write(START, TextDelta(0, "a"), TextDelta(0, "b"), Finish("end"))
+    assert (found[-2]["usage"]["input_tokens"], found[-2]["usage"]["output_tokens"]) == (11, 2)
+
+
+def test_what_the_provider_knows_at_the_start_is_told_at_the_start() -> None:
+    found = write(Start("i", "m", usage=Usage(input=5)), Finish("end"))
+    assert found[0]["message"]["usage"]["input_tokens"] == 5
+    assert told(found) == ["(", "end", ")"]
+
+
+def test_a_call_ends_when_its_arguments_are_whole_and_the_next_waits() -> None:
+    found = write(
+        START,
+        ToolCallStart(0, "c", "f"),
+        ToolCallDelta(0, '{"a"'),
+        ToolCallStart(1, "d", "g"),
+        ToolCallDelta(1, "{"),
+        ToolCallDelta(0, ": 1"),
+        ToolCallDelta(1, "}"),
+        ToolCallDelta(0, "}"),
+        TextDelta(2, "x"),
+        Finish("tool_use"),
+    )
+    first, second = ["[0 tool_use", '{"a"', ": 1", "}", "]"], ["[1 tool_use", "{", "}", "]"]
+    assert told(found) == ["(", *first, *second, "[2 text", "x", "]", "end", ")"]
+
+
+def test_calls_that_never_become_whole_are_written_at_the_end() -> None:
+    found = write(
+        START,
+        ToolCallStart(0, "c", "f"),
+        ToolCallStart(1, "d", "g"),
+        ToolCallDelta(1, "{"),
+        TextDelta(2, "x"),
+        Finish("max_tokens"),
+    )
+    assert told(found) == ["(", "[0 tool_use", "]", "[1 tool_use", "{", "]", "[2 text", "x", "]", "end", ")"]
+
+
+def test_a_call_that_goes_on_after_its_end_is_a_fault() -> None:
+    with pytest.raises(ProtocolError):
+        write(START, ToolCallStart(0, "c", "f"), ToolCallDelta(0, "{}"), TextDelta(1, "x"), ToolCallDelta(0, "x"))
+
+
+def test_a_string_goes_on_with_the_part_before_even_where_that_waits() -> None:
+    encoder = Encoder(REQUEST)
+    for one in (START, TextDelta(0, "a")):
+        encoder.encode(one)
+    assert json.loads(encoder.more(b'"b\\""').partition(b"data: ")[2])["delta"] == {"type": "text_delta", "text": 'b"'}
+    for one in (ToolCallStart(1, "c", "f"), ToolCallStart(2, "d", "g"), ToolCallDelta(2, "{")):
+        encoder.encode(one)
+    assert encoder.more(b'"}"') == b"", "the first call is not whole"
+    sent = encoder.encode(ToolCallDelta(1, "{}"))
+    assert [json.loads(one.partition(b"data: ")[2])["type"] for one in events(sent)] == [
+        "content_block_delta",
+        "content_block_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+    ]
+
+
+def test_a_failure_is_an_error_of_the_client() -> None:
+    sent = Encoder(REQUEST).encode(Failure("m"))
+    assert sent.startswith(b"event: error\ndata: ")
+    assert json.loads(sent.partition(b"data: ")[2]) == {"type": "error", "error": {"type": "api_error", "message": "m"}}
