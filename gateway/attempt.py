@@ -4,34 +4,24 @@ An attempt ends in exactly one of three ways: ok, failed, or abandoned (the clie
 another endpoint was faster), which tells the breaker nothing. `Trial` keeps the books of that; `ask` does the asking.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
 
+from gateway.batching import TOKENS_LIMIT, Portion
+from gateway.call import Caller
 from gateway.config.spec import LimitsSpec
-from gateway.core.chat import Usage
-from gateway.core.errors import (
-    ClientStalled,
-    GatewayError,
-    InvalidRequest,
-    ProtocolError,
-    Rejected,
-    Untranslatable,
-)
+from gateway.core.chat import ChatRequest, Usage
+from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
 from gateway.core.exchange import Attempt, Exchange
+from gateway.dialects import GATHERED
+from gateway.dialects.base import Gathering
 from gateway.pools.endpoint import Target
 from gateway.pools.gate import Gate
-from gateway.providers.base import VIA
-from gateway.providers.transport import Answer, Call
+from gateway.providers.transport import Answer
 from gateway.resilience.retry import RetryToken
 from gateway.snapshot import Services
-from gateway.streaming.relay import Document, EventStream
-
-FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
-GATEWAY: Final = VIA.split()[1]
-TRACE_HEADERS: Final = ("traceparent", "tracestate")
-DEFAULT_MAX_TOKENS: Final = 4096  # of an answer that has to be bounded, where neither client nor configuration says
+from gateway.streaming.relay import EventStream
 
 
 @dataclass(slots=True)
@@ -169,79 +159,57 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     """Ask one endpoint, and wait for what can be given to the client. Raises `UpstreamError`; then nothing is left open."""
     request = x.request
     assert request is not None
-    way, provider, model = target.ways[x.path], target.provider, target.model
-    bridge = way.bridge
+    call = Caller(x, target, limits, services)
+    if target.batch is not None and (gathering := GATHERED.get(x.path)) is not None:
+        inputs = gathering.count_inputs(request)
+        if inputs < target.batch.max and request.tokens <= TOKENS_LIMIT and "idempotency-key" not in x.headers:
+            return await _ask_with_others(call, request, gathering, inputs, total_at)
+    answer = await call.begin(call.body(request), call.head(), total_at, is_stream=request.stream)
     try:
-        body = bridge.encode_request(
-            request,
-            provider.model_id(model, request.model),
-            drops_params=target.drops_params,
-            default_max_tokens=model.max_output or DEFAULT_MAX_TOKENS,
-        )
-    except InvalidRequest as error:
-        raise Untranslatable(error.message, code=error.error_code, param=error.param) from None
-    answer = await services.transport.ask(
-        Call(
-            origin=provider.origin,
-            head=way.request_head + _own_head(x, provider.client_headers, len(body)),
-            body=body,
-            clocks=target.clocks,
-            is_stream=request.stream,
-            total_at=total_at,
-            write_timeout_s=limits.write_timeout_s,
-        )
-    )
-    try:
-        if answer.status != 200:
-            body = await _read_fault(answer)
-            fault = provider.fault(answer.status, answer.headers, body, services.clock.wall())
-            if isinstance(fault, Rejected):
-                fault.body = bridge.reword(fault)
-            raise fault
-        if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise ProtocolError("the provider compressed its answer without being asked")
         if request.stream:
             if answer.content_type != b"text/event-stream":
                 raise ProtocolError("the provider's answer is not an event stream")
-            codec = bridge.read_stream(x.meter, request, services.clock.wall())
+            codec = call.way.bridge.read_stream(x.meter, request, services.clock.wall())
             stream = EventStream(answer, codec, limits.event)
             answer.attach(stream)
             await stream.until_content()
             return Upstream(target, answer, stream=stream)
-        document = Document(answer, limits.answer)
-        answer.attach(document)
-        whole = await document.read()
-        whole, usage = bridge.read_answer(whole, request, services.clock.wall())
+        whole, usage = call.way.bridge.read_answer(await call.read(answer), request, services.clock.wall())
         return Upstream(target, answer, body=whole, usage=usage)
     except BaseException:
         answer.close()
         raise
 
 
-async def _read_fault(answer: Answer) -> bytes:
-    document = Document(answer, FAULT_LIMIT)
-    answer.attach(document)
-    try:
-        return await document.read()
-    except GatewayError:
-        return b""  # the status says enough
+async def _ask_with_others(
+    call: Caller, request: ChatRequest, gathering: Gathering, inputs: int, total_at: float | None
+) -> Upstream:
+    """Ask together with requests that are alike, of one tenant: nobody else's input, usage or failure is in the same call."""
+    x, target, services = call.x, call.target, call.services
+    settings = target.batch
+    assert settings is not None
+    handed_on = call.handed_on()
 
+    async def send(requests: Sequence[ChatRequest]) -> list[Portion]:
+        """Ask for requests of which this one is the first."""
+        others = len(requests) - 1
+        if others:
+            body = gathering.join(requests, call.model_id)
+            head = f"x-request-id: {x.id}+{others}\r\n{handed_on}"
+        else:
+            body, head = call.body(request), call.head()
+        answer = await call.begin(body, head, None, is_stream=False)  # each caller keeps its own total clock
+        try:
+            whole = await call.read(answer)
+            if others:
+                parts = gathering.split(whole, requests)
+            else:
+                parts = [call.way.bridge.read_answer(whole, request, services.clock.wall())]
+        except BaseException:
+            answer.close()
+            raise
+        return [Portion(body, usage, answer) for body, usage in parts]
 
-def _own_head(x: Exchange, client_headers: Mapping[str, str], length: int) -> bytes:
-    """Give the headers that differ from request to request, and the blank line."""
-    lines = f"x-request-id: {x.id}\r\ncontent-length: {length}\r\n"
-    for name in TRACE_HEADERS:
-        if (value := x.headers.get(name)) is not None:
-            lines += f"{name}: {value}\r\n"
-    for name, otherwise in client_headers.items():
-        if value := x.headers.get(name, otherwise):
-            lines += f"{name}: {value}\r\n"
-    if "via" in x.headers and any(GATEWAY in via.lower() for via in _all(x.headers, "via")):
-        lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-    return f"{lines}\r\n".encode("utf-8", "surrogateescape")
-
-
-def _all(headers: Mapping[str, str], name: str) -> list[str]:
-    """Give every value of a header that may stand several times."""
-    get_all = getattr(headers, "getall", None)
-    return list(get_all(name)) if get_all is not None else [headers[name]]
+    key = (target, call.model_id, x.principal.tenant, handed_on, gathering.alike(request))
+    portion = await services.batches.ask(key, request, inputs, send, settings, total_at)
+    return Upstream(target, portion.answer, body=portion.body, usage=portion.usage)

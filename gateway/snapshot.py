@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
+from gateway.batching import Batches
 from gateway.config.spec import BreakerSpec, QueueSpec, Spec
 from gateway.core.clock import Clock
 from gateway.core.errors import EventLoopLate, Overloaded, ShuttingDown
@@ -69,6 +70,7 @@ class Services:
     rng: random.Random = field(default_factory=random.Random)
     snapshot: Snapshot = field(init=False)  # unset until the first is activated
     standing: Standing = field(init=False)
+    batches: Batches = field(init=False)
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
     draining: bool = False  # `/ready` says no
     refusing: bool = False  # new requests are turned away
@@ -77,6 +79,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self.standing = Standing(self.directory, self.clock, self.metrics)
+        self.batches = Batches(self.tasks)
 
     @property
     def in_flight(self) -> int:

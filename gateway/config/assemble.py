@@ -42,6 +42,7 @@ _DURATIONS: Mapping[str, tuple[str, ...]] = {
     "breaker": ("recovery", "slow_start"),
     "keepalive": ("every",),
     "retry": ("retry_after_cap", "backoff", "backoff_cap"),
+    "batch": ("wait",),
     "hedge": ("after",),
     "queue": ("wait",),
 }

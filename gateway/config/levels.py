@@ -15,9 +15,9 @@ _OF_ENDPOINTS: Final = ("timeout", "breaker", "keepalive", "retry", "drop_params
 
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "defaults": (*_OF_ENDPOINTS, "hedge", "balance", "max_inflight", "queue", "all_open"),
-        "provider": _OF_ENDPOINTS,
-        "model": _OF_ENDPOINTS,
+        "defaults": (*_OF_ENDPOINTS, "batch", "hedge", "balance", "max_inflight", "queue", "all_open"),
+        "provider": (*_OF_ENDPOINTS, "batch"),
+        "model": (*_OF_ENDPOINTS, "batch"),
         "pool": (*_OF_ENDPOINTS, "hedge", "balance", "hash_by", "sticky", "max_inflight", "queue", "all_open"),
         "route": ("timeout", "keepalive", "retry", "drop_params", "hedge"),
     }
@@ -30,6 +30,7 @@ _ABOUT: Final = MappingProxyType(
         "keepalive": "Comments in streams that are silent; `none`: no comments.",
         "retry": "Further attempts within a pool; `none`: one attempt in each pool.",
         "drop_params": "Leave out of a request what the provider's dialect has no word for, instead of refusing it.",
+        "batch": "Small calls for embeddings gathered into one; `none`: each goes alone.",
         "hedge": "A second endpoint asked where the first is silent for long; `none`: never.",
         "balance": "Who of a pool is asked first.",
         "hash_by": "What a request is kept together by, for `consistent_hash`.",
@@ -65,6 +66,7 @@ def policies() -> Schema:
         "breaker": _or_none(_breaker(), _ABOUT["breaker"]),
         "keepalive": _or_none(_keepalive(), _ABOUT["keepalive"]),
         "retry": _or_none(_retry(), _ABOUT["retry"]),
+        "batch": _or_none(_batch(), _ABOUT["batch"]),
         "hedge": _or_none(_hedge(), _ABOUT["hedge"]),
         "queue": _or_none(_queue(), _ABOUT["queue"]),
         "health": _or_none(_health(), "Asks the provider whether it lives, beside its traffic; `none`: never."),
@@ -151,6 +153,19 @@ def _retry() -> Schema:
             default="100ms",
         ),
         "backoff_cap": ref("positive_duration", "what that pause grows to at most", default="2s"),
+    }
+
+
+def _batch() -> Schema:
+    return {
+        "max": {
+            "type": "integer",
+            "minimum": 2,
+            "maximum": 256,
+            "default": 64,
+            "description": "inputs of one upstream call; who brings as many goes alone",
+        },
+        "wait": ref("positive_duration", "how long the first waits for others", default="10ms"),
     }
 
 

@@ -146,6 +146,14 @@ class QueueSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchSpec:
+    """Small calls for embeddings are gathered into one of at most `max` inputs, for `wait_s` at most since the first."""
+
+    max: int = 64
+    wait_s: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSpec:
     """An endpoint's provider is asked for `path` ("": what its kind knows) every `every_s`; `failures` in a row: unhealthy."""
 
@@ -160,7 +168,7 @@ class Policy:
     """Settings that may stand at several levels; here only what one level says.
 
     Merged defaults < provider < model < pool < route by `resilience.policies`, field by field. `given` holds those of
-    `breaker`, `keepalive`, `retry`, `hedge` and `queue` that this level names, each as the fields of its spec that it
+    `breaker`, `keepalive`, `retry`, `batch`, `hedge` and `queue` that this level names, each as the fields of its spec that it
     names, or None for `none`; and of `drop_params`, `max_inflight`, `balance`, `hash_by`, `sticky` and `all_open` as they are.
     """
 

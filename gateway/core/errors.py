@@ -5,7 +5,7 @@ Three families. `CallerError`: the request is at fault. `UpstreamError`: a provi
 transport; these become HTTP only in `api/render.py`.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gateway.core.faults import EFFECTS, Effect, Fault
 
@@ -131,6 +131,7 @@ class UpstreamError(GatewayError):
     fault: Fault = Fault.SERVER_ERROR
 
     upstream_status: int | None = None
+    is_echo: bool = False  # the same failure is told to another request, which tells the breaker
 
     def __init__(
         self,
@@ -157,7 +158,13 @@ class UpstreamError(GatewayError):
 
     @property
     def hurts_breaker(self) -> bool:
-        return self.effect.hurts_breaker
+        return self.effect.hurts_breaker and not self.is_echo
+
+    def echo(self) -> Self:
+        """Give the same error for another request that failed with this one: of one call a breaker hears once."""
+        other = type(self).__new__(type(self), *self.args)
+        other.__dict__.update(self.__dict__, is_echo=True)
+        return other
 
 
 class Unavailable(UpstreamError):

@@ -4,7 +4,7 @@ Where client and provider speak the same dialect, `encode_request`, `read_answer
 that runs. Where they differ `bridge.py` puts the neutral values of `core/conversation.py` between the two.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.core.chat import ChatRequest, Usage
@@ -112,4 +112,20 @@ class ConversationDialect(Dialect, Protocol):
 
     def read_rejection(self, body: bytes) -> Rejection | None:
         """Give the error in a body; None where it holds none in this dialect."""
+        ...
+
+
+class Gathering(Protocol):
+    """What a dialect offers whose requests can be gathered into one call; the requests that are given are alike."""
+
+    def count_inputs(self, request: ChatRequest) -> int: ...
+
+    def alike(self, request: ChatRequest) -> bytes:
+        """Give what has to be equal where two requests are to be one."""
+        ...
+
+    def join(self, requests: Sequence[ChatRequest], model: str) -> bytes: ...
+
+    def split(self, body: bytes, requests: Sequence[ChatRequest]) -> list[tuple[bytes, Usage | None]]:
+        """Give each request's part of the answer to all of them. Raises `UpstreamError`."""
         ...

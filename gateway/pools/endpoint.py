@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType
 
-from gateway.config.spec import HedgeSpec, ModelSpec, RetrySpec
+from gateway.config.spec import BatchSpec, HedgeSpec, ModelSpec, RetrySpec
 from gateway.dialects.bridge import Bridge
 from gateway.pools.averages import Average, Recent
 from gateway.providers.base import Provider
@@ -87,6 +87,7 @@ class Target:
     ways: Mapping[str, Way]  # by the path that clients ask; what is not there can't be asked of the provider
     retry: RetrySpec
     drops_params: bool = False  # leave out what the provider's dialect can't say
+    batch: BatchSpec | None = None  # gather small calls, where they can be one
     slow_start_s: float = 0.0
     weight: float = 1.0
     priority: int = 1  # lower numbers first

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from gateway.config.spec import (
     Balance,
+    BatchSpec,
     BreakerSpec,
     HedgeSpec,
     KeepaliveSpec,
@@ -27,6 +28,7 @@ class Policies:
     keepalive: KeepaliveSpec | None = field(default_factory=KeepaliveSpec)
     retry: RetrySpec | None = field(default_factory=RetrySpec)
     drop_params: bool = False
+    batch: BatchSpec | None = None
     hedge: HedgeSpec | None = None
     queue: QueueSpec | None = field(default_factory=QueueSpec)
     max_inflight: int | None = None
@@ -40,6 +42,7 @@ _WHOLE: Final[Mapping[str, type[Any]]] = {
     "breaker": BreakerSpec,
     "keepalive": KeepaliveSpec,
     "retry": RetrySpec,
+    "batch": BatchSpec,
     "hedge": HedgeSpec,
     "queue": QueueSpec,
 }

@@ -226,6 +226,7 @@ class _Compiler:
                 ways=place.ways,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
+                batch=policies.batch,
                 slow_start_s=breaker.slow_start_s if breaker is not None and spreads else 0.0,
                 weight=member.weight / len(places),
                 priority=member.priority,

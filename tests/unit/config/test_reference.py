@@ -14,7 +14,7 @@ from gateway.providers import provider_kinds
 from tests.unit.config.conftest import Files
 
 PAGE = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
-POLICIES = ("timeout", "breaker", "keepalive", "retry", "hedge", "queue")
+POLICIES = ("timeout", "breaker", "keepalive", "retry", "batch", "hedge", "queue")
 
 
 def settings() -> dict[str, str]:

@@ -500,7 +500,7 @@ TRAPS = [
     case(
         "sticky for everything",
         [
-            "5:12: defaults.sticky: unknown key; known here: timeout, breaker, keepalive, retry, drop_params, hedge, balance, max_inflight, queue, all_open"
+            "5:12: defaults.sticky: unknown key; known here: timeout, breaker, keepalive, retry, drop_params, batch, hedge, balance, max_inflight, queue, all_open"
         ],
         defaults="defaults: {sticky: conversation}",
     ),
