@@ -1,0 +1,181 @@
+"""Retry budgets: what becomes of a token, who waits for one, and how many hedges there may be."""
+
+import asyncio
+
+import pytest
+
+from gateway.resilience.retry import MOST, RESERVE, HedgeBudget, RetryBudget, RetryToken
+from tests.support.loops import in_virtual_time
+
+
+def drained(left: int = 0) -> tuple[RetryBudget, list[RetryToken]]:
+    """Give a budget with so many tokens left, and those that were taken."""
+    budget = RetryBudget()
+    taken = [budget.try_take() for _ in range(int(RESERVE) - left)]
+    assert None not in taken
+    return budget, [token for token in taken if token is not None]
+
+
+def rest(budget: RetryBudget) -> int:
+    """Take what is left; gives how much it was."""
+    count = 0
+    while budget.try_take() is not None:
+        count += 1
+    return count
+
+
+def test_there_is_a_reserve_at_first_and_no_more() -> None:
+    assert rest(RetryBudget()) == RESERVE
+
+
+def test_requests_add_their_share_up_to_the_reserve() -> None:
+    budget, _ = drained()
+    for _ in range(4):
+        budget.note_request(0.2)
+    assert budget.try_take() is None
+    budget.note_request(0.2)
+    assert rest(budget) == 1
+    for _ in range(1000):
+        budget.note_request(0.2)
+    assert rest(budget) == RESERVE
+
+
+@pytest.mark.parametrize(("end", "left"), [("answered", 2), ("failed", 0), ("abandoned", 0), ("unused", 1)])
+def test_how_a_retry_ends_decides_what_becomes_of_its_token(end: str, left: int) -> None:
+    budget, (token, *_) = drained()
+    getattr(token, end)()
+    assert rest(budget) == left
+
+
+@pytest.mark.parametrize("first", ["answered", "failed", "abandoned", "unused"])
+def test_a_token_ends_once(first: str) -> None:
+    budget, (token, *_) = drained()
+    getattr(token, first)()
+    left = rest(budget)
+    for _ in range(left):
+        token.unused()
+    for end in (token.answered, token.failed, token.abandoned, token.unused):
+        end()
+    assert rest(budget) == 0
+
+
+def earned(count: int) -> RetryBudget:
+    """Give a budget that has earned so many beyond its reserve."""
+    budget = RetryBudget()
+    for _ in range(count):
+        token = budget.try_take()
+        assert token is not None
+        token.answered()
+    return budget
+
+
+def test_what_was_earned_is_kept_up_to_a_bound() -> None:
+    assert rest(earned(50)) == RESERVE + 50
+    assert rest(earned(2000)) == MOST
+
+
+@pytest.mark.parametrize(("end", "left"), [("failed", RESERVE), ("abandoned", RESERVE + 49), ("unused", RESERVE + 50)])
+def test_only_a_failure_makes_forget_what_was_earned(end: str, left: int) -> None:
+    budget = earned(50)
+    token = budget.try_take()
+    assert token is not None
+    getattr(token, end)()
+    assert rest(budget) == left
+
+
+# Waiting for one
+
+
+@in_virtual_time
+async def test_without_any_retry_on_its_way_nobody_waits() -> None:
+    budget, tokens = drained()
+    for token in tokens:
+        token.failed()
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    assert await budget.take(5.0) is None
+    assert loop.time() == since
+
+
+@in_virtual_time
+async def test_who_waits_gets_what_an_answer_frees() -> None:
+    budget, (token, *_) = drained()
+    waiting = [asyncio.ensure_future(budget.take(5.0)) for _ in range(3)]
+    await asyncio.sleep(1)
+    token.answered()
+    await asyncio.sleep(1)
+    assert [task.done() for task in waiting] == [True, True, False]
+    assert await waiting[2] is None
+    assert all(task.result() is not None for task in waiting[:2])
+
+
+@in_virtual_time
+async def test_who_waits_stops_when_nothing_runs_any_more() -> None:
+    budget, tokens = drained()
+    waiting = asyncio.ensure_future(budget.take(100.0))
+    await asyncio.sleep(1)
+    for token in tokens:
+        assert not waiting.done()
+        token.failed()
+    since = asyncio.get_running_loop().time()
+    assert await waiting is None
+    assert asyncio.get_running_loop().time() == since
+
+
+@in_virtual_time
+async def test_patience_ends_a_wait() -> None:
+    budget, tokens = drained()
+    since = asyncio.get_running_loop().time()
+    assert await budget.take(3.0) is None
+    assert asyncio.get_running_loop().time() - since == pytest.approx(3.0)
+    assert not budget._waiting
+    assert len(tokens) == RESERVE
+
+
+@in_virtual_time
+async def test_patience_that_ends_looks_once_more() -> None:
+    budget, tokens = drained()
+    waiting = asyncio.ensure_future(budget.take(3.0))
+    await asyncio.sleep(1)
+    for _ in range(5):
+        budget.note_request(0.2)
+    assert await waiting is not None
+    assert len(tokens) == RESERVE
+
+
+@pytest.mark.parametrize("is_woken", [False, True])
+@in_virtual_time
+async def test_cancelled_while_it_waits_it_takes_nothing(is_woken: bool) -> None:
+    """Also in the very turn in which it would have got a token: the next one has it then."""
+    budget, (token, *_) = drained()
+    first, second = (asyncio.ensure_future(budget.take(5.0)) for _ in range(2))
+    await asyncio.sleep(1)
+    if is_woken:
+        token.unused()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    if not is_woken:
+        assert not second.done()
+        token.unused()
+    assert await second is not None
+    assert not budget._waiting
+    assert budget.try_take() is None
+
+
+# Hedges
+
+
+def test_hedges_are_a_share_of_the_requests() -> None:
+    budget, made = HedgeBudget(), 0
+    for _ in range(1000):
+        budget.note_request(0.05)
+        made += budget.try_take()
+    assert made in (49, 50)
+
+
+def test_no_more_than_ten_hedges_are_saved_up() -> None:
+    budget = HedgeBudget()
+    for _ in range(10_000):
+        budget.note_request(0.05)
+    assert sum(budget.try_take() for _ in range(100)) == 10
