@@ -28,6 +28,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.core.errors import CallerError, GatewayError, InvalidRequest, MethodNotAllowed
+from gateway.core.surface import NO_REALTIME
 from gateway.providers.base import VIA as OUR_VIA
 
 LINE_LIMIT: Final = 8 * 2**10  # of the request line; another number than the next tells which of the two was passed
@@ -69,7 +70,7 @@ def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | N
     if not message.path.startswith("/") and (fault := _misdirected(message.path, host, entrance.sockname)) is not None:
         return fault
     if hdrs.UPGRADE in headers:
-        return InvalidRequest("no other protocol is spoken here", code="upgrade_refused")
+        return InvalidRequest(f"no other protocol is spoken here: {NO_REALTIME}", code="upgrade_refused")
     if hdrs.EXPECT in headers and message.version is HttpVersion11 and _expects_more(headers.getall(hdrs.EXPECT)):
         return CallerError("no expectation but 100-continue is met", code="expectation_failed", status=417)
     if hdrs.VIA in headers and _names_us_twice(headers.getall(hdrs.VIA)):
@@ -111,9 +112,19 @@ def is_foreign_protocol(message: RawRequestMessage, data: bytes) -> bool:
 
 def path_of(target: str) -> str:
     """Give the path in a request's target exactly as it was sent: nothing in it is decoded or resolved."""
+    return _local(target).partition("?")[0]
+
+
+def query_of(target: str) -> str:
+    """Give what stands behind the `?` of a request's target, as it was sent; "" for nothing."""
+    return _local(target).partition("?")[2]
+
+
+def _local(target: str) -> str:
+    """Give the target without the authority that an absolute one names."""
     if not target.startswith("/") and (absolute := _ABSOLUTE.fullmatch(target)) is not None:
-        target = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
-    return target.partition("?")[0]
+        return absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
+    return target
 
 
 def _misdirected(target: str, host: str | None, sockname: Any) -> GatewayError | None:

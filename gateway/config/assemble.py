@@ -19,6 +19,7 @@ from gateway.config.spec import (
     LogSpec,
     MemberSpec,
     ModelSpec,
+    PathRouteSpec,
     Policy,
     PoolSpec,
     PriceSpec,
@@ -29,6 +30,7 @@ from gateway.config.spec import (
     TenantSpec,
 )
 from gateway.core.kinds import ProviderKind
+from gateway.core.problem import Place
 
 DEFAULT_TIMEOUT: Mapping[Clock, float | None] = {
     "connect": 2.0,
@@ -78,6 +80,7 @@ def assemble(values: Values, root: Node, directory: Path, kinds: Mapping[str, Pr
                 place_of(root, ("routes", index)),
             )
             for index, given in enumerate(values["routes"])
+            if "match" in given
         ),
         tenants={name: _tenant(name, given) for name, given in values.get("tenants", {}).items()},
         log=LogSpec(**values.get("observe", {}).get("log", {})),
@@ -86,6 +89,11 @@ def assemble(values: Values, root: Node, directory: Path, kinds: Mapping[str, Pr
             for index, given in enumerate(values.get("checks", ()))
         ),
         digest=digest,
+        path_routes=tuple(
+            _path_route(given, place_of(root, ("routes", index)))
+            for index, given in enumerate(values["routes"])
+            if "paths" in given
+        ),
     )
 
 
@@ -152,6 +160,14 @@ def _model(name: str, given: Values, kind: ProviderKind) -> ModelSpec:
 
 def _member(given: Any) -> MemberSpec:
     return MemberSpec(given) if isinstance(given, str) else MemberSpec(**given)
+
+
+def _path_route(given: Values, place: Place) -> PathRouteSpec:
+    methods = tuple(given.get("methods", PathRouteSpec.__dataclass_fields__["methods"].default))
+    policy = _policy(given, "route")
+    return PathRouteSpec(
+        given["name"], tuple(given["paths"]), given["provider"], methods, given.get("when"), policy, place
+    )
 
 
 def _tenant(name: str, given: Values) -> TenantSpec:

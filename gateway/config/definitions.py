@@ -12,6 +12,7 @@ Schema = dict[str, Any]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
 PATTERN = r"^(?=.*[A-Za-z0-9*])[A-Za-z0-9*._:/@+-]+$"
+PATH_PATTERN = r"^/v1(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@!$'()+,=*-]+)+$"
 IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
@@ -122,6 +123,9 @@ def _names() -> Schema:
         "name": text(NAME, "a name of letters, digits and . _ : / @ + -", ["gpt-4o", "strong"]),
         "pattern": text(PATTERN, "a name, or a pattern in which * stands for any text", ["auto", "gpt-*"]),
         "model_name": text(PATTERN, "a name, or for a family of models a pattern with *", ["gpt-4o", "gpt-*"]),
+        "path_pattern": text(
+            PATH_PATTERN, "a path below /v1/, in which * stands for any text", ["/v1/files", "/v1/images/*"], 256
+        ),
         "identifier": text(IDENTIFIER, "a name of letters, digits and _", ["agentic"], 64),
         "header_name": text(HEADER_NAME, "the name of a header", ["x-team"]),
         "header_value": {"type": "string", "maxLength": 4096, "title": "the value of a header"},

@@ -10,11 +10,15 @@ from typing import Any, Final, get_args
 
 from gateway.config.definitions import PATTERN, Schema, mapping, named, ref
 from gateway.config.levels import cap, policy
-from gateway.config.spec import Priority
+from gateway.config.spec import Method, Priority
 from gateway.core.kinds import ProviderKind
 
 CHILD_TAKES_NO = ("url", "urls", "key", "keys", "auth", "headers", "proxy", "tls", "health")
 """Settings that make no sense where the gateway starts the server itself."""
+
+OF_NAMES: Final = ("match", "to", "keepalive", "hedge", "drop_params")
+OF_PATHS: Final = ("provider", "methods")
+"""Settings of routes for names of models, and those of routes for paths: a route has the one kind or the other."""
 
 MOST_ENDPOINTS: Final = 64
 """URLs, and keys, of one provider: each URL with each key is an endpoint of each model."""
@@ -167,29 +171,49 @@ def member() -> Schema:
     }
 
 
-def _patterns(description: str) -> Schema:
+def _patterns(description: str, of: str = "pattern") -> Schema:
     return {
         "type": "array",
         "minItems": 1,
         "maxItems": 1000,
         "uniqueItems": True,
-        "items": {"$ref": "#/$defs/pattern"},
+        "items": {"$ref": f"#/$defs/{of}"},
         "description": description,
     }
 
 
 def route() -> Schema:
-    """Give what stands under `routes`."""
-    return mapping(
-        {
-            "name": ref("name", "Shown in headers, logs and metrics."),
-            "match": _patterns("Names that clients ask for; * stands for any text."),
-            "when": ref("condition", "A condition in CEL over request, headers, tenant, labels and time."),
-            "to": ref("model_name", "A pool, a model, or `requested`: the model that was asked for."),
-            **policy("route"),
+    """Give what stands under `routes`: a route for names of models (`match`, `to`), or one for paths (`paths`, `provider`)."""
+    settings = {
+        "name": ref("name", "Shown in headers, logs and metrics."),
+        "match": _patterns("Names that clients ask for; * stands for any text."),
+        "when": ref("condition", "A condition in CEL over request, headers, tenant, labels and time."),
+        "to": ref("model_name", "A pool, a model, or `requested`: the model that was asked for."),
+        "paths": _patterns(
+            "In place of `match`: paths that are passed through; * stands for any text, slashes too.", "path_pattern"
+        ),
+        "provider": ref("name", "In place of `to`: the provider that these paths are passed to."),
+        "methods": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": True,
+            "items": {"enum": list(get_args(Method))},
+            "default": ["GET", "POST", "DELETE"],
+            "description": "Methods that these paths take; where GET is, HEAD is too.",
         },
-        required=("name", "match", "to"),
-    )
+        **policy("route"),
+    }
+
+    def form(required: tuple[str, ...], *refused: str) -> Schema:
+        about = {key: {"description": settings[key]["description"]} for key in required}
+        return {"required": list(required), "properties": {**about, **{key: {"not": {}} for key in refused}}}
+
+    return {
+        **mapping(settings, required=("name",)),
+        "if": {"required": ["paths"]},
+        "then": form(("paths", "provider"), *OF_NAMES),
+        "else": form(("match", "to"), *OF_PATHS),
+    }
 
 
 def tenant() -> Schema:

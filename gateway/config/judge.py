@@ -7,7 +7,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from gateway.config.definitions import Schema
-from gateway.config.entries import CHILD_TAKES_NO
+from gateway.config.entries import CHILD_TAKES_NO, OF_NAMES
 from gateway.config.nodes import Trail, name
 from gateway.config.not_yet import refused_key, refused_value
 from gateway.config.read import Reader, one_of, such_as, wanted_of
@@ -46,7 +46,8 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
             if key not in error.instance:
                 reader.complain((*trail, key), f"is missing{_hint(error.schema, key)}")
     elif error.validator == "not":  # a key of another kind
-        reader.complain(trail, _of_another_kind(trail, reader.plain, kinds), at_key=True)
+        said = _of_another_form(trail) if trail[0] == "routes" else _of_another_kind(trail, reader.plain, kinds)
+        reader.complain(trail, said, at_key=True)
     else:
         reader.complain(trail, refused_value(trail, error.instance) or _value(error, reader, trail))
 
@@ -57,6 +58,12 @@ def _hint(schema: Schema, key: str) -> str:
         return f"; give {one_of(inner['enum'])}"
     wanted = inner.get("description", "")
     return f" ({wanted[0].lower()}{wanted[1:].rstrip('.')})" if wanted else ""
+
+
+def _of_another_form(trail: Trail) -> str:
+    if trail[-1] in OF_NAMES:
+        return "belongs to routes with `match` and `to`; this one has `paths`, and passes them to its `provider`"
+    return "belongs to routes with `paths`; this one has none"
 
 
 def _of_another_kind(trail: Trail, plain: Any, kinds: Mapping[str, ProviderKind]) -> str:

@@ -18,6 +18,8 @@ def judge_routes(reader: Reader, names: Names) -> None:
         own_name, to = route.get("name"), route.get("to")
         if isinstance(own_name, str) and seen.setdefault(own_name, index) != index:
             reader.complain((*trail, "name"), f"routes[{seen[own_name]}] has this name already")
+        if "paths" in route:  # `paths.py` judges what is left to say
+            continue
         if to == REQUESTED:
             _requested(reader, names, trail, patterns_of(route))
         elif names.refer(reader, (*trail, "to"), to, ("pools", "models")):
@@ -44,7 +46,7 @@ def _unreachable(reader: Reader, names: Names) -> None:
     """Refuse a route all of whose names are taken before: by routes without a condition, or with the same one."""
     taken: dict[str | None, _Taken] = {None: _Taken()}
     for index, route in names.routes:
-        when, patterns = _when(route), [pattern for _, pattern in patterns_of(route)]
+        when, patterns = when_of(route), [pattern for _, pattern in patterns_of(route)]
         if not patterns or when == "":
             continue
         rivals = [taken[None], taken.setdefault(when, _Taken())]
@@ -91,7 +93,7 @@ def patterns_of(route: dict[str, Any]) -> list[tuple[int, str]]:
     return [(i, p) for i, p in enumerate(patterns) if isinstance(p, str)] if isinstance(patterns, list) else []
 
 
-def _when(route: dict[str, Any]) -> str | None:
+def when_of(route: dict[str, Any]) -> str | None:
     """Give a condition with its blanks made alike; None for none, "" for a broken one."""
     if "when" not in route:
         return None

@@ -79,8 +79,13 @@ def schema_text(kinds: Mapping[str, ProviderKind]) -> str:
 def _server() -> Schema:
     limits = {
         "body": ref("size", "Largest body of a request.", default="32MiB"),
+        "upload": ref("size", "Largest body that is passed through.", default="512MiB"),
         "head_timeout": ref("positive_duration", "Until the head of a request is complete.", default="5s"),
-        "body_timeout": ref("positive_duration", "Until the body of a request is complete.", default="30s"),
+        "body_timeout": ref(
+            "positive_duration",
+            "Until the body of a request is complete; of one that is passed through, until its next piece.",
+            default="30s",
+        ),
         "answer": ref("size", "Largest unstreamed answer of a provider.", default="64MiB"),
         "event": ref("size", "Largest event of a stream.", default="8MiB"),
         "write_timeout": ref("positive_duration", "A client that takes nothing for so long is cut.", default="60s"),

@@ -61,6 +61,7 @@ class LimitsSpec:
     """What one request or answer may cost in bytes and seconds."""
 
     body: int = 32 * 2**20
+    upload: int = 512 * 2**20  # a body that is passed through
     head_timeout_s: float = 5.0
     body_timeout_s: float = 30.0
     answer: int = 64 * 2**20  # an unstreamed answer
@@ -274,6 +275,22 @@ class RouteSpec:
     place: Place = NOWHERE
 
 
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class PathRouteSpec:
+    """A route for paths that the gateway does not serve itself: they are passed through to `provider`. The first that fits wins."""
+
+    name: str
+    paths: tuple[str, ...]  # as they are, or with * for any text, slashes included
+    provider: str
+    methods: tuple[Method, ...] = ("GET", "POST", "DELETE")
+    when: str | None = None
+    policy: Policy = Policy()
+    place: Place = NOWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class TenantSpec:
     name: str
@@ -317,3 +334,4 @@ class Spec:
     log: LogSpec
     checks: tuple[CheckSpec, ...]
     digest: str  # SHA-256 over the files as read
+    path_routes: tuple[PathRouteSpec, ...] = ()

@@ -12,6 +12,7 @@ from gateway.config.judge import meant
 from gateway.config.listeners import judge_listeners
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
+from gateway.config.paths import judge_paths
 from gateway.config.pools import judge_effects
 from gateway.config.providers import judge_providers
 from gateway.config.read import Reader, path_text
@@ -32,6 +33,7 @@ def validate(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, 
     judge_models(reader, names, kinds, priced)
     judge_pools(reader, names)
     judge_routes(reader, names)
+    judge_paths(reader, names)
     judge_life(reader, names)
     judge_breakers(reader, names)
     judge_retries(reader, names)

@@ -16,6 +16,7 @@ from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import Principal
 from gateway.dsl.compile import Condition, Conditions, Scope
 from gateway.routing.names import NamePattern
+from gateway.routing.paths import PathRouter
 
 REQUESTED = "requested"
 MEMBERS_KEPT = 1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
@@ -46,6 +47,7 @@ class Router:
             (route, NamePattern(route.match), None if route.when is None else self._conditions.compile(route.when))
             for route in spec.routes
         )
+        self._by_path = PathRouter(spec.path_routes, self._conditions)
         self._goals = {*spec.models, *spec.pools}
         self._families = tuple((name, NamePattern([name])) for name in spec.models if "*" in name)
         spelled = {name for route in spec.routes for name in route.match}
@@ -70,6 +72,16 @@ class Router:
                 if choice.condition.holds(scope):
                     return choice.match
         raise self._not_found(asked, principal)
+
+    def passes(self, path: str) -> bool:
+        """Tell whether any route passes requests for `path` through, under whatever condition."""
+        return self._by_path.knows(path)
+
+    def match_path(
+        self, method: str, path: str, headers: Mapping[str, str], principal: Principal, wall_s: float
+    ) -> str:
+        """Give the name of the route that passes a request through. Raises `NotFound`, `MethodNotAllowed`."""
+        return self._by_path.match(method, path, headers, principal, wall_s)
 
     def matches(self) -> Iterator[Match]:
         """Give everything that `match` can give."""

@@ -1,0 +1,61 @@
+"""Routes for paths: that their provider exists, that the gateway does not serve these paths itself, that each is reached."""
+
+from typing import Any
+
+from gateway.config.globs import fits
+from gateway.config.names import Names
+from gateway.config.nodes import Trail
+from gateway.config.read import Reader
+from gateway.config.routes import when_of
+from gateway.config.spec import PathRouteSpec
+from gateway.core.surface import NO_REALTIME, REALTIME, is_own, is_realtime
+
+DEFAULT_METHODS = PathRouteSpec("", (), "").methods
+
+
+def judge_paths(reader: Reader, names: Names) -> None:
+    """Each route that has `paths`, then each against those before it."""
+    for index, route in names.routes:
+        if "paths" not in route:
+            continue
+        trail: Trail = ("routes", index)
+        names.refer(reader, (*trail, "provider"), route.get("provider"), ("providers",))
+        for at, path in _paths_of(route):
+            inner = (*trail, "paths", at)
+            if is_own(path):  # a star that covers one of these too leads to the others
+                reader.complain(inner, "the gateway serves this path itself; what is asked there goes by `match`")
+            elif is_realtime(path) or path.startswith(f"{REALTIME}*"):
+                reader.complain(inner, f"{NO_REALTIME}; such a path can't be passed through")
+    _unreachable(reader, names)
+
+
+def _unreachable(reader: Reader, names: Names) -> None:
+    """Refuse a route all of whose paths, with all of its methods, go to one before: without a condition, or with the same one."""
+    before: list[tuple[int, dict[str, Any]]] = []
+    for index, route in names.routes:
+        paths, methods, when = [path for _, path in _paths_of(route)], _methods_of(route), when_of(route)
+        if not paths or when == "":
+            continue
+        rivals = [(i, one) for i, one in before if when_of(one) in (None, when) and methods <= _methods_of(one)]
+        takers = [next((i for i, one in rivals if _covers(one, path)), None) for path in paths]
+        if None not in takers:
+            them = sorted({taker for taker in takers if taker is not None})
+            said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in them)
+            hint = "; put this route before it, or give that one a `when`"
+            reader.complain(("routes", index), f"can never be reached: all of its paths go to {said}{hint}")
+        before.append((index, route))
+
+
+def _covers(route: dict[str, Any], path: str) -> bool:
+    return any(fits(pattern, path) for _, pattern in _paths_of(route))
+
+
+def _paths_of(route: dict[str, Any]) -> list[tuple[int, str]]:
+    """Give the sound patterns of a route's `paths`, with their indices."""
+    paths = route.get("paths")
+    return [(i, one) for i, one in enumerate(paths) if isinstance(one, str)] if isinstance(paths, list) else []
+
+
+def _methods_of(route: dict[str, Any]) -> set[str]:
+    methods = route.get("methods")
+    return {one for one in methods if isinstance(one, str)} if isinstance(methods, list) else set(DEFAULT_METHODS)

@@ -1,0 +1,62 @@
+"""Which route passes a request through: the first whose paths cover its path, that takes its method, and whose `when` holds.
+
+Everything else is refused: what no route names, what the gateway serves itself, and every path that two servers could read
+differently (empty segments, dots, escapes).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gateway.config.spec import PathRouteSpec
+from gateway.core.chat import ChatRequest
+from gateway.core.errors import MethodNotAllowed, NotFound
+from gateway.core.exchange import Principal
+from gateway.core.surface import is_own, is_realtime
+from gateway.dsl.compile import Condition, Conditions
+from gateway.routing.names import NamePattern
+
+_PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@!$'()+,=-]+)+")
+
+
+class PathRouter:
+    """The routes for paths of one configuration. Immutable."""
+
+    def __init__(self, routes: Iterable[PathRouteSpec], conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._routes: tuple[tuple[PathRouteSpec, NamePattern, Condition | None], ...] = tuple(
+            (route, NamePattern(route.paths), None if route.when is None else conditions.compile(route.when))
+            for route in routes
+        )
+
+    def knows(self, path: str) -> bool:
+        """Tell whether any route covers `path`."""
+        return bool(self._routes) and _is_passable(path) and any(paths.covers(path) for _, paths, _ in self._routes)
+
+    def match(self, method: str, path: str, headers: Mapping[str, str], principal: Principal, wall_s: float) -> str:
+        """Give the name of the route. Raises `NotFound`, or `MethodNotAllowed` where only the method is in the way."""
+        covering = [one for one in self._routes if one[1].covers(path)] if _is_passable(path) else []
+        if not covering:
+            raise NotFound("there is nothing at this path")
+        request = ChatRequest(raw=b"", path=path, model="")
+        scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
+        open_to_us = [route for route, _, when in covering if when is None or when.holds(scope)]
+        if not open_to_us:
+            raise NotFound("there is nothing at this path")
+        for route in open_to_us:
+            if _takes(route, method):
+                return route.name
+        names = ", ".join(dict.fromkeys(name for route in open_to_us for name in _names(route)))
+        raise MethodNotAllowed(f"this path takes {names}", param=names)
+
+
+def _is_passable(path: str) -> bool:
+    return _PLAIN.fullmatch(path) is not None and not is_own(path) and not is_realtime(path)
+
+
+def _takes(route: PathRouteSpec, method: str) -> bool:
+    return ("GET" if method == "HEAD" else method) in route.methods
+
+
+def _names(route: PathRouteSpec) -> list[str]:
+    return [name for method in route.methods for name in (("GET", "HEAD") if method == "GET" else (method,))]
