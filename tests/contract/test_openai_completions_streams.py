@@ -24,15 +24,16 @@ FOLDER: Final = Path(__file__).parent / "openai_completions"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is in a stream: the texts, its usage, and whether it fails."""
+    """What is in a stream. `tells_unasked`: the usage stands beside the last text, where its server puts it for everybody."""
 
     texts: tuple[str, ...]
     usage: Usage | None
     fails: bool = False
+    tells_unasked: bool = False
 
 
 FACTS: Final = {
-    "llamacpp.sse": Facts(("0, what is the remainder",), Usage(input=4, output=6)),
+    "llamacpp.sse": Facts(("0, what is the remainder",), Usage(input=4, output=6), tells_unasked=True),
     "text.sse": Facts(
         ('Der Preis ist 5 €,\u2028data: [DONE]\n\n"finish_reason":"stop"',),
         Usage(input=5, output=7),
@@ -111,9 +112,11 @@ def test_a_stream_passes_untouched_for_whom_asked_for_its_usage(name: str, size:
 
 @pytest.mark.parametrize("name", FACTS)
 @pytest.mark.parametrize("size", [1, 2, 7, 10**6], ids=lambda size: f"{size} bytes")
-def test_who_did_not_ask_for_usage_sees_none(name: str, size: int) -> None:
+def test_who_did_not_ask_for_usage_sees_no_more_than_the_server_tells_everybody(name: str, size: int) -> None:
     facts, outcome = FACTS[name], run(name, size, wants_usage=False)
-    assert not any("usage" in chunk for chunk in sse.chunks_of(outcome.sent))
+    chunks = sse.chunks_of(outcome.sent)
+    assert not any(chunk.get("choices") == [] for chunk in chunks)
+    assert any("usage" in chunk for chunk in chunks) == facts.tells_unasked
     assert outcome.usage == facts.usage and texts_of(outcome.sent) == facts.texts
     assert sse.is_complete(outcome.sent) != facts.fails
 
