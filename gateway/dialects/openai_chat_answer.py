@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.openai_usage import Usage, read_usage, write_usage
-from gateway.dialects.rejection import Rejection
+from gateway.dialects.rejection import TOO_LONG, Rejection
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -37,6 +37,7 @@ FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     }
 )
 
+_TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )
@@ -201,7 +202,7 @@ def read_rejection(body: bytes) -> Rejection | None:
         return None
     if isinstance(found.error, _Error):
         error = found.error
-        code = None if error.code is None else str(error.code)
+        code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
         return Rejection(error.message or "", error.type, code, error.param)
     message = found.error or found.message
     return None if message is None else Rejection(message)

@@ -53,7 +53,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
     ]
 )
 NAMES = st.from_regex(r"[a-zA-Z_]{1,8}", fullmatch=True)
-OBJECTS = st.dictionaries(TEXTS, TEXTS | st.integers(-(2**53), 2**53) | st.lists(TEXTS, max_size=2), max_size=3)
+OBJECTS = st.dictionaries(TEXTS, TEXTS | st.integers(-(2**53), 2**53) | st.lists(TEXTS, max_size=2), max_size=3).filter(
+    lambda one: one.keys() != {"_raw"}  # which stands for text that is no object
+)
 ARGUMENTS = (
     OBJECTS.map(json.dumps) | OBJECTS.map(lambda one: json.dumps(one, ensure_ascii=False)) | TEXTS.map("[".__add__)
 )

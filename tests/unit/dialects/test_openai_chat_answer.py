@@ -98,6 +98,10 @@ def test_signed_thoughts_stand_whole_beside_their_text() -> None:
     [
         (b'{"error":{"message":"m","type":"t","param":"p","code":"c"}}', Rejection("m", "t", "c", "p")),
         (b'{"error":{"message":"m","code":400}}', Rejection("m", code="400")),
+        (
+            b'{"error":{"message":"m","code":400,"type":"exceed_context_size_error"}}',
+            Rejection("m", "exceed_context_size_error", "context_length_exceeded"),
+        ),
         (b'{"error":"m"}', Rejection("m")),
         (b'{"message":"m"}', Rejection("m")),
         (b"{}", None),
