@@ -20,6 +20,8 @@ from gateway.api.render import SERVER, error_response
 from gateway.api.request_id import RequestIds
 from gateway.api.wire import path_of
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.dialects import spoken_at
+from gateway.dialects.vendors import ID_HEADERS, vendor_of
 from gateway.snapshot import Services
 
 if TYPE_CHECKING:
@@ -48,8 +50,9 @@ class Public:
         try:
             response = await self._find(request, path)(request)
         except GatewayError as error:
-            response = error_response(error, request_id)
-        response.headers["x-request-id"] = request_id
+            response = error_response(error, request_id, spoken_at(path, request.headers))
+        for name in ID_HEADERS[vendor_of(request.headers)]:
+            response.headers[name] = request_id
         if not request.content.is_eof():  # a body that nobody asked for: the next request can't be found behind it
             response.force_close()
         return response

@@ -27,6 +27,8 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.dialects.base import Dialect
+from gateway.dialects.rate_limits import limit_lines
+from gateway.dialects.vendors import id_lines
 from gateway.dispatch import Upstream
 from gateway.pools.endpoint import Path
 from gateway.streaming.relay import KEEP_ALIVE
@@ -206,8 +208,8 @@ class HttpClient:
         x = self._x
         x.committed_at, x.status = self._clock.monotonic(), status
         last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
-        reason = REASONS.get(status, "")
-        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}x-request-id: {x.id}\r\n{last}\r\n"
+        reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, x.id)
+        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}{ids}{last}\r\n"
         self._write(head.encode("latin-1", "replace") + body)
 
     def _open_stream(self, lines: str) -> None:
@@ -235,7 +237,7 @@ class HttpClient:
         for name in FORWARDED:
             if name in upstream.answer.headers and (value := upstream.answer.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
-        return lines
+        return lines + limit_lines(upstream.answer.headers, self._dialect.VENDOR, self._clock.wall)
 
     def _gateway_headers(self) -> str:
         """Say which way the request went; what is not known yet is left out."""

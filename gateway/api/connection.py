@@ -22,6 +22,7 @@ from gateway.api import wire
 from gateway.api.render import LastAnswer
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, RequestTimeout
+from gateway.dialects import spoken_at
 
 WRITE_HIGH_WATER: Final = 64 * 2**10  # bytes waiting for a client before its provider is held up
 HEAD_TIMEOUT_S: Final = 5.0
@@ -126,7 +127,9 @@ class ClientConnection(RequestHandler):
             self.logger.error("unexpected failure of a request", exc_info=exc, extra={"request_id": request_id})
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun: nothing can be said any more")
-        return cast(web.StreamResponse, LastAnswer(self, error, request_id, is_head=head.method == "HEAD"))
+        dialect = spoken_at(wire.path_of(_target_of(head)), head.headers)
+        is_head = head.method == "HEAD"
+        return cast(web.StreamResponse, LastAnswer(self, error, request_id, is_head=is_head, dialect=dialect))
 
     async def part(self) -> None:
         """Close our side where nothing is read any more, and give the client time to see why and close its own."""
@@ -211,6 +214,11 @@ class ClientConnection(RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _target_of(head: RawRequestMessage | web.BaseRequest) -> str:
+    """Give the target that was asked for; "" where there was none, as behind a bare CONNECT."""
+    return (head.path if isinstance(head, RawRequestMessage) else head.raw_path) or ""
 
 
 class ClientServer(web.Server):

@@ -6,9 +6,10 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from gateway.core.errors import GatewayError, MethodNotAllowed, Rejected, Unauthenticated
+from gateway.core.errors import GatewayError, MethodNotAllowed, QuotaUsedUp, Rejected, Unauthenticated
 from gateway.dialects import DEFAULT
 from gateway.dialects.base import Dialect
+from gateway.dialects.vendors import ID_HEADERS, id_lines
 
 SERVER: Final = "llm-gateway"  # whoever asks need not know which versions of what serve
 REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -30,15 +31,17 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["www-authenticate"] = 'Bearer realm="llm-gateway"'
     if isinstance(error, MethodNotAllowed) and error.param:
         headers["allow"] = error.param
+    if isinstance(error, QuotaUsedUp):  # the official clients ask again after every 429 but this
+        headers["x-should-retry"] = "false"
     return headers
 
 
-def error_response(error: GatewayError, request_id: str = "") -> web.Response:
+def error_response(error: GatewayError, request_id: str = "", dialect: Dialect = DEFAULT) -> web.Response:
     """Give a whole response for an error outside the request path proper."""
-    body, content_type = error_body(error)
+    body, content_type = error_body(error, dialect)
     headers = {**error_headers(error), "content-type": content_type, "cache-control": "no-store", "server": SERVER}
     if request_id:
-        headers["x-request-id"] = request_id
+        headers |= dict.fromkeys(ID_HEADERS[dialect.VENDOR], request_id)
     return web.Response(body=body, status=error.http_status, headers=headers)
 
 
@@ -58,19 +61,27 @@ class LastAnswer:
 
     keep_alive = False
 
-    def __init__(self, connection: "Parting", error: GatewayError, request_id: str, *, is_head: bool) -> None:
+    def __init__(
+        self,
+        connection: "Parting",
+        error: GatewayError,
+        request_id: str,
+        *,
+        is_head: bool,
+        dialect: Dialect = DEFAULT,
+    ) -> None:
         self._connection = connection
-        body, content_type = error_body(error)
+        body, content_type = error_body(error, dialect)
         headers = {
             **error_headers(error),
             "content-type": content_type,
             "content-length": str(len(body)),
             "cache-control": "no-store",
             "server": SERVER,
-            "x-request-id": request_id,
             "connection": "close",
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        lines += id_lines(dialect.VENDOR, request_id)
         reason = REASONS.get(error.http_status, "")
         self._data = f"HTTP/1.1 {error.http_status} {reason}\r\n{lines}\r\n".encode() + (b"" if is_head else body)
 

@@ -15,6 +15,7 @@ from gateway.dialects import (
     openai_responses,
 )
 from gateway.dialects.base import Dialect, Gathering
+from gateway.dialects.vendors import vendor_of
 
 _ALL: Final[tuple[Dialect, ...]] = (
     openai_chat,
@@ -25,11 +26,19 @@ _ALL: Final[tuple[Dialect, ...]] = (
 )
 
 BY_NAME: Final[Mapping[str, Dialect]] = {dialect.NAME: dialect for dialect in _ALL}
-BY_PATH: Final[Mapping[str, Dialect]] = {one.PATH: one for one in (openai_chat, openai_embeddings)}
-"""What clients may speak; the others are for providers only."""
+BY_PATH: Final[Mapping[str, Dialect]] = {dialect.PATH: dialect for dialect in _ALL}
 
 GATHERED: Final[Mapping[str, Gathering]] = {openai_embeddings.PATH: openai_embeddings_batch}
 """How several requests to a path become one, where they can."""
 
 DEFAULT: Final[Dialect] = openai_chat
-"""What errors look like where the path says nothing of the client's dialect."""
+"""What errors look like where neither path nor headers say anything of the client's dialect."""
+
+
+def spoken_at(path: str, headers: Mapping[str, str]) -> Dialect:
+    """Give the dialect of a request that may never come to its handler: what stands at or above its path, else its client's."""
+    for dialect in _ALL:
+        if path == dialect.PATH or path.startswith(f"{dialect.PATH}/"):
+            return dialect
+    vendor = vendor_of(headers)
+    return DEFAULT if vendor == DEFAULT.VENDOR else next(one for one in _ALL if vendor == one.VENDOR)

@@ -27,6 +27,7 @@ from gateway.streaming.sse import count_events, data_of, event_around
 
 NAME: Final = "anthropic_messages"
 PATH: Final = "/v1/messages"
+VENDOR: Final = "anthropic"
 NEEDS_MAX_TOKENS: Final = True
 COUNT_PATH: Final = "/v1/messages/count_tokens"
 

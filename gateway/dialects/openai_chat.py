@@ -30,6 +30,7 @@ from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
 PATH: Final = "/v1/chat/completions"
+VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]

@@ -31,6 +31,7 @@ from gateway.streaming.sse import data_of
 
 NAME: Final = "openai_completions"
 PATH: Final = "/v1/completions"
+VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]

@@ -20,6 +20,7 @@ from gateway.dialects.request_body import check_shape, invalid_field, join_membe
 
 NAME: Final = "openai_embeddings"
 PATH: Final = "/v1/embeddings"
+VENDOR: Final = "openai"
 
 MAX_INPUTS: Final = 2048  # in one call, as OpenAI has it
 BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly

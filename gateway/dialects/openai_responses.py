@@ -29,6 +29,7 @@ from gateway.streaming.sse import count_events, data_of, event_around
 
 NAME: Final = "openai_responses"
 PATH: Final = "/v1/responses"
+VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]

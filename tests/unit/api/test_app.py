@@ -87,3 +87,30 @@ async def test_an_id_is_kept_or_given(serving: Serving) -> None:
         assert (await client.read_answer()).header("x-request-id") == "mine-1"
         client.request("GET", "/nothing", headers={"x-request-id": "not mine"})
         assert ((await client.read_answer()).header("x-request-id") or "").startswith("req-")
+
+
+VERSION = {"anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "type"),
+    [
+        ("GET", "/v1/messages/nothing", {}, 401, "authentication_error"),
+        ("GET", "/v1/messages/nothing", WITH_KEY, 404, "not_found_error"),
+        ("GET", "/v1/models/nothing", {**WITH_KEY, **VERSION}, 404, "not_found_error"),
+        ("GET", "/v1/nothing", {**WITH_KEY, **VERSION}, 404, "not_found_error"),
+        ("PUT", "/v1/models", {**WITH_KEY, **VERSION}, 405, "invalid_request_error"),
+        ("GET", "/v1/messages", {**WITH_KEY, "upgrade": "h2c"}, 400, "invalid_request_error"),
+    ],
+)
+async def test_errors_come_in_the_dialect_of_the_path_or_the_client(
+    serve_text: ServeText, method: str, path: str, headers: dict[str, str], status: int, type: str
+) -> None:
+    serving = await serve_text(CLOSED)
+    async with serving.connect() as client:
+        client.request(method, path, headers=headers)
+        answer = await client.read_answer()
+    assert answer.status == status
+    found = answer.json()
+    assert (set(found), found["type"], found["error"]["type"]) == ({"type", "error"}, "error", type)
+    assert answer.header("request-id") == answer.header("x-request-id") or not headers.keys() & VERSION.keys()

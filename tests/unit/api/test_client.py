@@ -48,6 +48,16 @@ async def test_an_unstreamed_answer_comes_byte_for_byte_with_its_way_and_cost(
     assert got == expected
 
 
+async def test_what_the_provider_tells_of_its_limits_is_told_on(serving: Serving) -> None:
+    limits = {"x_ratelimit_remaining_requests": "4999", "x_ratelimit_reset_tokens": "6m0s"}
+    serving.line.play(a=whole(completion(), **limits))
+    async with serving.connect() as client:
+        client.chat()
+        answer = await client.read_answer()
+    assert answer.header("x-ratelimit-remaining-requests") == "4999"
+    assert answer.header("x-ratelimit-reset-tokens") == "6m0s"
+
+
 async def test_the_headers_say_who_answered_in_the_end(serving: Serving) -> None:
     serving.line.play(a=whole(b"{}", 500), b=whole(completion()))
     async with serving.connect() as client:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.api.render import error_body, error_headers, error_response
-from gateway.core.errors import GatewayError, MethodNotAllowed, Overloaded, Rejected, Unauthenticated
+from gateway.core.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    Overloaded,
+    QuotaUsedUp,
+    Rejected,
+    Unauthenticated,
+    UpstreamRateLimited,
+)
+from gateway.dialects import anthropic_messages
 
 
 def kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -56,6 +65,18 @@ def test_retry_after_is_in_whole_seconds_and_never_zero(seconds: float | None, h
 def test_401_says_how_to_authenticate_and_405_what_is_allowed() -> None:
     assert error_headers(Unauthenticated("no key")) == {"www-authenticate": 'Bearer realm="llm-gateway"'}
     assert error_headers(MethodNotAllowed("no", param="GET, HEAD")) == {"allow": "GET, HEAD"}
+
+
+def test_official_clients_are_told_not_to_ask_again_where_that_is_in_vain() -> None:
+    assert error_headers(QuotaUsedUp("used up"))["x-should-retry"] == "false"
+    assert "x-should-retry" not in error_headers(UpstreamRateLimited("later"))
+
+
+def test_an_error_comes_in_the_dialect_and_with_the_headers_of_its_client() -> None:
+    response = error_response(Overloaded("full"), "r-1", anthropic_messages)
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body) == {"type": "error", "error": {"type": "overloaded_error", "message": "full"}}
+    assert (response.headers["x-request-id"], response.headers["request-id"]) == ("r-1", "r-1")
 
 
 def test_a_provider_s_own_rejection_keeps_its_body() -> None:
