@@ -63,7 +63,7 @@ def test_a_chat_stream_put_together_is_the_answer(client: openai.OpenAI, model: 
         whole.message.content or None,
         whole.message.refusal or None,
     )
-    calls = [[call.function.arguments for call in one.message.tool_calls or []] for one in (streamed, whole)]  # type: ignore[union-attr]
+    calls = [[call.function.arguments for call in one.message.tool_calls or []] for one in (streamed, whole)]
     assert calls[0] == calls[1]
 
 
