@@ -208,12 +208,14 @@ class _Search:
         if tries.failure is None or not tries.may_go_on:
             return None
         target, _ = tries.failure
-        pause = self._pause(hop)
+        pause, retry = self._pause(hop), target.retry
         if pause is None or self._is_too_late(target, pause):
             return None
+        # Where nobody stands behind this pool, giving up is all that is left: then it pays to wait for slow answers too.
+        patience_s = retry.retry_after_cap_s if hop is self._hops[-1] else retry.backoff_cap_s
         since = self._now()
         try:
-            token = await hop.state.budget.take(target.retry.backoff_cap_s)
+            token = await hop.state.budget.take(patience_s)
             if token is None:
                 self._services.metrics.retries[hop.pool, "refused"].value += 1
             elif pause:

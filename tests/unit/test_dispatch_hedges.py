@@ -239,7 +239,7 @@ async def test_a_client_that_leaves_at_any_turn_leaves_nothing_behind(turns: int
     await asyncio.sleep(1)
     x = line.exchange("auto", stream=is_stream)
     task = asyncio.ensure_future(ask(line, x))
-    while len(line.transport.calls) < calls:
+    while len(line.transport.calls) < calls:  # noqa: ASYNC110
         await asyncio.sleep(0.0005)
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -1,5 +1,7 @@
 """Further attempts within a pool: who is asked, after which pause, and what forbids it."""
 
+import asyncio
+
 import pytest
 
 from gateway.core.errors import (
@@ -10,11 +12,12 @@ from gateway.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from gateway.core.exchange import Exchange
 from gateway.core.faults import Fault
 from gateway.resilience.retry import RESERVE
-from tests.support.dispatching import ask, hosts_of, left_over, line_of, outcomes, pool, watch_calls
+from tests.support.dispatching import ask, hosts_of, late, left_over, line_of, outcomes, pool, watch_calls
 from tests.support.loops import in_virtual_time
-from tests.support.replay import SILENCE, Play, completion, stream, whole
+from tests.support.replay import SILENCE, Line, Play, completion, stream, whole
 
 GOOD = whole(completion())
 REFUSED = Play(
@@ -286,3 +289,23 @@ async def test_what_a_fault_tells_is_noted_though_the_client_has_had_a_sign_of_l
     with pytest.raises(UpstreamError):
         await ask(line, x)
     assert line.endpoints["a/m-a"].rests_until > 0.0
+
+
+@pytest.mark.parametrize("has_next", [False, True], ids=["nobody behind", "a pool behind"])
+@in_virtual_time
+async def test_a_token_that_others_may_free_is_waited_for_longest_where_nobody_stands_behind(has_next: bool) -> None:
+    then = ", then: spare" if has_next else ""
+    line = line_of(f"main: {{members: [m-a, m-b]{then}}}\nspare: {{members: [m-c]}}", more=BREAKER_OFF)
+    line.play(a=DOWN, b=late(GOOD, 5.0), c=GOOD)
+    since = asyncio.get_running_loop().time()
+    exchanges = [line.exchange("auto") for _ in range(20)]
+    ends = await asyncio.gather(*(end_of(line, x) for x in exchanges))
+    took_s = sorted(round(end - since) for end in ends)
+    assert took_s == ([2] * 10 + [5] * 10 if has_next else [5] * 10 + [10] * 10)
+    assert [x.pool for x in exchanges].count("spare") == (10 if has_next else 0)
+    assert not left_over(line)
+
+
+async def end_of(line: Line, x: Exchange) -> float:
+    await ask(line, x)
+    return asyncio.get_running_loop().time()

@@ -23,8 +23,7 @@ PATH = "/v1/chat/completions"
 def one(name: str, clock: FakeClock | None = None, **settings: Any) -> Target:
     """Give a target with a breaker that opens at its first failure."""
     breaker = Breaker(BreakerSpec(failures=1, recovery_s=30.0), clock or FakeClock())
-    made = target(name, endpoint=Endpoint(EndpointId(f"web/{name}"), "web", name, breaker), **settings)
-    return made
+    return target(name, endpoint=Endpoint(EndpointId(f"web/{name}"), "web", name, breaker), **settings)
 
 
 def hop(*targets: Target, **settings: Any) -> Hop:
