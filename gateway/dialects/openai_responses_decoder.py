@@ -4,9 +4,7 @@ OpenAI names the item of every event by its id and its place; other servers leav
 most of the answer before its end. So an item is found by what there is, and what came in no delta is taken from its end.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
@@ -26,7 +24,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.json_text import Template, template_of
+from gateway.dialects.json_text import Template
 from gateway.dialects.openai_responses_answer import (
     Error,
     Item,
@@ -35,12 +33,10 @@ from gateway.dialects.openai_responses_answer import (
     stop_reason,
     thoughts_of,
 )
+from gateway.dialects.openai_responses_deltas import Delta, shape_of
 from gateway.dialects.openai_responses_thoughts import BETWEEN, seal_of
 from gateway.dialects.openai_responses_usage import read_usage
 from gateway.streaming.sse import data_of
-
-_VARYING: Final = re.compile(rb'"sequence_number": ?\d+|"obfuscation": ?"[^"\\]*"')
-"""What differs in every event, though the text does not go on elsewhere. Inside of a text its quotes would be escaped."""
 
 
 class _Event(msgspec.Struct):
@@ -81,10 +77,10 @@ class Decoder:
         self._items: dict[str | int, _Open] = {}  # by each name that they have
         self._last: _Open | None = None
         self._parts = 0
-        self._template: Template | None = None
+        self._template: Template | Delta | None = None
 
     def more(self, event: bytes) -> bytes | None:
-        return None if self._template is None else self._template.string_of(_VARYING.sub(b"", event))
+        return None if self._template is None else self._template.string_of(event)
 
     def feed(self, event: bytes) -> list[StreamEvent]:
         self._template = None
@@ -97,7 +93,7 @@ class Decoder:
             raise ProtocolError("the provider's stream holds something that is no event of a response") from None
         found = list(self._read(read))
         if read.type.endswith(".delta") and len(found) == 1:
-            self._template = template_of(_VARYING.sub(b"", event), b"delta")
+            self._template = shape_of(event)
         return found
 
     def _read(self, event: _Event) -> Iterator[StreamEvent]:

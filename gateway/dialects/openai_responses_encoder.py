@@ -45,7 +45,7 @@ _NOTHING: Final = b'""'
 class _Part:
     """Words that grow: a text, a refusal, a summary of thoughts, or the arguments of a call."""
 
-    __slots__ = ("_after", "_before", "index", "kind", "pieces", "place")
+    __slots__ = ("_after", "_before", "_tail", "index", "kind", "pieces", "place")
 
     def __init__(self, kind: str, index: int, place: Mapping[str, Any]) -> None:
         self.kind = kind  # of its events, as in response.<kind>.delta
@@ -55,12 +55,12 @@ class _Part:
         name = f"response.{kind}.delta".encode()
         self._before = b'event: %b\ndata: {"type":"%b","sequence_number":' % (name, name)
         self._after = b',%b,"delta":' % quote(place)[1:-1]
+        self._tail = b',"logprobs":[]}\n\n' if kind == "output_text" else b"}\n\n"
 
     def grow(self, number: int, string: bytes) -> bytes:
         """Give the event that adds a JSON string."""
         self.pieces.add(string)
-        tail = b',"logprobs":[]}\n\n' if self.kind == "output_text" else b"}\n\n"
-        return b"".join((self._before, b"%d" % number, self._after, string, tail))
+        return b"%b%d%b%b%b" % (self._before, number, self._after, string, self._tail)
 
     @property
     def text(self) -> Raw:

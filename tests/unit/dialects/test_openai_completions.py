@@ -155,6 +155,8 @@ def test_an_answer_is_its_words_and_why_they_end(parts: Any, stop: StopReason, t
     told = json.loads(openai_completions.encode_answer(Completion("i", "", parts, stop), asked()))
     assert (told["object"], told["model"], told["choices"][0]["text"]) == ("text_completion", "m", text)
     assert told["choices"][0]["finish_reason"] == reason and "usage" not in told
+    counted = Completion("i", "", parts, stop, usage=Usage(input=5, output=2))
+    assert json.loads(openai_completions.encode_answer(counted, asked()))["usage"]["total_tokens"] == 7
 
 
 def test_an_answer_is_read() -> None:

@@ -251,3 +251,18 @@ def test_what_is_no_answer_is_an_error(told: Any, error: type[Exception]) -> Non
 def test_an_incomplete_answer_is_never_read_as_a_whole_one(reason: str | None, stop: str) -> None:
     told = {"output": [], "status": "incomplete", "incomplete_details": reason and {"reason": reason}}
     assert openai_responses.decode_answer(json.dumps(told).encode()).stop == stop
+
+
+def test_an_answer_is_read_item_by_item() -> None:
+    content = [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "no"}]
+    items = [
+        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "g"},
+        {"type": "reasoning", "id": "rs", "summary": []},
+        {"type": "message", "id": "m", "content": content},
+        {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "{}"},
+    ]
+    told = {"id": "r", "model": "m", "created_at": 7.5, "status": "completed", "output": items, "service_tier": "flex"}
+    seal = Thinking(data="openai-responses:rs:g")
+    parts = (seal, Text("a"), Refusal("no"), ToolCall("c", "f", "{}"))
+    read = openai_responses.decode_answer(json.dumps(told).encode())
+    assert read == Completion("r", "m", parts, "tool_use", created=7, service_tier="flex")

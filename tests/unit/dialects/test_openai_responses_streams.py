@@ -236,3 +236,44 @@ def test_a_failure_is_told_to_both_kinds_of_clients() -> None:
 def test_a_call_that_goes_on_but_never_began_is_an_error() -> None:
     with pytest.raises(ProtocolError):
         told(Start("r", "m"), ToolCallDelta(0, "{"), ends=False)
+
+
+def test_more_of_a_text_is_read_and_written_without_being_parsed() -> None:
+    decoder, writer = openai_responses.open_decoder(), encoder()
+    place = {"item_id": "m", "output_index": 0, "content_index": 0}
+    first, second = (event("response.output_text.delta", sequence_number=at, **place, delta="a") for at in (4, 5))
+    assert decoder.more(first) is None and decoder.feed(first) == [TextDelta(0, "a")]
+    assert decoder.more(second) == b'"a"'
+    writer.encode(Start("r", "m"))
+    begun = writer.encode(TextDelta(0, "a"))
+    number = max(json.loads(one.partition(b"data: ")[2])["sequence_number"] for one in events(begun))
+    more = json.loads(writer.more(b'"b\\n"').partition(b"data: ")[2])
+    assert (more["delta"], more["sequence_number"], more["logprobs"]) == ("b\n", number + 1, [])
+
+
+def test_refusals_stream_as_such() -> None:
+    found = read(event("response.refusal.delta", item_id="m", delta="no"), event("response.completed", response={}))
+    assert found == [RefusalDelta(0, "no"), Start("", ""), Finish("refusal")]
+    written = told(Start("r", "m"), TextDelta(0, "a"), RefusalDelta(1, "no"), Finish("refusal"))
+    assert [part["type"] for part in written[-1]["response"]["output"][0]["content"]] == ["output_text", "refusal"]
+    assert {"response.refusal.delta", "response.refusal.done"} <= {one["type"] for one in written}
+    assert written[-1]["type"] == "response.completed"
+
+
+def test_thoughts_are_a_summary_that_ends_when_words_begin_or_a_signature_comes() -> None:
+    seen = told(Start("r", "m"), ThinkingDelta(0, "h"), ThinkingDelta(0, "m"), TextDelta(1, "a"), Finish("end"))
+    kinds = [one["type"].removeprefix("response.") for one in seen]
+    assert kinds[2:9] == [
+        "output_item.added",
+        "reasoning_summary_part.added",
+        "reasoning_summary_text.delta",
+        "reasoning_summary_text.delta",
+        "reasoning_summary_text.done",
+        "reasoning_summary_part.done",
+        "output_item.done",
+    ]
+    item = seen[-1]["response"]["output"][0]
+    assert (item["summary"][0]["text"], item["encrypted_content"]) == ("hm", None)
+    signed = output_of(Start("r", "m"), ThinkingDelta(0, "hm"), Signature(0, "sig"), Finish("end"))
+    assert signed[0]["encrypted_content"] == "gateway-signature:sig" and len(signed) == 1
+    assert output_of(Start("r", "m"), Signature(0, data="x"), Finish("end"))[0]["encrypted_content"] == "gateway-data:x"

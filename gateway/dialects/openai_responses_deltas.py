@@ -1,0 +1,58 @@
+"""Events that only go on with a text, as OpenAI sends them: each has a number, and padding that hides how long its text is.
+
+So no two are alike around their string, and these two places are stepped over where `json_text.Template` compares.
+"""
+
+import re
+from typing import Final
+
+from gateway.dialects.json_text import STRING, Template, template_of
+
+_NUMBERED: Final = re.compile(rb'"sequence_number": ?(\d+)(?=,)')
+_PADDED: Final = re.compile(rb'"obfuscation": ?"([^"\\]*)"\}[\r\n]+\Z')
+_REST: Final = re.compile(rb'[^"\\]*"\}[\r\n]+\Z')
+
+
+class Delta:
+    """What stands around the number and the string of an event."""
+
+    __slots__ = ("_between", "_head", "_is_padded", "_tail")
+
+    def __init__(self, head: bytes, between: bytes, tail: bytes, *, is_padded: bool) -> None:
+        self._head, self._between, self._tail = head, between, tail
+        self._is_padded = is_padded  # the tail ends where the padding begins
+
+    def string_of(self, event: bytes) -> bytes | None:
+        """Give the string of an event of this shape; None for any other event."""
+        start = len(self._head)
+        end = event.find(b",", start)
+        if not (event.startswith(self._head) and event[start:end].isdigit() and event.startswith(self._between, end)):
+            return None
+        found = STRING.match(event, end + len(self._between))
+        if found is None or not event.startswith(self._tail, found.end()):
+            return None
+        behind = found.end() + len(self._tail)
+        is_whole = _REST.match(event, behind) is not None if self._is_padded else behind == len(event)
+        return found[0] if is_whole else None
+
+
+def shape_of(event: bytes) -> Delta | Template | None:
+    """Learn the shape of an event whose string is the value of `delta`; None where its members stand in no known order.
+
+    Quotes inside of a text are escaped, so that no text can look like the members that are looked for.
+    """
+    numbers = _NUMBERED.findall(event)
+    if not numbers:
+        return template_of(event, b"delta")
+    number, at = _NUMBERED.search(event), event.find(b'"delta":')
+    if number is None or len(numbers) > 1 or event.count(b'"delta":') != 1 or at < number.end():
+        return None
+    at += len(b'"delta":')
+    while event[at : at + 1] == b" ":
+        at += 1
+    string = STRING.match(event, at)
+    if string is None:
+        return None
+    padding = _PADDED.search(event, string.end())
+    tail = event[string.end() : len(event) if padding is None else padding.start(1)]
+    return Delta(event[: number.start(1)], event[number.end() : at], tail, is_padded=padding is not None)
