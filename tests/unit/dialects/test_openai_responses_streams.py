@@ -86,6 +86,16 @@ def test_what_came_in_deltas_is_not_said_twice() -> None:
     assert found == [ToolCallStart(0, "c", "f"), ToolCallDelta(0, "{}")]
 
 
+def test_a_message_is_not_said_twice_and_its_usage_is_told_at_the_end() -> None:
+    message = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "a"}]}
+    delta = event("response.output_text.delta", item_id="m", delta="a")
+    assert read(delta, event("response.output_item.done", item=message)) == [TextDelta(0, "a")]
+    usage = UsageReport(Usage(input=5, output=2))
+    for story in ((usage, Finish("end")), (Finish("end"), usage)):
+        found = told(Start("r", "m"), TextDelta(0, "a"), *story)
+        assert found[-1]["response"]["usage"]["total_tokens"] == 7
+
+
 def test_an_item_is_found_by_its_id_its_place_or_being_the_last() -> None:
     def call(number: int) -> dict[str, Any]:
         return {"type": "function_call", "id": f"f{number}", "call_id": f"c{number}", "name": "f"}
