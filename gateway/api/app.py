@@ -79,12 +79,14 @@ class Public:
 
     async def _models(self, request: web.BaseRequest) -> web.Response:
         snapshot = self._services.snapshot
-        return _json(models.list_models(snapshot, snapshot.auth.identify(request.headers)))
+        principal, vendor = snapshot.auth.identify(request.headers), vendor_of(request.headers)
+        return _json(models.list_models(snapshot, principal, vendor, request.query))
 
     async def _model(self, request: web.BaseRequest) -> web.Response:
         snapshot = self._services.snapshot
         name = unquote(path_of(request.raw_path).removeprefix("/v1/models/"))
-        return _json(models.one_model(snapshot, snapshot.auth.identify(request.headers), name))
+        principal = snapshot.auth.identify(request.headers)
+        return _json(models.one_model(snapshot, principal, name, vendor_of(request.headers)))
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -1,32 +1,43 @@
 """`GET /v1/models` and `/v1/models/{id}`: what the key may ask for, with quality and price."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from gateway.config.spec import ModelSpec, PriceSpec, Spec
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import Principal
+from gateway.dialects import MODEL_LISTS
 from gateway.snapshot import Snapshot
 
 PICODOLLARS_TO_USD_PER_MILLION = 10**6  # a picodollar a token is a micro-dollar a million tokens
 
 
-def list_models(snapshot: Snapshot, principal: Principal) -> dict[str, Any]:
-    """Give every name that `principal` may ask for, in OpenAI's shape."""
-    names = snapshot.router.names(principal)
-    return {"object": "list", "data": [_entry(snapshot.spec, name, name) for name in names]}
+def list_models(
+    snapshot: Snapshot, principal: Principal, vendor: str = "", query: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Give every name that `principal` may ask for, as clients of `vendor` read it; `query` says which part of a list in pages.
+
+    Raises `InvalidRequest`.
+    """
+    entries = [_entry(snapshot.spec, name, name, vendor) for name in snapshot.router.names(principal)]
+    own = MODEL_LISTS.get(vendor)
+    return {"object": "list", "data": entries} if own is None else own.page(entries, query)
 
 
-def one_model(snapshot: Snapshot, principal: Principal, name: str) -> dict[str, Any]:
+def one_model(snapshot: Snapshot, principal: Principal, name: str, vendor: str = "") -> dict[str, Any]:
     """Give one of them, or a member of a family among them. Raises `ModelNotFound`."""
     if not snapshot.router.knows(name, principal):
         raise ModelNotFound(f"the model {name[:100]!r} does not exist or is not allowed to this key", param="model")
-    return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name)
+    return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name, vendor)
 
 
-def _entry(spec: Spec, name: str, listed: str) -> dict[str, Any]:
+def _entry(spec: Spec, name: str, listed: str, vendor: str) -> dict[str, Any]:
     """Give what is known of `name`, which stands in the configuration as `listed`."""
-    entry: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "llm-gateway"}
     model = spec.models.get(listed)
+    if (own := MODEL_LISTS.get(vendor)) is not None:
+        return own.entry(name, None, None) if model is None else own.entry(name, model.context, model.max_output)
+    entry: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": "llm-gateway"}
     if model is not None:
         entry |= {"owned_by": model.provider, "price": _price(model.price)} | _facts(model)
     elif name in spec.pools:

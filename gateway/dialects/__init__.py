@@ -8,13 +8,14 @@ from typing import Final
 
 from gateway.dialects import (
     anthropic_messages,
+    anthropic_models,
     openai_chat,
     openai_completions,
     openai_embeddings,
     openai_embeddings_batch,
     openai_responses,
 )
-from gateway.dialects.base import Dialect, Gathering
+from gateway.dialects.base import Dialect, Gathering, ModelList
 from gateway.dialects.vendors import vendor_of
 
 _ALL: Final[tuple[Dialect, ...]] = (
@@ -30,6 +31,9 @@ BY_PATH: Final[Mapping[str, Dialect]] = {dialect.PATH: dialect for dialect in _A
 
 GATHERED: Final[Mapping[str, Gathering]] = {openai_embeddings.PATH: openai_embeddings_batch}
 """How several requests to a path become one, where they can."""
+
+MODEL_LISTS: Final[Mapping[str, ModelList]] = {anthropic_messages.VENDOR: anthropic_models}
+"""Lists of models by vendor, where they have another shape than `api/models.py` gives them."""
 
 DEFAULT: Final[Dialect] = openai_chat
 """What errors look like where neither path nor headers say anything of the client's dialect."""

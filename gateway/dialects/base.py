@@ -5,7 +5,7 @@ that runs. Where they differ `bridge.py` puts the neutral values of `core/conver
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Conversation, StreamEvent
@@ -117,6 +117,16 @@ class ConversationDialect(Dialect, Protocol):
 
     def read_rejection(self, body: bytes) -> Rejection | None:
         """Give the error in a body; None where it holds none in this dialect."""
+        ...
+
+
+class ModelList(Protocol):
+    """What the clients of a vendor read where they ask for the models that there are."""
+
+    def entry(self, name: str, context: int | None, max_output: int | None) -> dict[str, Any]: ...
+
+    def page(self, entries: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+        """Raises `InvalidRequest`."""
         ...
 
 

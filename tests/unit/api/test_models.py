@@ -3,9 +3,12 @@
 from typing import Any
 from urllib.parse import quote
 
+import anthropic as anthropic_errors
 import pytest
+from anthropic import AsyncAnthropic
+from openai import AsyncOpenAI
 
-from tests.support.serving import CLOSED, WITH_KEY, ServeText, Serving
+from tests.support.serving import CLOSED, KEY, WITH_KEY, ServeText, Serving
 
 TEXT = CLOSED.replace(
     "m-a: {provider: a, price: {input: 1, output: 2}, quality: 0.5}",
@@ -64,6 +67,60 @@ async def test_a_member_of_a_family_is_known_by_its_family(serve_text: ServeText
     status, found = await get(await serve_text(ALL), "/v1/models/mock-7")
     assert status == 200
     assert (found["id"], found["quality"], found["price"]) == ("mock-7", 0.5, {"input": 1.0, "output": 2.0})
+
+
+VERSION = {"anthropic-version": "2023-06-01"}
+
+
+def of_anthropic(name: str, **facts: int) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "lifecycle": "active",
+        **facts,
+    }
+
+
+async def test_who_asks_as_a_client_of_anthropic_gets_its_shape(serve_text: ServeText) -> None:
+    serving = await serve_text(ALL)
+    names = ["auto", "m-a", "m-b", "mock-*"]
+    status, found = await get(serving, "/v1/models", VERSION)
+    assert (status, [entry["id"] for entry in found["data"]]) == (200, names)
+    assert found["data"][1] == of_anthropic("m-a", max_input_tokens=128_000)
+    assert (found["has_more"], found["first_id"], found["last_id"]) == (False, "auto", "mock-*")
+    assert await get(serving, "/v1/models/m-b", VERSION) == (200, of_anthropic("m-b"))
+
+
+async def test_pages_are_what_was_asked_for(serve_text: ServeText) -> None:
+    serving = await serve_text(ALL)
+    status, found = await get(serving, "/v1/models?limit=1&after_id=auto", VERSION)
+    assert (status, found) == (
+        200,
+        {
+            "data": [of_anthropic("m-a", max_input_tokens=128_000)],
+            "has_more": True,
+            "first_id": "m-a",
+            "last_id": "m-a",
+        },
+    )
+    status, found = await get(serving, "/v1/models?limit=0", VERSION)
+    assert (status, found["error"]["type"]) == (400, "invalid_request_error")
+
+
+async def test_the_official_clients_list_and_retrieve(serve_text: ServeText) -> None:
+    serving = await serve_text(TEXT)
+    url = f"http://127.0.0.1:{serving.port}"
+    async with AsyncAnthropic(base_url=url, api_key=KEY, max_retries=0) as anthropic:
+        assert [model.id async for model in anthropic.models.list(limit=1)] == ["auto", "mock-*"]
+        assert (await anthropic.models.retrieve("auto")).display_name == "auto"
+        with pytest.raises(anthropic_errors.NotFoundError) as raised:
+            await anthropic.models.retrieve("m-a")
+        assert raised.value.request_id
+    async with AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as openai:
+        assert [model.id async for model in openai.models.list()] == ["auto", "mock-*"]
+        assert (await openai.models.retrieve("mock-7")).owned_by == "a"
 
 
 @pytest.mark.parametrize("name", ["nope", "", "x" * 1000, "a\r\nx-evil: 1", "../m-a", "\x00"])
