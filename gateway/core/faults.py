@@ -4,7 +4,8 @@ Four questions decide what follows, and each column answers one.
 
 - May this pool try again? `word` is the one in `retry.when` that allows it. None: no word is needed, since nobody would wish
   otherwise, as where our own key was refused. `again` tells whether the endpoint that failed may be among those that are
-  asked then. It is False where it would only say the same once more. A late answer has the word of a late first token, and one
+  asked then. It is False where it would only say the same once more, and where a clock ran out: who has waited for an endpoint
+  that long does not wait for it again. A late answer has the word of a late first token, and one
   that stopped that of a server that failed: whoever wants the one retried wants the other.
 - May anybody else be asked at all? `elsewhere` is "no" where the request itself is at fault, no time is left, or the client has
   had content already; "bigger_window" for endpoints whose model takes a longer prompt; "if_configured" only where `retry.when` has
@@ -29,7 +30,8 @@ Elsewhere = Literal["yes", "bigger_window", "if_configured", "no"]
 class Fault(StrEnum):
     """What went wrong. Those up to `TOTAL` never came to an answer, or not to its end; the others are what an answer said."""
 
-    CONNECT = "connect"  # DNS, refusal, TLS, the connect clock; a reset or close before the first byte
+    CONNECT = "connect"  # DNS, refusal, TLS; a reset or close before the first byte
+    CONNECT_TIMEOUT = "connect_timeout"
     FIRST_TOKEN = "first_token"
     ANSWER = "answer"
     IDLE = "idle"
@@ -64,9 +66,10 @@ EFFECTS: Final[Mapping[Fault, Effect]] = MappingProxyType(
     {
         #                            word             again  elsewhere        hurts  status
         Fault.CONNECT: Effect("connect", True, "yes", True, 502),
-        Fault.FIRST_TOKEN: Effect("first_token", True, "yes", True, 504),
-        Fault.ANSWER: Effect("first_token", True, "yes", True, 504),
-        Fault.IDLE: Effect("server_error", True, "yes", True, 504),
+        Fault.CONNECT_TIMEOUT: Effect("connect", False, "yes", True, 504),
+        Fault.FIRST_TOKEN: Effect("first_token", False, "yes", True, 504),
+        Fault.ANSWER: Effect("first_token", False, "yes", True, 504),
+        Fault.IDLE: Effect("server_error", False, "yes", True, 504),
         Fault.CUT: Effect("server_error", True, "yes", True, 502),
         Fault.INTERRUPTED: Effect(None, False, "no", True, 502),
         Fault.TOTAL: Effect(None, False, "no", False, 504),

@@ -38,7 +38,7 @@ class Connector:
                 return await self._open(origin, make)
         except TimeoutError:
             message = "no connection to the provider in time (connect clock)"
-            raise UpstreamTimeout(message, code="connect_timeout", fault=Fault.CONNECT) from None
+            raise UpstreamTimeout(message, code="connect_timeout", fault=Fault.CONNECT_TIMEOUT) from None
         except ssl.SSLError as error:
             message = f"no secure connection to the provider ({error.reason})"
             raise Unavailable(message, code="upstream_tls", fault=Fault.CONNECT) from error

@@ -31,6 +31,7 @@ providers: {{hostile: {{kind: openai, url: "{url}"}}}}
 models: {{fuzz-*: {{provider: hostile, price: {{input: 1, output: 2}}, quality: 0.5}}}}
 defaults:
   breaker: none
+  retry: none
   timeout: {{connect: 2s, first_token: 500ms, answer: 500ms, idle: 500ms, total: 4s}}
 routes: [{{name: all, match: ["*"], to: requested}}]
 """

@@ -140,11 +140,11 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         Case((Deed((STREAM + b'data: {"choices": [{]}\n\n',), "close"),), MALFORMED, ALL, "counts", True),
     ),
     "stall-before-first-token": (
-        Case((NOTHING,), (504, "answer_timeout"), ALL, "counts", True, SHORT_FIRST),
-        Case((Deed((STREAM + ROLE,), "stall"),), (504, "first_token_timeout"), ALL, "counts", True, SHORT_FIRST),
+        Case((NOTHING,), (504, "answer_timeout"), 1, "counts", True, SHORT_FIRST),
+        Case((Deed((STREAM + ROLE,), "stall"),), (504, "first_token_timeout"), 1, "counts", True, SHORT_FIRST),
     ),
     "stall-mid-stream": (
-        Case((Deed((UNFRAMED + HALF,), "stall"),), (504, "idle_timeout"), ALL, "counts", True, SHORT_IDLE),
+        Case((Deed((UNFRAMED + HALF,), "stall"),), (504, "idle_timeout"), 1, "counts", True, SHORT_IDLE),
         Case((Deed((STREAM + event("hello"),), "stall"),), "idle_timeout", 1, "counts", False, SHORT_IDLE),
     ),
     "cut-mid-stream": (

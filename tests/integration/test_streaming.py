@@ -219,7 +219,7 @@ models:
 pools:
   strong: {{members: [first], then: cheap}}
   cheap: {{members: [second]}}
-defaults: {{breaker: none, timeout: {timeout}}}
+defaults: {{breaker: none, retry: none, timeout: {timeout}}}
 routes:
   - {{name: auto, match: [auto], to: strong}}
 """

@@ -232,13 +232,23 @@ async def test_the_total_clock_ends_a_request_before_a_pause_that_would_outlast_
 
 @in_virtual_time
 async def test_the_total_clock_cuts_the_last_of_many_attempts() -> None:
-    line = line_of("main: {members: [m-a], timeout: {total: 5s, answer: 2s}}")
-    line.play(a=SILENCE)
+    line = line_of("main: {members: [m-a, m-b, m-c], timeout: {total: 5s, answer: 2s}}")
+    line.play(a=SILENCE, b=SILENCE, c=SILENCE)
     asked = watch_calls(line)
     with pytest.raises((UpstreamTimeout, DeadlineExceeded)) as raised:
         await ask(line, line.exchange("auto"))
     assert (raised.value.http_status, raised.value.error_code) == (504, "total_timeout")
-    assert len(asked.times) == 3
+    assert [host for host, _ in asked.times] == ["a", "b", "c"]
+
+
+@in_virtual_time
+async def test_who_has_waited_for_an_endpoint_once_does_not_wait_for_it_again() -> None:
+    line = line_of("main: {members: [m-a, m-b], timeout: {answer: 2s}}")
+    line.play(a=SILENCE, b=SILENCE)
+    asked = watch_calls(line)
+    with pytest.raises(UpstreamTimeout):
+        await ask(line, line.exchange("auto"))
+    assert [host for host, _ in asked.times] == ["a", "b"]
     assert not left_over(line)
 
 

@@ -65,5 +65,5 @@ async def test_whatever_hinders_a_connection_is_one_fault() -> None:
         no_tls = Origin("127.0.0.1", served.origin.port, is_tls=True)
         late = await broken(no_tls, Clocks(connect_s=0.05))
         refused = await broken(dead)
-    assert (late.fault, late.http_status, late.error_code) == (Fault.CONNECT, 504, "connect_timeout")
+    assert (late.fault, late.http_status, late.error_code) == (Fault.CONNECT_TIMEOUT, 504, "connect_timeout")
     assert (refused.fault, refused.http_status, refused.error_code) == (Fault.CONNECT, 502, "upstream_connect")
