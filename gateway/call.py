@@ -1,6 +1,5 @@
 """The call of an endpoint: what is sent for a request, and what comes back judged by its status."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from gateway.config.spec import LimitsSpec
@@ -8,15 +7,13 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
 from gateway.pools.endpoint import Target
-from gateway.providers.base import VIA
+from gateway.providers.base import GATEWAY, VIA, all_of
 from gateway.providers.transport import Answer, Call
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
-GATEWAY: Final = VIA.split()[1]
 TRACE_HEADERS: Final = ("traceparent", "tracestate")
-DEFAULT_MAX_TOKENS: Final = 4096  # of an answer that has to be bounded, where neither client nor configuration says
 
 
 class Caller:
@@ -41,7 +38,7 @@ class Caller:
                 request,
                 self.model_id,
                 drops_params=target.drops_params,
-                default_max_tokens=target.model.max_output or DEFAULT_MAX_TOKENS,
+                default_max_tokens=target.model.max_output,
             )
         except InvalidRequest as error:
             raise Untranslatable(error.message, code=error.error_code, param=error.param) from None
@@ -63,7 +60,7 @@ class Caller:
         )
         try:
             if answer.status != 200:
-                body = await _read_fault(answer)
+                body = await read_fault(answer)
                 fault = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
                 if isinstance(fault, Rejected):
                     fault.body = self.way.bridge.reword(fault)
@@ -96,21 +93,16 @@ class Caller:
         for name, otherwise in self.target.provider.client_headers.items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if "via" in headers and any(GATEWAY in via.lower() for via in _all(headers, "via")):
+        if "via" in headers and any(GATEWAY in via.lower() for via in all_of(headers, "via")):
             lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
         return lines
 
 
-async def _read_fault(answer: Answer) -> bytes:
+async def read_fault(answer: Answer) -> bytes:
+    """Give the body of an error, b"" where it is too long or breaks off."""
     document = Document(answer, FAULT_LIMIT)
     answer.attach(document)
     try:
         return await document.read()
     except GatewayError:
         return b""  # the status says enough
-
-
-def _all(headers: Mapping[str, str], name: str) -> list[str]:
-    """Give every value of a header that may stand several times."""
-    get_all = getattr(headers, "getall", None)
-    return list(get_all(name)) if get_all is not None else [headers[name]]
