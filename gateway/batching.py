@@ -28,6 +28,7 @@ from gateway.core.tasks import Tasks
 from gateway.providers.transport import Answer
 
 TOKENS_LIMIT: Final = 100_000  # of one call, estimated; providers take some 300,000
+TIMER_S: Final = 0.001  # the loop's timers may be so late: a wait is never longer than was said
 OF_ONE_INPUT: Final = frozenset({400, 413, 422})  # statuses that may be about one input, or about their number
 
 
@@ -104,7 +105,7 @@ class Batches:
             batch = None
         if batch is None:
             batch = self._open[key] = _Batch(key)
-            batch.timer = asyncio.get_running_loop().call_later(settings.wait_s, self._go, batch)
+            batch.timer = asyncio.get_running_loop().call_later(settings.wait_s - TIMER_S, self._go, batch)
         batch.callers.append(caller)
         batch.inputs += caller.inputs
         batch.tokens += tokens

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.batching import TOKENS_LIMIT, Batches, Portion
+from gateway.batching import TIMER_S, TOKENS_LIMIT, Batches, Portion
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
@@ -22,7 +22,7 @@ from gateway.core.errors import (
 from gateway.core.tasks import Tasks
 from tests.support.loops import in_virtual_time, until
 
-SETTINGS = BatchSpec(max=4, wait_s=0.01)
+SETTINGS = BatchSpec(max=4, wait_s=0.01 + TIMER_S)
 KEY = "key"
 
 
@@ -83,6 +83,15 @@ async def test_a_batch_goes_when_its_wait_is_over() -> None:
     assert await calls.outcomes("abc") == ["a", "b", "c"]
     assert calls.made == [(0.01, "abc")]
     await calls.come_to_rest()
+
+
+@in_virtual_time
+async def test_a_wait_of_no_more_than_a_timers_own_is_for_those_who_are_there() -> None:
+    calls = Calls()
+    request = ChatRequest(raw=b"", path="/v1/embeddings", model="a")
+    asking = [calls.batches.ask(KEY, request, 1, calls.send, BatchSpec(4, 0.0005), None) for _ in range(2)]
+    await asyncio.gather(*asking)
+    assert calls.made == [(0.0, "aa")]
 
 
 @in_virtual_time
