@@ -193,6 +193,8 @@ async def _ask_with_others(
     async def send(requests: Sequence[ChatRequest]) -> list[Portion]:
         """Ask for requests of which this one is the first."""
         others = len(requests) - 1
+        services.metrics.batches[x.pool].value += 1
+        services.metrics.batched_requests[x.pool].value += len(requests)
         if others:
             body = gathering.join(requests, call.model_id)
             head = f"x-request-id: {x.id}+{others}\r\n{handed_on}"

@@ -129,6 +129,8 @@ _DECLARED: Final = (
         ("pool", "outcome"),
     ),
     Family("gateway_hedges_total", "Second attempts begun because the first was slow.", "counter", ("pool",)),
+    Family("gateway_batches_total", "Calls to providers that were open to several requests.", "counter", ("pool",)),
+    Family("gateway_batched_requests_total", "Requests in such calls.", "counter", ("pool",)),
     Family("gateway_pool_in_flight", "Requests that run in a pool with a limit now.", "gauge", ("pool",)),
     Family("gateway_pool_waiting", "Requests that wait for a pool now.", "gauge", ("pool",)),
     Family(

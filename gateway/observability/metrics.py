@@ -97,6 +97,8 @@ class Metrics:
         self.fallbacks = self._values("gateway_fallbacks_total")
         self.retries = self._pairs("gateway_retries_total")
         self.hedges = self._values("gateway_hedges_total")
+        self.batches = self._values("gateway_batches_total")
+        self.batched_requests = self._values("gateway_batched_requests_total")
         self.pool_in_flight = self._values("gateway_pool_in_flight")
         self.pool_waiting = self._values("gateway_pool_waiting")
         self.pool_refusals = self._pairs("gateway_pool_refusals_total")
@@ -132,7 +134,14 @@ class Metrics:
             for outcome in ("ok", "failed", "abandoned"):
                 self.attempts[endpoint, outcome]
         for pool in pools:
-            for by_pool in (self.fallbacks, self.hedges, self.pool_in_flight, self.pool_waiting):
+            for by_pool in (
+                self.fallbacks,
+                self.hedges,
+                self.batches,
+                self.batched_requests,
+                self.pool_in_flight,
+                self.pool_waiting,
+            ):
                 by_pool[pool]
             self.queue_s[pool]
             for outcome in ("made", "refused"):

@@ -148,6 +148,8 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
     assert sum(x.cost_picodollars for x in gateway.exchanges) == 9 * 3_000_000
     assert [len(x.attempts) for x in gateway.exchanges] == [1, 1, 1]
     assert [x.meter.bytes_out for x in gateway.exchanges] == [len(client.raw) for client in clients]
+    metrics = gateway.line.services.metrics
+    assert (metrics.batches["mixed"].value, metrics.batched_requests["mixed"].value) == (1, 3)
     (endpoint,) = (one for one in gateway.line.endpoints.values() if one.model == "e")
     assert (endpoint.in_flight, endpoint.load.in_flight) == (0, 0)
 
