@@ -1,6 +1,8 @@
 """The line that a request takes, from arrival to account. Everything else is a part of one of these steps."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.accounting.charge import charge
@@ -39,7 +41,11 @@ class Client(Protocol):
         ...
 
 
-async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Client) -> None:
+Obtain = Callable[[Exchange, Path, Snapshot, Services], AbstractAsyncContextManager[Upstream]]
+"""How an answer is got: by `dispatch`, or by what stands in front of it."""
+
+
+async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Client, obtain: Obtain = dispatch) -> None:
     """Take one request from arrival to account. What goes wrong is told to the client; only its leaving passes through.
 
     A request runs to its end on the snapshot that it began with.
@@ -51,7 +57,7 @@ async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Cli
         match = snapshot.router.match(x.request, x.headers, x.principal, services.clock.wall())
         x.route, path = match.route, snapshot.paths[match]
         client.expect(path)
-        async with dispatch(x, path, snapshot, services) as upstream:
+        async with obtain(x, path, snapshot, services) as upstream:
             if upstream.body is not None:
                 x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
                 client.send(upstream.body, upstream)

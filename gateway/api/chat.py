@@ -11,7 +11,10 @@ from gateway.api.client import HttpClient
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
+from gateway.counting import counted
+from gateway.dialects import ESTIMATED
 from gateway.dialects.base import Dialect
+from gateway.dispatch import dispatch
 from gateway.snapshot import Services
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class Chat:
         self._dialect = dialect
         self._ids = ids
         self._cors = cors
+        self._obtain: pipeline.Obtain = counted if dialect.PATH in ESTIMATED else dispatch
 
     async def post(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve a request; what is returned has been sent already."""
@@ -49,7 +53,7 @@ class Chat:
         assert task is not None
         services.running[x] = task
         try:
-            await pipeline.serve(x, snapshot, services, client)
+            await pipeline.serve(x, snapshot, services, client, self._obtain)
             await client.drained()
         except Exception:  # a mistake of our own: the last catch
             log.exception("unexpected failure of a request", extra={"request_id": x.id})

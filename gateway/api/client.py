@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from gateway.api.connection import ClientConnection
     from gateway.config.spec import LimitsSpec
 
-FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model")  # of a provider's headers
+FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model", b"x-gateway-estimated")
+"""Of a provider's headers; the last is said by a gateway, ourselves or another one behind us."""
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 

@@ -9,13 +9,14 @@ from typing import Final
 from gateway.dialects import (
     anthropic_messages,
     anthropic_models,
+    anthropic_token_count,
     openai_chat,
     openai_completions,
     openai_embeddings,
     openai_embeddings_batch,
     openai_responses,
 )
-from gateway.dialects.base import Dialect, Gathering, ModelList
+from gateway.dialects.base import Dialect, Estimating, Gathering, ModelList
 from gateway.dialects.vendors import vendor_of
 
 _ALL: Final[tuple[Dialect, ...]] = (
@@ -24,6 +25,7 @@ _ALL: Final[tuple[Dialect, ...]] = (
     openai_responses,
     openai_completions,
     openai_embeddings,
+    anthropic_token_count,
 )
 
 BY_NAME: Final[Mapping[str, Dialect]] = {dialect.NAME: dialect for dialect in _ALL}
@@ -31,6 +33,9 @@ BY_PATH: Final[Mapping[str, Dialect]] = {dialect.PATH: dialect for dialect in _A
 
 GATHERED: Final[Mapping[str, Gathering]] = {openai_embeddings.PATH: openai_embeddings_batch}
 """How several requests to a path become one, where they can."""
+
+ESTIMATED: Final[Mapping[str, Estimating]] = {anthropic_token_count.PATH: anthropic_token_count}
+"""What the gateway answers with an estimate where no provider can be asked, by path."""
 
 MODEL_LISTS: Final[Mapping[str, ModelList]] = {anthropic_messages.VENDOR: anthropic_models}
 """Lists of models by vendor, where they have another shape than `api/models.py` gives them."""

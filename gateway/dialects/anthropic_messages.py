@@ -29,7 +29,6 @@ NAME: Final = "anthropic_messages"
 PATH: Final = "/v1/messages"
 VENDOR: Final = "anthropic"
 NEEDS_MAX_TOKENS: Final = True
-COUNT_PATH: Final = "/v1/messages/count_tokens"
 
 EventKind = Literal["prelude", "content", "end"]
 
@@ -169,11 +168,6 @@ def encode_request(request: ChatRequest, model: str) -> bytes:
     if model == request.model:
         return request.raw
     return join_members({**request.fields, "model": Raw(msgspec.json.encode(model))})
-
-
-def encode_token_count(tokens: int) -> bytes:
-    """Give the answer to a request for the number of tokens of its prompt."""
-    return msgspec.json.encode({"input_tokens": tokens})
 
 
 # Unstreamed answers

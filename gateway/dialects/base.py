@@ -120,6 +120,12 @@ class ConversationDialect(Dialect, Protocol):
         ...
 
 
+class Estimating(Protocol):
+    """What a dialect offers whose questions the gateway can answer itself."""
+
+    def encode_estimate(self, tokens: int) -> bytes: ...
+
+
 class ModelList(Protocol):
     """What the clients of a vendor read where they ask for the models that there are."""
 

@@ -24,7 +24,7 @@ class Anthropic(HttpProvider):
         default_url="https://api.anthropic.com",
         default_auth="x-api-key",
     )
-    DIALECTS = ("anthropic_messages",)
+    DIALECTS = ("anthropic_messages", "anthropic_token_count")
     health_path = "/v1/models"
     CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}

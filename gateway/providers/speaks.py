@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from gateway.config.spec import ProviderSpec
 
-DIALECTS: Final[Mapping[str, str]] = MappingProxyType(
+DIALECTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "chat": "openai_chat",
-        "messages": "anthropic_messages",
-        "responses": "openai_responses",
-        "completions": "openai_completions",
-        "embeddings": "openai_embeddings",
+        "chat": ("openai_chat",),
+        "messages": ("anthropic_messages", "anthropic_token_count"),
+        "responses": ("openai_responses",),
+        "completions": ("openai_completions",),
+        "embeddings": ("openai_embeddings",),
     }
 )
 """The words of the setting, and the dialects that they mean."""
@@ -33,4 +33,4 @@ def schema(default: str) -> Mapping[str, Any]:
 
 def dialects_of(spec: ProviderSpec, default: tuple[str, ...]) -> tuple[str, ...]:
     """Give the dialects that a provider speaks, by its setting or else `default`, which is in the setting's words."""
-    return tuple(DIALECTS[word] for word in spec.settings.get("speaks", default))
+    return tuple(name for word in spec.settings.get("speaks", default) for name in DIALECTS[word])
