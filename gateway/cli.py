@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 
-EXAMPLES = ("sidecar", "shared", "resilience", "local-only")
+EXAMPLES = ("sidecar", "shared", "resilience", "pass-through", "local-only")
 
 if TYPE_CHECKING:
     from gateway.config.load import Loaded
@@ -99,7 +99,7 @@ def _check(given: argparse.Namespace) -> int:
         if loaded is not None:
             spec = loaded.spec
             counts = (
-                f"{len(spec.routes)} routes, {len(spec.pools)} pools, {len(spec.models)} models, ",
+                f"{len(spec.routes) + len(spec.path_routes)} routes, {len(spec.pools)} pools, {len(spec.models)} models, ",
                 f"{len(spec.checks)} checks",
             )
             print(f"{given.config}: ok ({''.join(counts)})")

@@ -21,6 +21,7 @@ from math import inf
 from typing import Final
 
 from gateway.attempt import Trial, Upstream, ask
+from gateway.config.spec import LimitsSpec
 from gateway.core.errors import (
     CredentialRefused,
     DeadlineExceeded,
@@ -49,14 +50,18 @@ STILL_WARMING_S: Final = 1.0  # a guess at how long a server still takes to come
 LEAST_RETRY_S: Final = 1.0  # what a client is told to wait where nobody can tell
 TOLD_SPREAD: Final = 0.1  # share by which a wait that was told is stretched, lest all come back at once
 
+Ask = Callable[[Exchange, Target, LimitsSpec, Services, float | None], Awaitable[Upstream]]
+
 
 @asynccontextmanager
-async def dispatch(x: Exchange, path: Path, snapshot: Snapshot, services: Services) -> AsyncIterator[Upstream]:
-    """Ask until somebody answers, and give the answer; leaving closes it.
+async def dispatch(
+    x: Exchange, path: Path, snapshot: Snapshot, services: Services, ask: Ask = ask
+) -> AsyncIterator[Upstream]:
+    """Ask until somebody answers, and give the answer; leaving closes it. `ask` puts the request to one endpoint.
 
     Raises the error of the last attempt where nobody answers, `CapacityError` where nobody could be asked.
     """
-    with await _Search(x, path, snapshot, services).run() as trial:
+    with await _Search(x, path, snapshot, services, ask).run() as trial:
         yield trial.upstream
 
 
@@ -80,8 +85,9 @@ class _Tries:
 class _Search:
     """One request's way over its pools to an answer: it decides without waiting, then waits for what it decided."""
 
-    def __init__(self, x: Exchange, path: Path, snapshot: Snapshot, services: Services) -> None:
+    def __init__(self, x: Exchange, path: Path, snapshot: Snapshot, services: Services, ask: Ask) -> None:
         self._x = x
+        self._ask_endpoint = ask
         self._hops = path.hops
         self._keepalive_s = path.keepalive_s
         self._snapshot = snapshot
@@ -272,11 +278,16 @@ class _Search:
         x, target = self._x, trial.target
         limits = self._snapshot.spec.server.limits
         try:
-            upstream = await ask(x, target, limits, self._services, self._total_at(target))
+            upstream = await self._ask_endpoint(x, target, limits, self._services, self._total_at(target))
         except GatewayError as error:
             trial.fail(error)
             self._failure = error
-            if not isinstance(error, UpstreamError) or not self._leads_on(error, target) or x.committed_at:
+            if (
+                not isinstance(error, UpstreamError)
+                or not self._leads_on(error, target)
+                or x.committed_at
+                or x.is_spent
+            ):
                 raise
             self._note_failure(hop, target, error)
             return None

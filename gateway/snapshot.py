@@ -53,6 +53,7 @@ class Snapshot:
     prices: Mapping[str, Price]  # by model
     endpoints: Mapping[Endpoint, EndpointSettings]
     pools: Mapping[str, PoolSettings]
+    pass_paths: Mapping[str, Path] = field(default_factory=dict)  # by name of the route for paths
     certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 

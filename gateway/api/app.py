@@ -16,10 +16,12 @@ from gateway.api import models
 from gateway.api.chat import Chat
 from gateway.api.connection import ClientServer
 from gateway.api.health import health, ready
+from gateway.api.pass_through import PassThrough
 from gateway.api.render import SERVER, error_response
 from gateway.api.request_id import RequestIds
 from gateway.api.wire import path_of
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.core.surface import NO_REALTIME, is_realtime
 from gateway.dialects import spoken_at
 from gateway.dialects.vendors import ID_HEADERS, vendor_of
 from gateway.snapshot import Services
@@ -39,6 +41,7 @@ class Public:
         self._posts: dict[str, Handler] = {
             path: Chat(services, dialect, self._ids, cors).post for path, dialect in dialects.BY_PATH.items()
         }
+        self._pass_through = PassThrough(services, self._ids, cors)
         self._gets: dict[str, Handler] = {"/health": self._health, "/ready": self._ready, "/v1/models": self._models}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -46,6 +49,8 @@ class Public:
         path = path_of(request.raw_path)
         if request.method == "POST" and (post := self._posts.get(path)) is not None:
             return await post(request)
+        if path.startswith("/v1/") and self._services.snapshot.router.passes(path):
+            return await self._pass_through.serve(request, path)
         request_id = self._ids.of(request.headers)
         try:
             response = await self._find(request, path)(request)
@@ -64,7 +69,7 @@ class Public:
         get = self._gets.get(path) or (self._model if path.startswith("/v1/models/") else None)
         allowed = ["GET", "HEAD"] * (get is not None) + ["POST"] * (path in self._posts)
         if not allowed:
-            raise NotFound("there is nothing at this path")
+            raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
             raise MethodNotAllowed(f"this path takes {names}", param=names)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
@@ -47,18 +48,25 @@ class Chat:
         client = HttpClient(request, x, self._dialect, snapshot.spec.server.limits, services.clock)
         if self._cors is not None:
             client.cors = self._cors.lines(request.headers)
-        if services.draining:
-            client.response.keep_alive = False  # the client's next request goes to somebody who stays
-        task = asyncio.current_task()
-        assert task is not None
-        services.running[x] = task
-        try:
-            await pipeline.serve(x, snapshot, services, client, self._obtain)
-            await client.drained()
-        except Exception:  # a mistake of our own: the last catch
-            log.exception("unexpected failure of a request", extra={"request_id": x.id})
-            client.break_down(GatewayError("an unexpected failure", code="internal_error"))
-        finally:
-            client.leave()
-            del services.running[x]
-        return cast(web.StreamResponse, client.response)
+        return await attend(x, services, client, pipeline.serve(x, snapshot, services, client, self._obtain))
+
+
+async def attend(
+    x: Exchange, services: Services, client: HttpClient, line: Coroutine[None, None, None]
+) -> web.StreamResponse:
+    """Send an exchange down its line, and see to the end that its client gets an answer; that has been sent then."""
+    if services.draining:
+        client.response.keep_alive = False  # the client's next request goes to somebody who stays
+    task = asyncio.current_task()
+    assert task is not None
+    services.running[x] = task
+    try:
+        await line
+        await client.drained()
+    except Exception:  # a mistake of our own: the last catch
+        log.exception("unexpected failure of a request", extra={"request_id": x.id})
+        client.break_down(GatewayError("an unexpected failure", code="internal_error"))
+    finally:
+        client.leave()
+        del services.running[x]
+    return cast(web.StreamResponse, client.response)

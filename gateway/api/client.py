@@ -86,13 +86,12 @@ class HttpClient:
         headers, limit = self._request.headers, self._limits.body
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMedia("the content-type must be application/json")
-        if "content-encoding" in headers and not _is_plain_body(self._request):
+        if "content-encoding" in headers and not is_plain_body(self._request):
             raise UnsupportedMedia("compressed bodies are not taken")
         length = self._request.content_length
         if length is not None and length > limit:
             raise RequestTooLarge(f"the body is larger than {limit} bytes")
-        if "expect" in headers and self._is_invited(headers["expect"]):
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._invite()
         return self._dialect.decode_request(await self._read_body(limit))
 
     def expect(self, path: Path) -> None:
@@ -172,9 +171,13 @@ class HttpClient:
 
     # The request's body
 
-    def _is_invited(self, expectation: str) -> bool:
-        """Whether the client waits to be asked for its body (RFC 9110, 10.1.1)."""
-        return expectation.lower() == "100-continue" and self._is_chunked and not self._request.content.is_eof()
+    def _invite(self) -> None:
+        """Ask for the body where the client waits for that (RFC 9110, 10.1.1)."""
+        expectation = self._request.headers.get("expect")
+        if expectation is None or expectation.lower() != "100-continue":
+            return
+        if self._is_chunked and not self._request.content.is_eof():
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def _read_body(self, limit: int) -> bytes:
         content = self._request.content
@@ -266,7 +269,8 @@ class HttpClient:
             self._connection.transport.abort()
 
 
-def _is_plain_body(request: web.BaseRequest) -> bool:
+def is_plain_body(request: web.BaseRequest) -> bool:
+    """Whether a body that says how it is coded says that it is not."""
     return all(value.strip().lower() == "identity" for value in request.headers.getall("content-encoding"))
 
 

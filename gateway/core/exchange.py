@@ -47,6 +47,7 @@ class Meter:
     usage: Usage | None = None
     first_event_at: float = 0.0
     last_event_at: float = 0.0
+    bytes_in: int = 0  # of a body that is passed through
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +72,7 @@ class Exchange:
     lost_picodollars: int = 0  # of it, for hedged attempts whose answer nobody waited for
     waited_s: float = 0.0  # spent waiting for others, a provider or a client that still sends: the rest is ours
     queued_s: float = 0.0  # of that, in the queue of a pool
+    is_spent: bool = False  # what was sent can't be sent again, so nobody else is asked
     committed_at: float = 0.0  # first byte to the client; 0.0 = not yet
     finished_at: float = 0.0
     status: int = 0  # the client's HTTP status; 499 where the client left before one

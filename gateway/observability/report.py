@@ -43,6 +43,7 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     overhead_ms: float
     queued_ms: float  # of the duration, in the queue of a full pool
     degraded: str | None  # the pool that should have answered, and why another one did
+    bytes_in: int
     bytes_out: int
     config: int
 
@@ -125,6 +126,7 @@ class Reporter:
             round(overhead_s * 1000, 3),
             round(x.queued_s * 1000, 3),
             x.degraded or None,
+            x.meter.bytes_in + (len(x.request.raw) if x.request is not None else 0),
             x.meter.bytes_out,
             x.generation,
         )

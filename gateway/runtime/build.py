@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
-from gateway.config.spec import BreakerSpec, MemberSpec, ModelSpec, Policy, PoolSpec, ProviderSpec, Spec
+from gateway.config.spec import BreakerSpec, MemberSpec, ModelSpec, PathRouteSpec, Policy, PoolSpec, ProviderSpec, Spec
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Tasks
 from gateway.dialects import BY_NAME, BY_PATH
@@ -32,6 +32,7 @@ from gateway.resilience.policies import NO_RETRY, Policies, merge
 from gateway.routing.router import Match, Router
 from gateway.runtime.certificates import context_of
 from gateway.runtime.cpus import worker_count
+from gateway.runtime.nameless import NAMELESS, NO_MODEL, nameless, to_any_path
 from gateway.snapshot import EndpointSettings, PoolSettings, Services, Snapshot
 
 
@@ -80,6 +81,7 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
     compiler = _Compiler(spec, addresses, directory)
     router = Router(spec)
     paths = {match: compiler.path(match) for match in router.matches()}
+    pass_paths = {route.name: compiler.pass_path(route) for route in spec.path_routes}
     return Snapshot(
         generation=generation,
         spec=spec,
@@ -89,6 +91,7 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
         prices={name: Price(model.price) for name, model in spec.models.items()},
         endpoints=compiler.endpoints,
         pools=compiler.pools,
+        pass_paths=pass_paths,
         certificates=tuple(context_of(one) for one in spec.server.listen),
     )
 
@@ -108,7 +111,8 @@ def activate(services: Services, snapshot: Snapshot) -> None:
     services.directory.retain(snapshot.endpoints, snapshot.pools)
     services.standing.follow(snapshot.endpoints)
     services.children.retain(set(snapshot.spec.providers))
-    services.transport.retain({t.provider.origin for p in snapshot.paths.values() for h in p.hops for t in h.targets})
+    paths = (*snapshot.paths.values(), *snapshot.pass_paths.values())
+    services.transport.retain({t.provider.origin for p in paths for h in p.hops for t in h.targets})
     services.metrics.configure(
         models=snapshot.spec.models,
         endpoints=[endpoint.id for endpoint in snapshot.endpoints],
@@ -137,6 +141,7 @@ class _Compiler:
         self._spec = spec
         self._directory = directory
         self._routes = {route.name: route for route in spec.routes}
+        self._models = {**spec.models, **{NAMELESS + name: nameless(name) for name in spec.providers}}
         self._addresses = addresses
         self._contexts = Contexts()
         self._workers = worker_count(spec.server.workers)
@@ -156,6 +161,11 @@ class _Compiler:
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
         )
+
+    def pass_path(self, route: PathRouteSpec) -> Path:
+        """Give where the requests of a route for paths go: one provider, whatever is asked."""
+        hops = self._hop(f"{route.provider}/{NO_MODEL}", [MemberSpec(NAMELESS + route.provider)], route.policy)
+        return Path(tuple(to_any_path(hop) for hop in hops))
 
     # Pools
 
@@ -205,7 +215,7 @@ class _Compiler:
 
     def _targets(self, member: MemberSpec, pool: str, policy: Policy) -> Iterator[Target]:
         """Give a member's endpoints: its model at each URL of its provider, with each key."""
-        model = self._spec.models[member.model]
+        model = self._models[member.model]
         places = self._places.get(model.provider, ())
         policies = self._policies(model, pool, policy)
         breaker = self._breaker(model)

@@ -33,15 +33,15 @@ class Outlet(Protocol):
 class Upload:
     """One body. `read` gives its next piece, b"" at the end, and raises what is wrong with it.
 
-    `has_begun`: something of it may have gone to a provider, so nobody else can be given all of it.
+    `size` in bytes, None where nobody knows: then it is sent in chunks. `has_begun`: something of it may have gone to a provider, so nobody else can be given all of it.
     """
 
-    __slots__ = ("_is_chunked", "_read", "_task", "_tasks", "has_begun")
+    __slots__ = ("_read", "_task", "_tasks", "has_begun", "size")
 
-    def __init__(self, read: Callable[[], Awaitable[bytes]], tasks: Tasks, *, is_chunked: bool) -> None:
+    def __init__(self, read: Callable[[], Awaitable[bytes]], tasks: Tasks, size: int | None) -> None:
         self._read = read
         self._tasks = tasks
-        self._is_chunked = is_chunked
+        self.size = size
         self._task: asyncio.Task[None] | None = None
         self.has_begun = False
 
@@ -58,8 +58,8 @@ class Upload:
     async def _run(self, outlet: Outlet) -> None:
         try:
             while piece := await self._read():
-                await self._send(outlet, b"%x\r\n%b\r\n" % (len(piece), piece) if self._is_chunked else piece)
-            if self._is_chunked:
+                await self._send(outlet, piece if self.size is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
+            if self.size is None:
                 outlet.send(LAST_CHUNK)
             outlet.sent()
         except GatewayError as error:

@@ -20,9 +20,10 @@ def warnings(file: str) -> tuple[Problem, ...]:
     return load_and_check(ROOT / file, {}).warnings
 
 
-def test_the_four_examples_are_there() -> None:
+def test_the_five_examples_are_there() -> None:
     assert FILES[1:] == [
         "config/examples/local-only.yaml",
+        "config/examples/pass-through.yaml",
         "config/examples/resilience.yaml",
         "config/examples/shared.yaml",
         "config/examples/sidecar.yaml",

@@ -193,6 +193,7 @@ async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[],
         "overhead_ms": 2.0,
         "queued_ms": 0.0,
         "degraded": None,
+        "bytes_in": 97,
         "bytes_out": 900,
         "config": 7,
     }

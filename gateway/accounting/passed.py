@@ -1,0 +1,61 @@
+"""What an answer that was passed through says of its use: the little that can be charged of what nobody reads."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.config.globs import fits
+from gateway.config.spec import ModelSpec
+from gateway.core.chat import Usage
+
+COPY_LIMIT = 2**20  # bytes of an answer that is looked at
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    """The members that are in use: of chat, of images and sound, and of rankings, which know a total only."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+
+
+class _Answer(msgspec.Struct):
+    model: str
+    usage: _Usage
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+def used(body: bytes) -> tuple[str, Usage] | None:
+    """Give the model that an answer names, and what it says was used; None where it does not say both."""
+    try:
+        answer = _decode(body)
+    except msgspec.DecodeError:
+        return None
+    usage = answer.usage
+    output = max(0, usage.completion_tokens or usage.output_tokens or 0)
+    given = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
+    if given is None:
+        if usage.total_tokens is None:
+            return None
+        given = usage.total_tokens - output
+    details = usage.prompt_tokens_details or usage.input_tokens_details
+    cached = max(0, (details.cached_tokens if details is not None else 0) or 0)
+    return answer.model, Usage(input=max(0, given - cached), cached_input=cached, output=output)
+
+
+def model_called(said: str, provider: str, models: Mapping[str, ModelSpec]) -> str | None:
+    """Give the configured model that `provider` calls `said`; None where there is none."""
+    own = [model for model in models.values() if model.provider == provider]
+    exact = [model.name for model in own if not model.is_family and said in (model.id, model.name)]
+    families = [model.name for model in own if model.is_family and fits(model.name, said)]
+    return next(iter((*exact, *families)), None)
