@@ -13,7 +13,8 @@ There are `RESERVE` tokens at first, and each request of the pool adds `budget` 
 answers, retries are at most `RESERVE` + `budget` × requests; and while retries help, however many requests need one, they
 are not held back: the number that may run at the same time grows with every answer, as a TCP window does.
 
-Where no token is left but retries are on their way, it pays to wait for how they end.
+Where no token is left but retries are on their way, it pays to wait for how they end; but not once `HOPELESS` of them in a row
+have failed: in an outage nobody shall wait for nothing.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from typing import Final
 
 RESERVE: Final = 10.0
 MOST: Final = 1000.0
+HOPELESS: Final = 10
 
 
 class RetryToken:
@@ -33,10 +35,10 @@ class RetryToken:
         self._budget: RetryBudget | None = budget
 
     def answered(self) -> None:
-        self._end(2.0)
+        self._end(2.0, is_answered=True)
 
     def failed(self) -> None:
-        self._end(0.0, most=RESERVE)
+        self._end(0.0, is_answered=False)
 
     def abandoned(self) -> None:
         self._end(0.0)
@@ -44,20 +46,21 @@ class RetryToken:
     def unused(self) -> None:
         self._end(1.0)
 
-    def _end(self, back: float, *, most: float = MOST) -> None:
+    def _end(self, back: float, *, is_answered: bool | None = None) -> None:
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget._ended(back, most)
+            budget._ended(back, is_answered)
 
 
 class RetryBudget:
     """The tokens of one pool. Live: it outlasts reloads. Synchronous but for `take`; within one loop every call is atomic."""
 
-    __slots__ = ("_balance", "_running", "_waiting")
+    __slots__ = ("_balance", "_failed", "_running", "_waiting")
 
     def __init__(self) -> None:
         self._balance = RESERVE
         self._running = 0
+        self._failed = 0  # retries in a row
         self._waiting: deque[asyncio.Future[bool]] = deque()
 
     def note_request(self, share: float) -> None:
@@ -79,7 +82,7 @@ class RetryBudget:
         until = loop.time() + patience_s
         while (token := self.try_take()) is None:
             left_s = until - loop.time()
-            if not self._running or left_s <= 0:
+            if not self._is_hopeful or left_s <= 0:
                 return None
             turn: asyncio.Future[bool] = loop.create_future()
             self._waiting.append(turn)
@@ -96,14 +99,21 @@ class RetryBudget:
                     self._waiting.remove(turn)
         return token
 
-    def _ended(self, back: float, most: float) -> None:
+    @property
+    def _is_hopeful(self) -> bool:
+        """Whether anything is on its way that may free a token."""
+        return self._running > 0 and self._failed < HOPELESS
+
+    def _ended(self, back: float, is_answered: bool | None) -> None:
         self._running -= 1
-        self._balance = min(most, self._balance + back)
+        if is_answered is not None:
+            self._failed = 0 if is_answered else self._failed + 1
+        self._balance = min(RESERVE if is_answered is False else MOST, self._balance + back)
         self._wake()
 
     def _wake(self) -> None:
-        """Let as many look again as there are tokens; all, where nothing runs that they could wait for."""
-        count = int(self._balance) if self._running else len(self._waiting)
+        """Let as many look again as there are tokens; all, where there is nothing to wait for."""
+        count = int(self._balance) if self._is_hopeful else len(self._waiting)
         while self._waiting and count > 0:
             _finish(self._waiting.popleft())
             count -= 1

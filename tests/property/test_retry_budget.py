@@ -158,3 +158,20 @@ def test_retries_that_are_not_answered_are_at_most_the_reserve_and_the_share(
             getattr(token, step)()
         assert budget._running == len(running)
         assert taken - unused - 2 * answers <= RESERVE + SHARE * requests + 1e-6
+
+
+@given(concurrency=st.integers(20, 200), takes_s=st.sampled_from([0.1, 1.0, 5.0]))
+@settings(max_examples=5, deadline=None)
+def test_an_outage_makes_nobody_wait_long_for_leave_to_try_again(concurrency: int, takes_s: float) -> None:
+    """Beyond what the first retries take to fail, each request takes no longer than its own attempts."""
+
+    async def run() -> None:
+        line = line_of_size(2, ", retry: {attempts: 2}")
+        line.play(**dict.fromkeys(HOSTS, late(OUTAGES["500"], takes_s)))
+        loop = asyncio.get_running_loop()
+        await crowd(line, 2 * concurrency, concurrency)
+        since = loop.time()
+        await crowd(line, concurrency, concurrency)
+        assert loop.time() - since <= 2 * takes_s + 0.1
+
+    in_time(run())

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.resilience.retry import MOST, RESERVE, HedgeBudget, RetryBudget, RetryToken
+from gateway.resilience.retry import HOPELESS, MOST, RESERVE, HedgeBudget, RetryBudget, RetryToken
 from tests.support.loops import in_virtual_time
 
 
@@ -120,6 +120,39 @@ async def test_who_waits_stops_when_nothing_runs_any_more() -> None:
     since = asyncio.get_running_loop().time()
     assert await waiting is None
     assert asyncio.get_running_loop().time() == since
+
+
+async def lasting(budget: RetryBudget) -> asyncio.Task[RetryToken | None]:
+    """Give somebody who waits, for longer than any test takes."""
+    waiting = asyncio.ensure_future(budget.take(1000.0))
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    return waiting
+
+
+@in_virtual_time
+async def test_in_an_outage_nobody_waits_though_there_is_always_a_retry_on_its_way() -> None:
+    """Requests go on to add their share, so that retries go on to be made."""
+    budget, running = drained()
+    waiting = await lasting(budget)
+    for _ in range(HOPELESS - 1):
+        running.pop(0).failed()
+        for _ in range(5):
+            budget.note_request(0.2)
+        token = budget.try_take()
+        assert token is not None
+        running.append(token)
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    running.pop(0).failed()
+    assert await waiting is None
+    since = asyncio.get_running_loop().time()
+    assert await budget.take(1000.0) is None
+    assert asyncio.get_running_loop().time() == since
+    running.pop(0).answered()  # hope again: two may go, a third waits
+    assert await budget.take(1000.0) is not None
+    assert await budget.take(1000.0) is not None
+    (await lasting(budget)).cancel()
 
 
 @in_virtual_time

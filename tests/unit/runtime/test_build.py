@@ -303,8 +303,8 @@ routes:
 """
 
 
-def first_hop(text: str, clock: FakeClock, match: Match = Match("all", "main")) -> Hop:
-    return compiled(text, clock).paths[match].hops[0]
+def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> Hop:
+    return compiled(text, clock).paths[match or Match("all", "main")].hops[0]
 
 
 def test_each_url_with_each_key_is_an_endpoint_and_they_share_the_members_weight(clock: FakeClock) -> None:
