@@ -319,3 +319,42 @@ async def test_a_token_that_others_may_free_is_waited_for_longest_where_nobody_s
 async def end_of(line: Line, x: Exchange) -> float:
     await ask(line, x)
     return asyncio.get_running_loop().time()
+
+
+PLACES = {
+    "in the queue": ({"a": late(GOOD, 50.0)}, 1, 0.5),
+    "asking": ({"a": SILENCE}, 0, 5.0),
+    "backing off": ({"a": DOWN}, 0, 0.001),
+    "waiting for a token": ({"a": late(DOWN, 1.0)}, 0, 1.5),
+    "relaying": ({"a": stream(is_open=True)}, 0, 5.0),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@in_virtual_time
+async def test_wherever_its_client_leaves_a_request_leaves_nothing_behind_and_asks_nobody_more(place: str) -> None:
+    plays, before, patience_s = PLACES[place]
+    line = line_of("main: {members: [m-a], max_inflight: 1, retry: {backoff: 60s, backoff_cap: 60s}}")
+    line.play(**plays)
+    budget = pool(line).budget
+    tokens = []
+    if place == "waiting for a token":
+        tokens = [token for _ in range(10) if (token := budget.try_take()) is not None]
+    first = [asyncio.ensure_future(ask(line, line.exchange("auto"))) for _ in range(before)]
+    await asyncio.sleep(0)
+    x = line.exchange("auto", stream=place == "relaying")
+    task = asyncio.ensure_future(ask(line, x))
+    await asyncio.sleep(patience_s)
+    calls = len(line.transport.calls)
+    for one in (task, *first):
+        one.cancel()
+    for one in (task, *first):
+        with pytest.raises(asyncio.CancelledError):
+            await one
+    for token in tokens:
+        token.unused()
+    await asyncio.sleep(100)
+    assert len(line.transport.calls) == calls
+    assert "running" not in outcomes(x)
+    assert not left_over(line)
+    assert budget._balance == pytest.approx(RESERVE, abs=0.2)  # and what the request added
