@@ -31,7 +31,10 @@ def provider(kinds: Mapping[str, ProviderKind]) -> Schema:
     return mapping(
         {
             "kind": {"enum": sorted(kinds), "description": f"What it speaks and who runs it. {about}."},
-            "url": ref("url", "Base URL, without the path of a call."),
+            "url": ref(
+                "url",
+                "Base URL, without the path of a call; `{model}` in its path is the id of each model, a query goes with every call.",
+            ),
             "urls": {
                 "type": "array",
                 "minItems": 1,

@@ -29,6 +29,8 @@ def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind]
             reader.complain(trail, said + hint, at_key=True)
         if "*" in model and "id" in settings:
             reader.complain((*trail, "id"), "a family of models has no id: each name is sent on as it was asked for")
+        if "*" in model:
+            _of_no_place(reader, names, trail, settings)
         _of_its_kind(reader, names, trail, settings, kinds)
 
 
@@ -73,6 +75,17 @@ def single(reader: Reader, names: Names, trail: Trail, word: str) -> None:
     """Refuse a family of models where one model is meant."""
     if word in names.models and "*" in word:
         reader.complain(trail, f"{name(word)} is a family of models; only `to: {REQUESTED}` leads to one of a family")
+
+
+def _of_no_place(reader: Reader, names: Names, trail: Trail, settings: dict[str, Any]) -> None:
+    """Refuse a family of models where each model has an address of its own, made when the file is read."""
+    provider = names.providers.get(settings.get("provider", ""))
+    if not isinstance(provider, dict):
+        return
+    urls = provider.get("urls", [provider.get("url")])
+    if isinstance(urls, list) and any(isinstance(url, str) and "{model}" in url for url in urls):
+        said = f"a family of models can't be where the URL holds {{model}}, as that of provider {name(settings['provider'])}"
+        reader.complain(trail, f"{said}; give each model by its name", at_key=True)
 
 
 def _of_its_kind(

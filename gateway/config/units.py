@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from gateway.config.proxies import read_proxy_url
 from gateway.config.spec import Listen, ProxySpec
@@ -34,6 +34,11 @@ KEY_HASH = r"^sha256:[0-9a-fA-F]{64}$"
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _TIMES = {"": 1, "k": 10**3, "M": 10**6}
+
+_MODEL = "{model}"
+_KEYS = frozenset(
+    {"key", "api-key", "api_key", "apikey", "x-api-key", "token", "access_token", "sig", "code", "subscription-key"}
+)
 
 _NO_URL = "must be an http:// or https:// URL, such as https://api.openai.com/v1"
 
@@ -167,19 +172,28 @@ def read_secret(text: str) -> Secret:
 
 
 def read_url(text: str) -> str:
-    """Give an http or https URL without a slash at its end, query, fragment, or credentials."""
+    """Give an http or https URL without a slash at the end of its path, fragment, or credentials.
+
+    `{model}` may stand in its path, once, for the id of a model.
+    """
+    bare = text.replace(_MODEL, "model")
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(bare)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:  # a port or an IPv6 address that is none
         raise UnitError(_NO_URL) from None
-    if not is_url or not text.isascii() or not text.isprintable() or set(' "<>\\^`{|}') & set(text):
+    if not is_url or not bare.isascii() or not bare.isprintable() or set(' "<>\\^`{|}') & set(bare):
         raise UnitError(_NO_URL)
     if "@" in parts.netloc:
         raise UnitError("must not hold a user name or password; give the key as `key`")
-    if "?" in text or "#" in text:
-        raise UnitError("must end with the path: no query, no fragment")
-    return text.rstrip("/")
+    if "#" in text:
+        raise UnitError("must end with the path or a query: no fragment")
+    if any(name.lower() in _KEYS for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise UnitError("must not hold a key in its query; give it as `key`")
+    base, mark, query = text.partition("?")
+    if text.count(_MODEL) > 1 or _MODEL in query or _MODEL in urlsplit(text).netloc:
+        raise UnitError(f"may hold {_MODEL} once, and only in its path")
+    return base.rstrip("/") + (mark + query if query else "")
 
 
 def read_listen(text: str) -> Listen:

@@ -32,7 +32,7 @@ class Anthropic(HttpProvider):
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
         super().__init__(spec, address, contexts)
-        self.base_path = self.base_path.removesuffix("/v1")
+        self.base.path = self.base.path.removesuffix("/v1")
 
     def check_head(self, path: str) -> bytes | None:
         head = super().check_head(path)

@@ -23,6 +23,7 @@ from gateway.core.errors import (
 )
 from gateway.core.kinds import ProviderKind
 from gateway.core.registry import Registry
+from gateway.providers.base_url import BaseUrl
 from gateway.providers.contexts import Contexts, fingerprint
 from gateway.providers.error_words import COMMON, ErrorWords, Meaning
 from gateway.providers.retry_after import limit_wait_s, told_wait_s
@@ -56,6 +57,7 @@ class Provider(Protocol):
         str, str
     ]  # of the client's, passed on; each with what is sent where it has none, "" for nothing
     origin: Origin
+    has_places: bool  # one for each model: the model's id stands in the path of a request
 
     def check_head(self, path: str) -> bytes | None:
         """Give the whole head of the request that finds out whether the provider is well, and costs nothing.
@@ -64,8 +66,11 @@ class Provider(Protocol):
         """
         ...
 
-    def request_head(self, path: str) -> bytes:
-        """Give the request line and every header that is the same for all requests to `path`, without the blank line."""
+    def request_head(self, path: str, model_id: str = "") -> bytes:
+        """Give the request line and every header that is the same for all requests to `path`, without the blank line.
+
+        `model_id` counts where the provider has a place for each model (`has_places`).
+        """
         ...
 
     def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
@@ -107,7 +112,8 @@ class HttpProvider:
         self.client_headers: Mapping[str, str] = {
             name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed
         }
-        self.base_path = url.path.rstrip("/")
+        self.base = BaseUrl(spec.url)
+        self.has_places = self.base.names_model
         if address:
             self.origin = Origin(unix=address.removeprefix("unix:"))
             self._host = "localhost"
@@ -139,8 +145,8 @@ class HttpProvider:
 
         self._fixed = fixed
 
-    def request_head(self, path: str) -> bytes:
-        return self._head("POST", f"{self.base_path}{self._below(path)}", self._headers)
+    def request_head(self, path: str, model_id: str = "") -> bytes:
+        return self._head("POST", self.base.target(self._below(path), model_id), self._headers)
 
     def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
         own = {name: value for name, value in self._headers.items() if name not in PASSED_ON or name in self._fixed}
@@ -152,7 +158,7 @@ class HttpProvider:
                 lines += f"{name}: {value}\r\n"
         if GATEWAY in ", ".join(all_of(headers, "via")).lower():
             lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-        return self._head(method, f"{self.base_path}{self._below(target)}", own) + lines.encode(
+        return self._head(method, self.base.common_target(self._below(target)), own) + lines.encode(
             "utf-8", "surrogateescape"
         )
 
@@ -164,7 +170,7 @@ class HttpProvider:
         if not path and not self.health_path:
             return None
         headers = {name: value for name, value in self._headers.items() if name != "content-type"}
-        return self._head("GET", path or f"{self.base_path}{self.health_path}", headers) + b"\r\n"
+        return self._head("GET", path or self.base.common_target(self.health_path), headers) + b"\r\n"
 
     def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         authority = f"http://{self._host}" if self._reader is not None else ""

@@ -233,7 +233,7 @@ class _Compiler:
                 provider=place.provider,
                 model=model,
                 clocks=policies.clocks,
-                ways=place.ways,
+                ways=_ways(place.provider, model.id) if place.provider.has_places else place.ways,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,
@@ -284,14 +284,17 @@ class _Compiler:
         return None if limit is None else -(-limit // self._workers)
 
 
-def _ways(provider: Provider) -> dict[str, Way]:
-    """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated."""
+def _ways(provider: Provider, model_id: str = "") -> dict[str, Way]:
+    """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated.
+
+    `model_id`: of the model that they are for, where the provider has a place for each.
+    """
     spoken = [BY_NAME[name] for name in provider.dialects if name in BY_NAME]
     ways = {}
     for path, client in BY_PATH.items():
         able = [client] if client in spoken else [one for one in spoken if can_translate(client, one)]
         if able:
-            ways[path] = Way(bridge(client, able[0]), provider.request_head(able[0].PATH))
+            ways[path] = Way(bridge(client, able[0]), provider.request_head(able[0].PATH, model_id))
     return ways
 
 

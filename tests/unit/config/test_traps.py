@@ -325,7 +325,9 @@ TRAPS = [
     case("unknown key", ['5:10: server.lisen: unknown key; did you mean "listen"?'], server="server: {lisen: x}"),
     case(
         "unknown kind",
-        ['2:27: providers.local.kind: must be anthropic, llamacpp, openai or simulator (got "llamacp"); did you mean "llamacpp"?'],
+        [
+            '2:27: providers.local.kind: must be anthropic, llamacpp, openai or simulator (got "llamacp"); did you mean "llamacpp"?'
+        ],
         providers="providers: {local: {kind: llamacp}, web: {kind: openai}}",
     ),
     case(
@@ -367,8 +369,18 @@ TRAPS = [
     ),
     case(
         "URL with a fragment",
-        ['2:40: providers.local.url: must end with the path: no query, no fragment (got "http://x/v1#")'],
+        ['2:40: providers.local.url: must end with the path or a query: no fragment (got "http://x/v1#")'],
         providers="providers: {local: {kind: openai, url: 'http://x/v1#'}, web: {kind: openai}}",
+    ),
+    case(
+        "URL with a key in its query",
+        ["2:40: providers.local.url: must not hold a key in its query; give it as `key`"],
+        providers="providers: {local: {kind: openai, url: 'http://x/v1?api-key=hidden'}, web: {kind: openai}}",
+    ),
+    case(
+        "URL that holds the model twice",
+        ['2:40: providers.local.url: may hold {model} once, and only in its path (got "http://x/{model}/{model}")'],
+        providers="providers: {local: {kind: openai, url: 'http://x/{model}/{model}'}, web: {kind: openai}}",
     ),
     case(
         "header with a bad name",
@@ -685,6 +697,14 @@ TRAPS = [
         "family with an id",
         ['3:91: models["x/*"].id: a family of models has no id: each name is sent on as it was asked for'],
         models="models: {m: {provider: local, price: {input: 0, output: 0}}, 'x/*': {provider: local, id: x, price: {input: 0, output: 0}}}",
+    ),
+    case(
+        "family at a URL of one model",
+        [
+            '3:62: models["x/*"]: a family of models can\'t be where the URL holds {model}, as that of provider "local"; give each model by its name'
+        ],
+        providers="providers: {local: {kind: openai, url: 'http://x/{model}'}, web: {kind: openai}}",
+        models="models: {m: {provider: local, price: {input: 0, output: 0}}, 'x/*': {provider: local, price: {input: 0, output: 0}}}",
     ),
     case(
         "route name twice",

@@ -54,6 +54,10 @@ READ = [
     (units.read_origin, "https://App.example:443", "https://app.example"),
     (units.read_origin, "http://[::1]:3000", "http://[::1]:3000"),
     (units.read_url, "https://x:8443/v1/", "https://x:8443/v1"),
+    (units.read_url, "https://x/v1/?api-version=1", "https://x/v1?api-version=1"),
+    (units.read_url, "https://x/v1/?", "https://x/v1"),
+    (units.read_url, "https://x/d/{model}/", "https://x/d/{model}"),
+    (units.read_url, "https://x/d/{model}/y?v=1", "https://x/d/{model}/y?v=1"),
     (units.read_key_hash, "sha256:" + "AB" * 32, "ab" * 32),
 ]
 
@@ -77,7 +81,30 @@ REFUSED = [
     (units.read_origin, ["null", "https://", "https://a/", "https://a b", "ftp://a", "https://*.a", "a", ""]),
     (
         units.read_url,
-        ["x", "ftp://x", "http://", "http://x:y", "http://x?a", "http://x#a", "http://a@x", "http://x y", "http://[x"],
+        [
+            "https://x/{model}/{model}",
+            "https://{model}.x/v1",
+            "https://x/v1?m={model}",
+            "https://x/{name}",
+            "https://x/{model",
+            "https://x/v1?a=1&api-key=k",
+            "https://x/v1?KEY=k",
+            "https://x/v1?sig",
+        ],
+    ),
+    (
+        units.read_url,
+        [
+            "x",
+            "ftp://x",
+            "http://",
+            "http://x:y",
+            "http://x#a",
+            "http://x?a=1#b",
+            "http://a@x",
+            "http://x y",
+            "http://[x",
+        ],
     ),
     (units.read_secret, ["a b", "a\r\nb", "é"]),
     (units.read_key_hash, ["sha256:" + "g" * 64, "ab" * 32, "sha256:" + "a" * 63]),
