@@ -83,6 +83,7 @@ class PassingClient(HttpClient):
         super().__init__(request, x, spoken_at(x.path, x.headers), limits, clock)
         self.method = request.method
         self._tasks = tasks
+        self._upload: Upload | None = None
         self._has_invited = False
         self._frames = False  # the answer goes out in chunks
 
@@ -108,7 +109,8 @@ class PassingClient(HttpClient):
         if length is not None and length > limit:
             raise RequestTooLarge(f"the body is larger than {limit} bytes")
         if length is None or length > SMALL:
-            return Upload(self._piece, self._tasks, length)
+            self._upload = Upload(self._piece, self._tasks, length)
+            return self._upload
         self._invite()
         body = await self._read_body(SMALL)
         self._x.meter.bytes_in = len(body)
@@ -156,6 +158,11 @@ class PassingClient(HttpClient):
         self._x.meter.bytes_out += len(data)
         self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._frames else data)
         return not self._connection.writing_paused
+
+    async def drained(self) -> None:
+        if self._upload is not None:  # what is left of its body is the connection's to read, and to drop
+            await self._upload.ended()
+        await super().drained()
 
     # The request's body
 

@@ -1,5 +1,6 @@
 """Routes for paths: that their provider exists, that the gateway does not serve these paths itself, that each is reached."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.config.globs import fits
@@ -31,23 +32,32 @@ def judge_paths(reader: Reader, names: Names) -> None:
 
 def _unreachable(reader: Reader, names: Names) -> None:
     """Refuse a route all of whose paths, with all of its methods, go to one before: without a condition, or with the same one."""
-    before: list[tuple[int, dict[str, Any]]] = []
+    before: list[_Taker] = []
     for index, route in names.routes:
         paths, methods, when = [path for _, path in _paths_of(route)], _methods_of(route), when_of(route)
         if not paths or when == "":
             continue
-        rivals = [(i, one) for i, one in before if when_of(one) in (None, when) and methods <= _methods_of(one)]
-        takers = [next((i for i, one in rivals if _covers(one, path)), None) for path in paths]
+        rivals = [one for one in before if one.when in (None, when) and methods <= one.methods]
+        takers = [next((one.index for one in rivals if one.covers(path)), None) for path in paths]
         if None not in takers:
             them = sorted({taker for taker in takers if taker is not None})
             said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in them)
             hint = "; put this route before it, or give that one a `when`"
             reader.complain(("routes", index), f"can never be reached: all of its paths go to {said}{hint}")
-        before.append((index, route))
+        before.append(_Taker(index, when, methods, paths))
 
 
-def _covers(route: dict[str, Any], path: str) -> bool:
-    return any(fits(pattern, path) for _, pattern in _paths_of(route))
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """What a route takes."""
+
+    index: int
+    when: str | None
+    methods: set[str]
+    paths: list[str]
+
+    def covers(self, path: str) -> bool:
+        return any(fits(pattern, path) for pattern in self.paths)
 
 
 def _paths_of(route: dict[str, Any]) -> list[tuple[int, str]]:

@@ -55,6 +55,11 @@ class Upload:
         if self._task is not None:
             self._task.cancel()
 
+    async def ended(self) -> None:
+        """Wait until nothing is read any more: no two may read from one client. Comes at once, or soon after `stop`."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _run(self, outlet: Outlet) -> None:
         try:
             while piece := await self._read():

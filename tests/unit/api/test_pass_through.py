@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.http import request_bytes
 from tests.support.passing import KEY, PROVIDER_KEYS, WITH_KEY, Heard, hear, hear_head, passing, soon
+from tests.support.replay import until
 from tests.support.upstream import Peer, ok, turns
 
 FILES = "/v1/files"
@@ -578,6 +579,70 @@ async def test_a_provider_may_answer_while_it_still_takes() -> None:
                 got += await client.read_chunk()
             client.send(LARGE[at + quarter : at + 2 * quarter])
         assert (got, await client.read_chunk()) == (LARGE, b"")
+
+
+async def test_a_provider_that_has_answered_is_sent_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    async def answer(peer: Peer) -> None:
+        await hear_head(peer)
+        await peer.reader.readexactly(10)
+        await peer.send(ok(b"enough"))
+        await peer.closed()
+        ended.set()
+
+    async with passing(answer) as gateway:
+        async with gateway.connect() as client:
+            client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(1 << 20)})
+            client.send(LARGE[:50_000])
+            got = await client.read_answer()
+            assert (got.status, got.body) == (200, b"enough")
+            await soon(ended)
+            client.send(LARGE)  # is read and dropped for a while, so that the answer is not lost
+            await client.sent()
+            assert await client.read_rest() == b""
+        assert (await gateway.last()).outcome == "ok"
+        assert gateway.line.services.tasks._tasks == set()
+    assert caplog.records == []
+
+
+async def test_an_upload_goes_elsewhere_while_nothing_of_it_was_sent() -> None:
+    def with_a_dead_end(text: str) -> str:
+        port = text.partition("127.0.0.1:")[2].partition("/")[0]
+        return text.replace(
+            f'url: "http://127.0.0.1:{port}/v1"', f'urls: ["http://127.0.0.2:{port}/v1", "http://127.0.0.1:{port}/v1"]'
+        )
+
+    provider = Provider()
+    async with passing(provider, edit=with_a_dead_end) as gateway:
+        answer = await gateway.ask("POST", FILES, LARGE)
+        assert (answer.status, answer.header("x-gateway-attempts")) == (200, "2")
+        assert [one.code for one in (await gateway.last()).attempts] == ["upstream_connect", None]
+    assert provider.heard[0].body == LARGE
+
+
+async def test_a_provider_without_its_key_is_off_and_says_so() -> None:
+    async with passing(
+        Provider(),
+        edit=lambda text: text.replace("keys: [provider-key-1]", 'key: ""').replace(
+            "match: [auto], to: ranker", "match: [ranker], to: requested"
+        ),
+    ) as gateway:
+        answer = await gateway.ask("GET", FILES)
+        assert (answer.status, answer.error()["code"]) == (503, "no_endpoint_available")
+
+
+async def test_a_gateway_that_stops_says_so_and_cuts_what_runs() -> None:
+    async def silent(peer: Peer) -> None:
+        await hear(peer)
+        await peer.closed()
+
+    async with passing(silent) as gateway, gateway.connect() as client:
+        client.request("GET", FILES, headers=WITH_KEY)
+        await until(lambda: len(gateway.upstream.peers) == 1)
+        gateway.line.services.cut_running()
+        answer = await client.read_answer()
+        assert (answer.status, answer.error()["code"]) == (503, "shutting_down")
 
 
 async def test_redirects_are_not_followed() -> None:

@@ -205,3 +205,30 @@ async def test_an_event_moves_no_timer() -> None:
     watched.watch.begin_body()
     await watched.until(300, event_every=0.01)
     assert watched.fired == [] and len(armed) <= 300 / 29 + 2
+
+
+@in_virtual_time
+async def test_the_first_answer_is_not_waited_for_while_the_request_is_still_sent() -> None:
+    for is_stream in (True, False):
+        watched = Watched(Clocks(None, 2.0, 2.0, 5.0, None), is_stream=is_stream)
+        watched.watch.hold()
+        await asyncio.sleep(10)
+        assert watched.errors == [] and watched.watch.idle_s == 5.0
+        watched.watch.begin_wait()
+        await asyncio.sleep(10)
+        assert [at for at, _ in watched.errors] == [12.0]
+
+
+@in_virtual_time
+async def test_an_answer_that_came_before_the_request_was_sent_has_its_idle_clock_alone() -> None:
+    watched = Watched(Clocks(None, 2.0, 2.0, 5.0, None), is_stream=False)
+    watched.watch.hold()
+    watched.watch.begin_body()
+    watched.watch.begin_wait()
+    await asyncio.sleep(10)
+    assert [at for at, _ in watched.errors] == [5.0]
+    free = Watched(NEVER, is_stream=False)
+    free.watch.hold()
+    free.watch.begin_wait()
+    await asyncio.sleep(10)
+    assert free.errors == []

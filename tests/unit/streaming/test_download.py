@@ -1,0 +1,92 @@
+"""An answer that nobody reads on its way down."""
+
+import asyncio
+
+import pytest
+
+from gateway.core.errors import GatewayError, Unavailable
+from gateway.resilience.deadline import Clocks
+from gateway.streaming.download import Download, Sink
+from gateway.streaming.watch import Watch
+from tests.support.replay import Reply
+from tests.support.upstream import turns
+
+
+class Source:
+    """An answer of which `early` has come before anybody asks for it."""
+
+    def __init__(self, early: bytes = b"") -> None:
+        clocks = Clocks(None, None, 5.0, 5.0, None)
+        self.watch = Watch(clocks, is_stream=False, total_at=None, write_timeout_s=60.0, expire=lambda error: None)
+        self.is_paused = False
+        self.sink: Sink
+        self._early = early
+
+    def attach(self, sink: Sink) -> None:
+        self.sink = sink
+        if self._early:
+            sink.feed(self._early)
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+
+async def test_everything_is_handed_on_as_it_comes() -> None:
+    source, reply = Source(b"early "), Reply()
+    download = Download(source)
+    pumping = asyncio.ensure_future(download.pump(reply))
+    await turns(1)
+    assert reply.written == b"early "
+    source.sink.feed(b"late")
+    assert reply.written == b"early late"
+    source.sink.finish(None)
+    await pumping
+    assert download.copy == b""
+    source.watch.stop()
+
+
+async def test_a_client_that_has_enough_holds_the_provider_up() -> None:
+    class Slow(Reply):
+        def write(self, data: bytes) -> bool:
+            super().write(data)
+            return False
+
+    source, reply = Source(), Slow()
+    pumping = asyncio.ensure_future(Download(source).pump(reply))
+    await turns(1)
+    source.sink.feed(b"a")
+    assert source.is_paused and source.watch.stalled_at
+    reply.on_drain()
+    assert not source.is_paused and not source.watch.stalled_at
+    source.sink.finish(None)
+    await pumping
+    source.watch.stop()
+
+
+async def test_an_answer_that_breaks_off_says_so_once() -> None:
+    source, error = Source(), Unavailable("cut")
+    pumping = asyncio.ensure_future(Download(source).pump(Reply()))
+    await turns(1)
+    source.sink.finish(error)
+    source.sink.finish(None)
+    with pytest.raises(GatewayError) as caught:
+        await pumping
+    assert caught.value is error
+    source.watch.stop()
+
+
+@pytest.mark.parametrize(("keep", "copy"), [(0, b""), (3, b""), (4, b"abcd"), (9, b"abcd")])
+async def test_a_copy_is_kept_where_all_of_it_fits(keep: int, copy: bytes) -> None:
+    source, reply = Source(), Reply()
+    download = Download(source, keep)
+    pumping = asyncio.ensure_future(download.pump(reply))
+    await turns(1)
+    for part in (b"ab", b"cd"):
+        source.sink.feed(part)
+    source.sink.finish(None)
+    await pumping
+    assert (download.copy, reply.written) == (copy, b"abcd")
+    source.watch.stop()
