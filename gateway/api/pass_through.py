@@ -24,6 +24,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.dialects import spoken_at
+from gateway.dialects.rate_limits import limit_lines
 from gateway.providers.transport import Answer
 from gateway.snapshot import Services
 from gateway.streaming.download import Download
@@ -205,7 +206,7 @@ class PassingClient(HttpClient):
         for name in HANDED_ON:
             if name in answer.headers and (value := answer.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
-        return lines
+        return lines + limit_lines(answer.headers, self._dialect.VENDOR, self._clock.wall)
 
     def _gateway_headers(self) -> str:
         """Say which way the request went; there is no model in it, and no cache."""

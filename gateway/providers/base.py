@@ -108,7 +108,7 @@ class HttpProvider:
         url = urlsplit(spec.url)
         self.name = spec.name
         self.dialects = self.DIALECTS  # a kind that stands for many servers says more
-        fixed = {name.lower() for name in spec.headers}
+        self._fixed = fixed = frozenset(name.lower() for name in spec.headers)
         self.client_headers: Mapping[str, str] = {
             name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed
         }
@@ -143,24 +143,20 @@ class HttpProvider:
         if self._reader is not None and self._reader.authorization:
             self._headers["proxy-authorization"] = self._reader.authorization
 
-        self._fixed = fixed
-
     def request_head(self, path: str, model_id: str = "") -> bytes:
         return self._head("POST", self.base.target(self._below(path), model_id), self._headers)
 
     def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
         own = {name: value for name, value in self._headers.items() if name not in PASSED_ON or name in self._fixed}
+        passed_on = {name: "" for name in PASSED_ON if name not in own}
         lines = ""
-        for name, otherwise in (
-            {name: "" for name in PASSED_ON if name not in own} | dict(self.client_headers)
-        ).items():
+        for name, otherwise in (passed_on | dict(self.client_headers)).items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
         if GATEWAY in ", ".join(all_of(headers, "via")).lower():
             lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-        return self._head(method, self.base.common_target(self._below(target)), own) + lines.encode(
-            "utf-8", "surrogateescape"
-        )
+        head = self._head(method, self.base.common_target(self._below(target)), own)
+        return head + lines.encode("utf-8", "surrogateescape")
 
     def _below(self, path: str) -> str:
         """Give a path of the API as it stands below the base URL."""

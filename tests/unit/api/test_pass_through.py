@@ -161,6 +161,7 @@ async def test_what_crosses_to_the_client_is_on_a_list() -> None:
         "etag": '"a"',
         "last-modified": "Mon, 23 Nov 2026 10:00:00 GMT",
         "openai-processing-ms": "12",
+        "x-ratelimit-remaining-requests": "7",
     }
     others = {
         "set-cookie": "a=b",
