@@ -1,0 +1,1 @@
+"""The official Python clients: one file for each dialect that they speak."""
