@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.http import request_bytes
+from tests.support.loops import on_every_loop
 from tests.support.passing import KEY, PROVIDER_KEYS, WITH_KEY, Heard, hear, hear_head, passing, soon
 from tests.support.replay import until
 from tests.support.upstream import Peer, ok, turns
@@ -60,6 +61,7 @@ def status(code: int, body: bytes = b"", headers: str = "content-type: applicati
         ("GET", "/files", 404),
     ],
 )
+@on_every_loop
 async def test_what_no_route_names_reaches_nobody(method: str, path: str, code: int) -> None:
     async with passing(Provider()) as gateway:
         answer = await gateway.ask(method, path)
@@ -68,6 +70,7 @@ async def test_what_no_route_names_reaches_nobody(method: str, path: str, code: 
         assert gateway.upstream.peers == []
 
 
+@on_every_loop
 async def test_realtime_is_refused_in_words() -> None:
     async with passing(Provider()) as gateway:
         assert "realtime" in (await gateway.ask("GET", "/v1/realtime?model=x")).error()["message"]
@@ -76,12 +79,14 @@ async def test_realtime_is_refused_in_words() -> None:
         assert "realtime" in answer.error()["message"]
 
 
+@on_every_loop
 async def test_a_path_that_takes_other_methods_says_which() -> None:
     async with passing(Provider()) as gateway:
         assert (await gateway.ask("PATCH", FILES)).header("allow") == "GET, HEAD, POST, DELETE"
         assert (await gateway.ask("POST", "/v1/vector_stores")).header("allow") == "GET, HEAD"
 
 
+@on_every_loop
 async def test_without_a_key_nothing_is_asked_and_the_body_is_not_invited() -> None:
     async with passing(Provider()) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={"expect": "100-continue", "content-length": "100000"})
@@ -91,6 +96,7 @@ async def test_without_a_key_nothing_is_asked_and_the_body_is_not_invited() -> N
         assert (x.status, x.path, x.outcome) == (401, FILES, "failed")
 
 
+@on_every_loop
 async def test_a_route_is_open_to_those_for_whom_its_condition_holds() -> None:
     provider = Provider(ok(b"[]"))
     async with passing(
@@ -103,6 +109,7 @@ async def test_a_route_is_open_to_those_for_whom_its_condition_holds() -> None:
 # What crosses
 
 
+@on_every_loop
 async def test_what_crosses_to_the_provider_is_on_a_list() -> None:
     provider = Provider()
     sent = {
@@ -140,6 +147,7 @@ async def test_what_crosses_to_the_provider_is_on_a_list() -> None:
     }
 
 
+@on_every_loop
 async def test_a_provider_of_another_kind_gets_its_own_headers_and_the_whole_path() -> None:
     provider = Provider()
     async with passing(provider) as gateway:
@@ -154,6 +162,7 @@ async def test_a_provider_of_another_kind_gets_its_own_headers_and_the_whole_pat
     assert not {"content-length", "transfer-encoding", "content-type", "accept"} & set(headers)
 
 
+@on_every_loop
 async def test_what_crosses_to_the_client_is_on_a_list() -> None:
     crossing = {
         "content-type": "audio/mpeg",
@@ -188,6 +197,7 @@ async def test_what_crosses_to_the_client_is_on_a_list() -> None:
 
 
 @pytest.mark.parametrize("query", ["api_key=abc", "KEY=x", "a=1&access_token=x", "a=" + KEY, "to%6ben=x"])
+@on_every_loop
 async def test_a_key_in_the_query_is_refused(query: str) -> None:
     async with passing(Provider()) as gateway:
         answer = await gateway.ask("GET", f"{FILES}?{query}")
@@ -195,6 +205,7 @@ async def test_a_key_in_the_query_is_refused(query: str) -> None:
         assert gateway.upstream.peers == [] and KEY not in answer.error()["message"]
 
 
+@on_every_loop
 async def test_a_query_that_is_not_plain_is_refused() -> None:
     async with passing(Provider()) as gateway, gateway.connect() as client:
         client.send(f"GET {FILES}?a=\xe9 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
@@ -206,6 +217,7 @@ async def test_a_query_that_is_not_plain_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 65536, 65537, 1 << 20])
+@on_every_loop
 async def test_a_body_keeps_its_bytes_and_its_length(size: int) -> None:
     provider, body = Provider(), (LARGE * 4)[:size]
     async with passing(provider) as gateway:
@@ -216,6 +228,7 @@ async def test_a_body_keeps_its_bytes_and_its_length(size: int) -> None:
     assert (x.meter.bytes_in, x.meter.bytes_out, x.model, x.provider, x.cost_picodollars) == (size, 2, "", "p", 0)
 
 
+@on_every_loop
 async def test_a_body_in_chunks_goes_on_in_chunks() -> None:
     provider = Provider()
     async with passing(provider) as gateway, gateway.connect() as client:
@@ -234,6 +247,7 @@ async def test_a_body_in_chunks_goes_on_in_chunks() -> None:
     )
 
 
+@on_every_loop
 async def test_an_upload_gets_a_connection_of_its_own_and_leaves_it_to_the_next() -> None:
     async with passing(Provider()) as gateway:
         for body in (None, LARGE, LARGE, None, b"small"):
@@ -241,6 +255,7 @@ async def test_an_upload_gets_a_connection_of_its_own_and_leaves_it_to_the_next(
         assert len(gateway.upstream.peers) == 3
 
 
+@on_every_loop
 async def test_a_body_is_invited_when_the_provider_can_take_it() -> None:
     provider = Provider()
     async with passing(provider) as gateway, gateway.connect() as client:
@@ -253,6 +268,7 @@ async def test_a_body_is_invited_when_the_provider_can_take_it() -> None:
     assert provider.heard[0].body == LARGE and "expect" not in provider.heard[0].headers
 
 
+@on_every_loop
 async def test_a_small_body_is_invited_too() -> None:
     provider = Provider()
     async with passing(provider) as gateway, gateway.connect() as client:
@@ -270,6 +286,7 @@ async def test_a_small_body_is_invited_too() -> None:
         ({"content-length": "100000", "content-encoding": "gzip"}, 415),
     ],
 )
+@on_every_loop
 async def test_a_body_that_is_not_taken_is_not_invited(headers: dict[str, str], code: int) -> None:
     async with passing(Provider()) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "expect": "100-continue", **headers})
@@ -277,6 +294,7 @@ async def test_a_body_that_is_not_taken_is_not_invited(headers: dict[str, str], 
         assert gateway.upstream.peers == []
 
 
+@on_every_loop
 async def test_no_body_is_invited_where_nobody_can_be_asked() -> None:
     async with passing(
         Provider(), edit=lambda text: text.replace('url: "http://127.0.0.1', 'url: "http://127.0.0.2')
@@ -287,6 +305,7 @@ async def test_no_body_is_invited_where_nobody_can_be_asked() -> None:
         assert (head.status, head.get("connection")) == (502, "close")
 
 
+@on_every_loop
 async def test_a_body_in_chunks_that_grows_over_the_limit_ends_on_both_sides() -> None:
     ended = asyncio.Event()
 
@@ -308,6 +327,7 @@ async def test_a_body_in_chunks_that_grows_over_the_limit_ends_on_both_sides() -
         assert gateway.line.endpoints["p/-"].breaker.state.label == "closed"
 
 
+@on_every_loop
 async def test_a_body_that_is_badly_framed_is_told_and_ends_the_upload() -> None:
     ended = asyncio.Event()
 
@@ -328,6 +348,7 @@ async def test_a_body_that_is_badly_framed_is_told_and_ends_the_upload() -> None
 # Slow, stuck and gone
 
 
+@on_every_loop
 async def test_a_provider_that_does_not_take_holds_the_client_up_and_then_ends_it() -> None:
     async def take_nothing(peer: Peer) -> None:
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -351,6 +372,7 @@ async def test_a_provider_that_does_not_take_holds_the_client_up_and_then_ends_i
         assert (await gateway.last()).attempts[0].code == "idle_timeout"
 
 
+@on_every_loop
 async def test_a_slow_but_steady_upload_takes_longer_than_every_clock_of_a_piece() -> None:
     provider = Provider()
     async with passing(provider) as gateway, gateway.connect() as client:
@@ -362,6 +384,7 @@ async def test_a_slow_but_steady_upload_takes_longer_than_every_clock_of_a_piece
     assert provider.heard[0].body == LARGE
 
 
+@on_every_loop
 async def test_a_client_that_stops_sending_is_told_and_the_provider_is_let_go() -> None:
     ended = asyncio.Event()
 
@@ -377,6 +400,7 @@ async def test_a_client_that_stops_sending_is_told_and_the_provider_is_let_go() 
         await soon(ended)
 
 
+@on_every_loop
 async def test_the_answers_clock_begins_when_the_upload_has_ended() -> None:
     async def silent(peer: Peer) -> None:
         await hear(peer)
@@ -389,6 +413,7 @@ async def test_the_answers_clock_begins_when_the_upload_has_ended() -> None:
 
 
 @pytest.mark.parametrize("phase", ["before the body", "in the body", "before the answer", "in the answer"])
+@on_every_loop
 async def test_a_client_that_leaves_ends_its_call(phase: str) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
 
@@ -420,6 +445,7 @@ async def test_a_client_that_leaves_ends_its_call(phase: str) -> None:
         assert gateway.line.endpoints["p/-"].in_flight == 0
 
 
+@on_every_loop
 async def test_a_provider_that_goes_in_the_middle_of_an_upload_is_502_once() -> None:
     async def leave(peer: Peer) -> None:
         await hear_head(peer)
@@ -434,6 +460,7 @@ async def test_a_provider_that_goes_in_the_middle_of_an_upload_is_502_once() -> 
         assert len(gateway.upstream.peers) == 1
 
 
+@on_every_loop
 async def test_a_slow_client_holds_its_provider_up() -> None:
     sent = 0
 
@@ -461,6 +488,7 @@ async def test_a_slow_client_holds_its_provider_up() -> None:
 # Answers
 
 
+@on_every_loop
 async def test_an_answer_in_chunks_stays_one_and_comes_as_it_is_sent() -> None:
     first, second = asyncio.Event(), asyncio.Event()
 
@@ -481,6 +509,7 @@ async def test_an_answer_in_chunks_stays_one_and_comes_as_it_is_sent() -> None:
         second.set()
 
 
+@on_every_loop
 async def test_ranges_deletions_and_conditions_keep_their_status() -> None:
     part = status(206, b"bc", "content-range: bytes 1-2/4\r\naccept-ranges: bytes")
     provider = Provider(
@@ -499,6 +528,7 @@ async def test_ranges_deletions_and_conditions_keep_their_status() -> None:
     assert [one.line.split()[0] for one in provider.heard] == ["GET", "DELETE", "GET", "GET"]
 
 
+@on_every_loop
 async def test_head_has_the_head_alone() -> None:
     provider = Provider(b'HTTP/1.1 200 OK\r\ncontent-length: 5000\r\netag: "a"\r\n\r\n')
     async with passing(provider) as gateway, gateway.connect() as client:
@@ -510,6 +540,7 @@ async def test_head_has_the_head_alone() -> None:
         assert (await client.read_answer(is_head=True)).status == 404
 
 
+@on_every_loop
 async def test_an_answer_that_breaks_off_never_looks_whole() -> None:
     async def script(peer: Peer) -> None:
         await hear(peer)
@@ -526,6 +557,7 @@ async def test_an_answer_that_breaks_off_never_looks_whole() -> None:
             assert (x.outcome, x.status, x.attempts[-1].outcome) == ("failed", 200, "failed")
 
 
+@on_every_loop
 async def test_a_client_of_http_1_0_gets_its_answer_until_the_end_of_the_connection() -> None:
     async def script(peer: Peer) -> None:
         await hear(peer)
@@ -540,6 +572,7 @@ async def test_a_client_of_http_1_0_gets_its_answer_until_the_end_of_the_connect
 
 
 @pytest.mark.parametrize(("code", "length"), [(413, 20), (400, 0), (429, 12)])
+@on_every_loop
 async def test_a_provider_that_refuses_an_upload_early_is_believed(code: int, length: int) -> None:
     body = json.dumps({"error": "x" * length}).encode()
     ended = asyncio.Event()
@@ -560,6 +593,7 @@ async def test_a_provider_that_refuses_an_upload_early_is_believed(code: int, le
         assert gateway.line.endpoints["p/-"].breaker.state.label == "closed"
 
 
+@on_every_loop
 async def test_a_provider_may_answer_while_it_still_takes() -> None:
     async def echo(peer: Peer) -> None:
         await hear_head(peer)
@@ -582,6 +616,7 @@ async def test_a_provider_may_answer_while_it_still_takes() -> None:
         assert (got, await client.read_chunk()) == (LARGE, b"")
 
 
+@on_every_loop
 async def test_a_provider_that_has_answered_is_sent_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     ended = asyncio.Event()
 
@@ -607,6 +642,7 @@ async def test_a_provider_that_has_answered_is_sent_nothing_more(caplog: pytest.
     assert caplog.records == []
 
 
+@on_every_loop
 async def test_an_upload_goes_elsewhere_while_nothing_of_it_was_sent() -> None:
     def with_a_dead_end(text: str) -> str:
         port = text.partition("127.0.0.1:")[2].partition("/")[0]
@@ -622,6 +658,7 @@ async def test_an_upload_goes_elsewhere_while_nothing_of_it_was_sent() -> None:
     assert provider.heard[0].body == LARGE
 
 
+@on_every_loop
 async def test_a_provider_without_its_key_is_off_and_says_so() -> None:
     async with passing(
         Provider(),
@@ -633,6 +670,7 @@ async def test_a_provider_without_its_key_is_off_and_says_so() -> None:
         assert (answer.status, answer.error()["code"]) == (503, "no_endpoint_available")
 
 
+@on_every_loop
 async def test_a_gateway_that_stops_says_so_and_cuts_what_runs() -> None:
     async def silent(peer: Peer) -> None:
         await hear(peer)
@@ -646,6 +684,7 @@ async def test_a_gateway_that_stops_says_so_and_cuts_what_runs() -> None:
         assert (answer.status, answer.error()["code"]) == (503, "shutting_down")
 
 
+@on_every_loop
 async def test_redirects_are_not_followed() -> None:
     async with passing(Provider(status(302, b"", "location: http://127.0.0.1:1/"))) as gateway:
         answer = await gateway.ask("GET", f"{FILES}/f/content")
@@ -658,6 +697,7 @@ async def test_redirects_are_not_followed() -> None:
 
 
 @pytest.mark.parametrize(("code", "asked"), [(404, 1), (409, 1), (500, 3), (503, 3)])
+@on_every_loop
 async def test_a_get_is_asked_again_after_a_failure_and_the_last_word_is_the_providers(code: int, asked: int) -> None:
     provider = Provider(status(code, b'{"error":{"message":"its own"}}'))
     async with passing(provider) as gateway:
@@ -667,6 +707,7 @@ async def test_a_get_is_asked_again_after_a_failure_and_the_last_word_is_the_pro
 
 
 @pytest.mark.parametrize("body", [b"small", LARGE])
+@on_every_loop
 async def test_a_post_is_not_asked_again_after_a_failure(body: bytes) -> None:
     provider = Provider(status(500, b"plain words", "content-type: text/plain"))
     async with passing(provider) as gateway:
@@ -675,6 +716,7 @@ async def test_a_post_is_not_asked_again_after_a_failure(body: bytes) -> None:
     assert (answer.status, answer.body, len(provider.heard)) == (500, b"plain words", 1)
 
 
+@on_every_loop
 async def test_the_breaker_opens_for_what_is_passed_through_alone() -> None:
     provider = Provider(status(500))
     async with passing(provider) as gateway:
@@ -686,6 +728,7 @@ async def test_the_breaker_opens_for_what_is_passed_through_alone() -> None:
     assert len(provider.heard) == 5
 
 
+@on_every_loop
 async def test_a_refused_key_is_replaced_where_the_body_is_at_hand() -> None:
     for method, body, code, asked in (("GET", None, 200, 2), ("POST", b"small", 200, 2), ("POST", LARGE, 502, 1)):
         provider = Provider(status(401, b'{"error":{"message":"our key"}}'), ok(b"{}"))
@@ -698,6 +741,7 @@ async def test_a_refused_key_is_replaced_where_the_body_is_at_hand() -> None:
         assert keys[0] == PROVIDER_KEYS[0] and set(keys[1:]) == {PROVIDER_KEYS[1]}
 
 
+@on_every_loop
 async def test_a_stale_connection_costs_no_small_request() -> None:
     provider = Provider()
 
@@ -725,6 +769,7 @@ async def test_a_stale_connection_costs_no_small_request() -> None:
         (["not an object"], "", None, 0),
     ],
 )
+@on_every_loop
 async def test_an_answer_that_says_model_and_use_is_charged(
     answer: Any, model: str, usage: tuple[int, int] | None, picodollars: int
 ) -> None:
@@ -736,6 +781,7 @@ async def test_an_answer_that_says_model_and_use_is_charged(
     assert found == usage
 
 
+@on_every_loop
 async def test_a_large_document_passes_and_is_not_read() -> None:
     body = json.dumps({"model": "rank-1", "usage": {"total_tokens": 7}, "more": "x" * (1 << 20)}).encode()
     chunked = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -744,3 +790,30 @@ async def test_a_large_document_passes_and_is_not_read() -> None:
         async with passing(Provider(sent)) as gateway:
             assert (await gateway.ask("POST", "/v1/rerank", {"query": "x"})).body == body
             assert (await gateway.last()).cost_picodollars == 0
+
+
+# Whenever
+
+
+@on_every_loop
+async def test_a_client_may_leave_at_any_moment_and_nothing_is_left_behind() -> None:
+    async def take(peer: Peer) -> None:
+        await hear_head(peer)
+        await peer.reader.readexactly(len(LARGE) // 2)
+        await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await peer.reader.readexactly(len(LARGE) // 2)
+        await peer.send(b"3\r\ndef\r\n")
+        await peer.closed()
+
+    async with passing(take) as gateway:
+        for moment in range(80):
+            async with gateway.connect() as client:
+                client.request("POST", "/v1/audio/echo", LARGE, WITH_KEY)
+                await turns(moment)
+        services = gateway.line.services
+        await until(lambda: not services.running and not services.tasks._tasks)
+        await until(lambda: all(peer.gone.is_set() for peer in gateway.upstream.peers))
+        endpoint = gateway.line.endpoints["p/-"]
+        assert (endpoint.in_flight, endpoint.load.in_flight) == (0, 0)
+        assert {x.outcome for x in gateway.filed} == {"abandoned"}
+        assert endpoint.breaker.state.label == "closed"

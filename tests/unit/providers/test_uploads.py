@@ -9,6 +9,7 @@ from gateway.core.tasks import Tasks
 from gateway.providers.transport import Answer, Call, Transport
 from gateway.resilience.deadline import Clocks
 from gateway.streaming.upload import Upload
+from tests.support.loops import on_every_loop
 from tests.support.passing import hear, hear_head
 from tests.support.upstream import Peer, body_of, ok, turns, upstream
 
@@ -45,6 +46,7 @@ def calling(
     return Call(origin, head, b"", clocks or Clocks(), False, None, 60.0, upload, is_head)  # type: ignore[arg-type]
 
 
+@on_every_loop
 async def test_an_upload_never_goes_out_on_a_connection_that_was_kept() -> None:
     async def script(peer: Peer) -> None:
         while True:
@@ -59,6 +61,7 @@ async def test_an_upload_never_goes_out_on_a_connection_that_was_kept() -> None:
         transport.close()
 
 
+@on_every_loop
 async def test_no_more_is_taken_than_the_provider_has_room_for() -> None:
     go_on = asyncio.Event()
 
@@ -83,6 +86,7 @@ async def test_no_more_is_taken_than_the_provider_has_room_for() -> None:
         transport.close()
 
 
+@on_every_loop
 async def test_an_answer_before_the_end_of_the_request_ends_its_connection() -> None:
     async def script(peer: Peer) -> None:
         await hear_head(peer)
@@ -100,6 +104,7 @@ async def test_an_answer_before_the_end_of_the_request_ends_its_connection() -> 
         transport.close()
 
 
+@on_every_loop
 async def test_a_connection_that_breaks_off_is_told_and_lets_the_body_go() -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.readexactly(100_000)
@@ -116,6 +121,7 @@ async def test_a_connection_that_breaks_off_is_told_and_lets_the_body_go() -> No
 
 
 @pytest.mark.parametrize("answers", [True, False])
+@on_every_loop
 async def test_the_answers_clock_waits_for_the_end_of_the_upload(answers: bool) -> None:
     async def script(peer: Peer) -> None:
         await hear(peer)
@@ -139,6 +145,7 @@ async def test_the_answers_clock_waits_for_the_end_of_the_upload(answers: bool) 
         transport.close()
 
 
+@on_every_loop
 async def test_an_upload_that_fails_fails_its_answer_and_closes() -> None:
     async def script(peer: Peer) -> None:
         await peer.closed()
@@ -154,6 +161,7 @@ async def test_an_upload_that_fails_fails_its_answer_and_closes() -> None:
         transport.close()
 
 
+@on_every_loop
 async def test_an_answer_to_head_ends_with_its_head() -> None:
     async def script(peer: Peer) -> None:
         await hear_head(peer)
