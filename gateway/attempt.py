@@ -118,13 +118,15 @@ class Trial:
         x.meter.first_event_at = self._since
         if upstream.body is not None:
             x.meter.usage, x.meter.bytes_out = upstream.usage, len(upstream.body)
+            if upstream.usage is None:
+                x.meter.samples = (upstream.body,)
 
     def hold(self, gate: Gate, entered_at: float) -> None:
         """Keep a place in a pool until the end."""
         self._gate, self._entered_at = gate, entered_at
 
-    def __enter__(self) -> "Trial":
-        return self
+    def __enter__(self) -> Upstream:
+        return self.upstream
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -5,8 +5,7 @@ that only wants to know a size is not to be turned away for a provider's bad day
 the request itself.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from gateway.attempt import Upstream
@@ -21,18 +20,15 @@ from gateway.snapshot import Services, Snapshot
 CAN_T_COUNT: Final = frozenset({404, 405})  # statuses of servers that take messages and do not count
 
 
-@asynccontextmanager
-async def counted(x: Exchange, path: Path, snapshot: Snapshot, services: Services) -> AsyncIterator[Upstream]:
+async def counted(x: Exchange, path: Path, snapshot: Snapshot, services: Services) -> AbstractContextManager[Upstream]:
     """Give the count of whoever would answer, else our estimate, which says that it is one. See `dispatch`."""
-    async with AsyncExitStack() as stack:
-        upstream = None
-        if not path.hops or any(x.path in target.ways for target in path.hops[0].targets):
-            try:
-                upstream = await stack.enter_async_context(dispatch(x, path, snapshot, services))
-            except (UpstreamError, CapacityError) as error:
-                if not path.hops or (isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT):
-                    raise
-        yield _estimated(x, path) if upstream is None else upstream
+    if not path.hops or any(x.path in target.ways for target in path.hops[0].targets):
+        try:
+            return await dispatch(x, path, snapshot, services)
+        except (UpstreamError, CapacityError) as error:
+            if not path.hops or (isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT):
+                raise
+    return nullcontext(_estimated(x, path))
 
 
 def _estimated(x: Exchange, path: Path) -> Upstream:

@@ -13,8 +13,7 @@ client's to see.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -53,16 +52,14 @@ TOLD_SPREAD: Final = 0.1  # share by which a wait that was told is stretched, le
 Ask = Callable[[Exchange, Target, LimitsSpec, Services, float | None], Awaitable[Upstream]]
 
 
-@asynccontextmanager
-async def dispatch(
-    x: Exchange, path: Path, snapshot: Snapshot, services: Services, ask: Ask = ask
-) -> AsyncIterator[Upstream]:
-    """Ask until somebody answers, and give the answer; leaving closes it. `ask` puts the request to one endpoint.
+async def dispatch(x: Exchange, path: Path, snapshot: Snapshot, services: Services, ask: Ask = ask) -> Trial:
+    """Ask until somebody answers; entering what is given gives the answer, leaving it closes that.
+
+    `ask` puts the request to one endpoint.
 
     Raises the error of the last attempt where nobody answers, `CapacityError` where nobody could be asked.
     """
-    with await _Search(x, path, snapshot, services, ask).run() as trial:
-        yield trial.upstream
+    return await _Search(x, path, snapshot, services, ask).run()
 
 
 @dataclass(slots=True)

@@ -72,7 +72,7 @@ async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Cli
         if not path.hops:
             raise NoCapacity("the provider of this route is off")
         passage = _Passage(client.method, client.target(), await client.body())
-        async with dispatch(x, path, snapshot, services, passage.ask) as upstream:
+        with await dispatch(x, path, snapshot, services, passage.ask) as upstream:
             download = Download(upstream.answer, COPY_LIMIT if _may_say_its_use(upstream.answer) else 0)
             await client.hand_on(upstream.answer, download)
             _note_use(x, snapshot, download.copy)

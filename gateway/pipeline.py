@@ -1,8 +1,8 @@
 """The line that a request takes, from arrival to account. Everything else is a part of one of these steps."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from gateway.accounting.charge import charge
@@ -41,8 +41,8 @@ class Client(Protocol):
         ...
 
 
-Obtain = Callable[[Exchange, Path, Snapshot, Services], AbstractAsyncContextManager[Upstream]]
-"""How an answer is got: by `dispatch`, or by what stands in front of it."""
+Obtain = Callable[[Exchange, Path, Snapshot, Services], Awaitable[AbstractContextManager[Upstream]]]
+"""How an answer is got, to be entered and left: by `dispatch`, or by what stands in front of it."""
 
 
 async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Client, obtain: Obtain = dispatch) -> None:
@@ -57,7 +57,7 @@ async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Cli
         match = snapshot.router.match(x.request, x.headers, x.principal, services.clock.wall())
         x.route, path = match.route, snapshot.paths[match]
         client.expect(path)
-        async with obtain(x, path, snapshot, services) as upstream:
+        with await obtain(x, path, snapshot, services) as upstream:
             if upstream.body is not None:
                 x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
                 client.send(upstream.body, upstream)

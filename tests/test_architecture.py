@@ -210,6 +210,7 @@ def test_no_file_is_called_by_a_name_that_says_nothing() -> None:
     assert [name for name in SOURCES if set(name.removesuffix(".py").split("/")) & empty] == []
 
 
+@pytest.mark.timeout(240)
 def test_every_module_imports_alone() -> None:
     """No module leans on another one having been imported before it: each is imported first, in turn, without the rest."""
     modules = [

@@ -42,7 +42,7 @@ async def measure(line: Line, *, is_asked: bool) -> float:
             path = line.path(x)
             began_at = time.perf_counter_ns()
             try:
-                async with dispatch(x, path, line.snapshot, line.services):
+                with await dispatch(x, path, line.snapshot, line.services):
                     pass
             except GatewayError as error:
                 ended_at = time.perf_counter_ns()

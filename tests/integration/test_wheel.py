@@ -92,7 +92,7 @@ def test_the_wheel_holds_what_the_gateway_reads_and_no_tests(wheel: Path) -> Non
         "gateway/config/gateway.schema.json",
         "gateway/config/builtin/prices.yaml",
         "gateway/config/builtin/starter.yaml",
-        *(f"gateway/config/builtin/examples/{name}.yaml" for name in ("sidecar", "shared", "resilience", "local-only")),
+        *(f"gateway/config/builtin/examples/{name}.yaml" for name in ("sidecar", "shared", "resilience", "local-only", "pass-through")),
     }
     assert tops == {"gateway", f"llm_gateway-{__version__}.dist-info"}
 
@@ -111,7 +111,7 @@ print([name for name in {HEAVY} if importlib.util.find_spec(name)])
 def test_every_command_that_needs_no_gateway(installed: Installed) -> None:
     assert installed.run("gateway", "--version").stdout == f"gateway {__version__}\n"
     assert json.loads(installed.run("gateway", "schema").stdout)["title"] == "gateway.yaml"
-    for name in ("", "sidecar", "shared", "resilience", "local-only"):
+    for name in ("", "sidecar", "shared", "resilience", "local-only", "pass-through"):
         file = f"{name or 'starter'}.yaml"
         installed.run("gateway", "init", "--config", file, *(["--example", name] if name else []))
         assert ": ok (" in installed.run("gateway", "check", "--config", file).stdout

@@ -152,7 +152,7 @@ class Crowd:
         """Give whether the request was answered to its end."""
         reply = Reply()
         try:
-            async with dispatch(x, self.line.path(x), self.line.snapshot, self.line.services) as upstream:
+            with await dispatch(x, self.line.path(x), self.line.snapshot, self.line.services) as upstream:
                 attempts = len(x.attempts)
                 x.committed_at = asyncio.get_running_loop().time()
                 if upstream.body is not None:

@@ -42,7 +42,7 @@ def line_of(pools: str, *, hosts: str = "abc", more: str = "", models: str = "",
 
 async def ask(line: Line, x: Exchange) -> bytes:
     """Take an answer to its end; gives what a client would have got of it."""
-    async with dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
+    with await dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()

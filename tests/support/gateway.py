@@ -119,7 +119,7 @@ providers:
   sim: {{kind: openai, url: "{url}", key: "${{SIM_KEY}}"}}
 models:
   sim-*: {{provider: sim, price: {{input: 1, output: 2}}, quality: 0.5}}
-defaults: {{breaker: none}}
+defaults: {{breaker: none, retry: none}}
 {dedent(more)}
 routes:
   - {{name: direct, match: ["*"], to: requested}}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway.attempt import Upstream
+from gateway.core.chat import Usage
 from gateway.core.errors import NoCapacity, Rejected
 from gateway.core.exchange import Exchange, RequestId
 from gateway.counting import counted
@@ -43,7 +44,7 @@ def question(line: Line) -> Exchange:
 
 async def count(line: Line) -> tuple[Upstream, int, Exchange]:
     x = question(line)
-    async with counted(x, line.path(x), line.snapshot, line.services) as upstream:
+    with await counted(x, line.path(x), line.snapshot, line.services) as upstream:
         assert upstream.body is not None
         return upstream, json.loads(upstream.body)["input_tokens"], x
 
@@ -54,7 +55,7 @@ async def test_who_would_answer_and_can_count_is_asked(clock: FakeClock) -> None
     upstream, tokens, x = await count(line)
     assert (tokens, x.model, line.transport.hosts) == (41, "m-a", ["a.test"])
     assert upstream.answer.header(b"x-gateway-estimated") == ""
-    assert upstream.usage is None
+    assert upstream.usage == Usage()
     (call,) = line.transport.calls
     assert call.head.startswith(b"POST /v1/messages/count_tokens HTTP/1.1\r\n")
     assert json.loads(call.body) == BODY | {"model": "m-a"}
@@ -100,8 +101,7 @@ async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
 async def test_where_every_provider_is_off_there_is_nobody_to_count_for(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
     with pytest.raises(NoCapacity):
-        async with counted(question(line), Path(()), line.snapshot, line.services):
-            raise AssertionError("nobody can answer")
+        await counted(question(line), Path(()), line.snapshot, line.services)
 
 
 async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: FakeClock) -> None:
@@ -109,5 +109,5 @@ async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: 
     line.play(a=COUNT)
     x = question(line)
     with pytest.raises(Rejected):
-        async with counted(x, line.path(x), line.snapshot, line.services):
+        with await counted(x, line.path(x), line.snapshot, line.services):
             raise Rejected("later", status=404, body=b"", content_type="")

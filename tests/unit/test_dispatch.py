@@ -53,7 +53,7 @@ async def line(clock: FakeClock) -> Line:
 
 async def ask(line: Line, x: Exchange) -> bytes:
     """Take an answer to its end; gives what a client would have got of it."""
-    async with dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
+    with await dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
@@ -273,9 +273,8 @@ async def test_a_probe_whose_client_stalls_is_abandoned(line: Line, clock: FakeC
     await half_open(line, clock)
     line.play(c=stream(is_open=True))
     x = line.exchange("m-c", stream=True)
-    with pytest.raises(ClientStalled):
-        async with dispatch(x, line.path(x), line.snapshot, line.services):
-            raise ClientStalled("the client takes nothing any more")
+    with pytest.raises(ClientStalled), await dispatch(x, line.path(x), line.snapshot, line.services):
+        raise ClientStalled("the client takes nothing any more")
     assert x.attempts[-1].outcome == "abandoned"
     assert line.endpoints["c/m-c"].breaker.is_available
 

@@ -96,7 +96,7 @@ routes:
         )
         line.services.transport = transport = Transport()
         x = line.exchange("gpt-4o")
-        async with asyncio.timeout(5), dispatch(x, line.path(x), line.snapshot, line.services) as found:
+        with await asyncio.wait_for(dispatch(x, line.path(x), line.snapshot, line.services), 5) as found:
             assert found.body == completion()
         transport.close()
         for peer in served.peers:
