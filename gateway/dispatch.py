@@ -318,7 +318,8 @@ class _Search:
 
     def _leads_on(self, error: UpstreamError, target: Target) -> bool:
         """Whether anybody else may be asked after `error`; notes what it tells of the endpoint and of the request."""
-        if isinstance(error, UpstreamRateLimited) and error.retry_after_s:
+        if isinstance(error, UpstreamRateLimited) and error.retry_after_s and not target.model.is_family:
+            # A family is many models behind one endpoint: the limit of one says nothing of the others.
             now, endpoint = self._now(), target.endpoint
             endpoint.told_until = now + error.retry_after_s
             endpoint.rests_until = now + min(error.retry_after_s, target.retry.retry_after_cap_s)

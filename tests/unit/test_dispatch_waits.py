@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.errors import CredentialRefused, Rejected, Unavailable, UpstreamError, UpstreamRateLimited
 from gateway.pools.directory import KEY_REST_S
-from tests.support.dispatching import LoopClock, ask, hosts_of, left_over, line_of, outcomes, pool, watch_calls
+from tests.support.dispatching import LoopClock, ask, config, hosts_of, left_over, line_of, outcomes, pool, watch_calls
 from tests.support.loops import in_virtual_time
 from tests.support.replay import Line, Play, completion, stream, whole
 
@@ -91,6 +91,20 @@ async def test_without_a_told_wait_nothing_rests() -> None:
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "ababab"
     assert line.endpoints["a/m-a"].rests_until == 0.0
+
+
+@in_virtual_time
+async def test_a_rate_limit_of_one_of_a_family_is_kept_by_the_request_that_met_it_alone() -> None:
+    text = config("main: {members: [m-a]}", more='  - {name: any, match: ["x-*"], to: requested}')
+    text = text.replace("models:\n", 'models:\n  "x-*": {provider: b, price: {input: 1, output: 2}}\n')
+    line = Line(text, LoopClock())
+    line.play(b=[limited("5"), GOOD])
+    first = asyncio.ensure_future(ask(line, line.exchange("x-1")))
+    await asyncio.sleep(1.0)
+    asked = watch_calls(line)
+    await ask(line, line.exchange("x-2"))
+    await first
+    assert [at for _, at in asked.times] == [0.0, pytest.approx(4.0)]
 
 
 @in_virtual_time
