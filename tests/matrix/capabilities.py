@@ -86,7 +86,7 @@ def tools(probe: Probe) -> None:
 def structured(probe: Probe) -> None:
     """An answer that is held to a schema."""
     for is_stream in (False, True) if probe.is_simulated else (False,):
-        said = probe.ask("tokens9", stream=is_stream, schema=CITY, max_tokens=24)
+        said = probe.ask("tokens9", stream=is_stream, schema=CITY, max_tokens=48)
         assert said.failed is None, _words(said)
         assert _is_city(said.text), "the answer is not what the schema allows"
 
@@ -137,7 +137,7 @@ def timeouts(probe: Probe) -> None:
         _is_failed(said, expected.kind, 504)
         return
     timeout_s = 0.012 if probe.provider.backend == "katan" else 0.05
-    said = probe.ask(turns=[STORY], alone=True, timeout_s=timeout_s, max_tokens=20)
+    said = probe.ask(turns=[STORY], alone=True, timeout_s=timeout_s, max_tokens=60)
     assert said.failed is not None and said.failed.kind in TIMEOUTS, _words(said)
 
 
