@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Final, Literal, NewType
 
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError
@@ -38,6 +38,9 @@ class Attempt:
     code: str | None = None
 
 
+SAMPLE_LIMIT: Final = 4096  # bytes of a block
+
+
 @dataclass(slots=True)
 class Meter:
     """What has passed so far, so that a cut stream can still be charged. Times are monotonic seconds, 0.0 = not yet."""
@@ -47,6 +50,17 @@ class Meter:
     usage: Usage | None = None
     first_event_at: float = 0.0
     last_event_at: float = 0.0
+    samples: tuple[
+        bytes, ...
+    ] = ()  # some blocks of a stream's events; an unstreamed answer, where it came without usage
+    sample_at: int = 1  # events, at which the next block is kept
+
+    def sample(self, block: bytes) -> None:
+        """Keep a block of events for an estimate, where it is of a usual size; the more have passed, the fewer are kept."""
+        self.sample_at = self.events + self.events // 2 + 1
+        if len(block) <= SAMPLE_LIMIT:
+            self.samples += (block,)
+
     bytes_in: int = 0  # of a body that is passed through
 
 

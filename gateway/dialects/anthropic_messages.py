@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.tokens import prompt_tokens
 from gateway.dialects.anthropic_answer import decode_answer as decode_answer
 from gateway.dialects.anthropic_answer import encode_answer as encode_answer
 from gateway.dialects.anthropic_answer import encode_rejection as encode_rejection
@@ -31,9 +32,6 @@ VENDOR: Final = "anthropic"
 NEEDS_MAX_TOKENS: Final = True
 
 EventKind = Literal["prelude", "content", "end"]
-
-BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
-TOKENS_PER_IMAGE: Final = 800  # roughly: an image of 1 megapixel has 1,300, most are smaller
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -133,7 +131,7 @@ def decode_request(raw: bytes) -> ChatRequest:
         temperature=body.temperature,
         tools=len(body.tools or ()),
         images=images,
-        tokens=max(1, size // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE),
+        tokens=prompt_tokens(raw, size, images),
         wants_usage=True,
         fields=fields,
     )
@@ -242,6 +240,8 @@ class MessageStream:
         meter = self._meter
         meter.events += count_events(block)
         meter.bytes_out += len(block)
+        if meter.events >= meter.sample_at:
+            meter.sample(block)
         for mark in (b'"message_stop"', b'"error"'):
             if mark in block:
                 block = self._until(block, mark)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.chat import ChatRequest
+from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages
@@ -38,8 +38,8 @@ encode_error = anthropic_messages.encode_error
 encode_error_event = anthropic_messages.encode_error_event
 
 
-def read_answer(body: bytes) -> None:
-    """Check an answer that came with status 200; counting uses nothing up.
+def read_answer(body: bytes) -> Usage:
+    """Check an answer that came with status 200, and give what was used: to count costs nothing.
 
     Raises `ProtocolError` where it is no count, `Unavailable` where it is an error in disguise.
     """
@@ -51,6 +51,7 @@ def read_answer(body: bytes) -> None:
         raise Unavailable("the provider answered 200 with an error in it")
     if document.input_tokens is None:
         raise ProtocolError("the provider's answer is not a count of tokens")
+    return Usage()
 
 
 def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> Codec:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.tokens import prompt_tokens
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
 from gateway.dialects.openai_chat_answer import decode_answer as decode_answer
 from gateway.dialects.openai_chat_answer import encode_answer as encode_answer
@@ -34,9 +35,6 @@ VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]
-
-BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
-TOKENS_PER_IMAGE: Final = 800  # roughly: from 85 to some thousands, by size and detail
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -139,7 +137,7 @@ def decode_request(raw: bytes) -> ChatRequest:
         n=body.n or 1,
         tools=len(tools),
         images=images,
-        tokens=max(1, content_bytes // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE),
+        tokens=prompt_tokens(raw, content_bytes, images),
         wants_usage=bool(body.stream_options and body.stream_options.include_usage),
         has_stream_options=body.stream_options is not UNSET,
         fields=fields,
@@ -285,6 +283,8 @@ class ChatStream:
         meter = self._meter
         meter.events += count_events(block)
         meter.bytes_out += len(block)
+        if meter.events >= meter.sample_at:
+            meter.sample(block)
         if b'"usage"' in block:
             block = self._take_usage(block)
         if self._unfinished > 0:

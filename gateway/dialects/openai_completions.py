@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.tokens import tokens_of
 from gateway.dialects.json_shape import read_members
 from gateway.dialects.openai_chat import ChatStream
 from gateway.dialects.openai_chat import encode_error as encode_error
@@ -36,7 +37,6 @@ NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]
 
-BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -111,7 +111,7 @@ def decode_request(raw: bytes) -> ChatRequest:
 def _measure(prompt: Raw) -> tuple[int, int]:
     """Give the number of prompts and of tokens in them all: a text, several, a row of tokens, or several."""
     if memoryview(prompt)[0] == 0x22:
-        return 1, len(memoryview(prompt)) // BYTES_PER_TOKEN
+        return 1, tokens_of(bytes(prompt)[1:-1])
     for decode in (_decode_texts, _decode_tokens, _decode_token_lists):
         try:
             values: list[Any] = decode(prompt)
@@ -120,7 +120,7 @@ def _measure(prompt: Raw) -> tuple[int, int]:
         if not values:
             break
         if isinstance(values[0], str):
-            return len(values), sum(len(text.encode()) for text in values) // BYTES_PER_TOKEN
+            return len(values), tokens_of(bytes(prompt))
         if isinstance(values[0], int):
             return 1, len(values)
         return len(values), sum(map(len, values))

@@ -12,6 +12,7 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.tokens import tokens_of
 from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat import encode_error_event as encode_error_event
 from gateway.dialects.openai_usage import Usage as _Usage
@@ -23,7 +24,6 @@ PATH: Final = "/v1/embeddings"
 VENDOR: Final = "openai"
 
 MAX_INPUTS: Final = 2048  # in one call, as OpenAI has it
-BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Token = Annotated[int, msgspec.Meta(ge=0)]
@@ -79,7 +79,7 @@ def _tokens(value: Raw) -> int:
     """Check the member `input`, and give how many tokens it holds: estimated for texts, counted where they are given."""
     data = bytes(value)
     if data.startswith(_TEXT):
-        return _tokens_of_text(data)
+        return max(1, tokens_of(data[1:-1]))
     if not data.startswith(_LIST):
         raise _wrong("must be a string, a list of strings, a list of tokens, or a list of such lists")
     items = _decode_list(data)
@@ -99,11 +99,7 @@ def _tokens(value: Raw) -> int:
     for index, item in enumerate(items):
         if _first(item) != _TEXT:
             raise _wrong("must be a string, as the first of the list is", f"input[{index}]")
-    return sum(_tokens_of_text(memoryview(item)) for item in items)
-
-
-def _tokens_of_text(data: bytes | memoryview) -> int:
-    return max(1, (len(data) - 2) // BYTES_PER_TOKEN)
+    return max(len(items), tokens_of(data))
 
 
 def _wrong(what: str, param: str = "input") -> InvalidRequest:

@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.tokens import prompt_tokens
 from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat_answer import encode_rejection as encode_rejection
 from gateway.dialects.openai_chat_answer import read_rejection as read_rejection
@@ -34,8 +35,6 @@ NEEDS_MAX_TOKENS: Final = False
 
 EventKind = Literal["prelude", "content", "end"]
 
-BYTES_PER_TOKEN: Final = 4  # of English text with every common tokenizer, roughly
-TOKENS_PER_IMAGE: Final = 800  # roughly: from 85 to some thousands, by size and detail
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -134,7 +133,7 @@ def decode_request(raw: bytes) -> ChatRequest:
         temperature=body.temperature,
         tools=len(body.tools or ()),
         images=images,
-        tokens=max(1, size // BYTES_PER_TOKEN + images * TOKENS_PER_IMAGE),
+        tokens=prompt_tokens(raw, size, images),
         wants_usage=True,
         fields=fields,
     )
@@ -237,6 +236,8 @@ class ResponseStream:
         meter = self._meter
         meter.events += count_events(block)
         meter.bytes_out += len(block)
+        if meter.events >= meter.sample_at:
+            meter.sample(block)
         for mark in _MARKS:
             if mark in block:
                 block = self._until_end(block, mark)

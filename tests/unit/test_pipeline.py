@@ -263,6 +263,7 @@ async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clo
     line.transport.answers[0].end(None)
     await task
     assert x.generation == 1
-    assert x.request is not None
-    assert x.cost_picodollars == x.request.tokens * 1_000_000 + x.meter.events * 2_000_000
+    assert x.request is not None and x.meter.usage is not None
+    assert x.cost_picodollars == x.request.tokens * 1_000_000 + x.meter.usage.output * 2_000_000
+    assert x.meter.usage.output and x.meter.usage.is_estimated
     assert before.in_flight == 0

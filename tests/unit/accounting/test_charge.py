@@ -28,6 +28,44 @@ def test_a_stream_without_a_count_is_charged_an_event_a_token_and_the_prompt_as_
     assert cost == 40 * 3 + 6 * 5
 
 
+CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n'
+
+
+def test_what_the_events_said_is_estimated_not_how_many_they_were() -> None:
+    meter = Meter()
+    for _ in range(100):
+        block = CHUNK % (b"a handful of words in one event " * 2)
+        meter.events += 1
+        if meter.events >= meter.sample_at:
+            meter.sample(block)
+    usage, _ = charge(exchange(meter), PRICES)
+    assert usage is not None and usage.is_estimated
+    assert 1200 < usage.output < 1600, "fourteen tokens an event"
+    assert len(meter.samples) < 15
+
+
+def test_events_that_say_nothing_we_know_are_a_token_each() -> None:
+    meter = Meter(events=50)
+    meter.sample(b'data: {"x": 1}\n\n')
+    usage, _ = charge(exchange(meter), PRICES)
+    assert usage is not None and usage.output == 50
+
+
+def test_an_unstreamed_answer_without_a_count_is_estimated_too() -> None:
+    body = b'{"choices":[{"message":{"role":"assistant","content":"%b"}}]}' % (
+        b"Ten words are here, as far as I can count. " * 4
+    )
+    usage, cost = charge(exchange(Meter(samples=(body,))), PRICES)
+    assert usage is not None and usage.is_estimated
+    assert (usage.input, 36 < usage.output < 54) == (40, True)
+    assert cost == 40 * 3 + usage.output * 5
+
+
+def test_vectors_are_no_words_and_what_is_too_long_is_not_looked_into() -> None:
+    for body in (b'{"data":[{"embedding":[0.1,0.2]}]}', b'{"content":"' + b"x" * 2**20 + b'"}'):
+        assert charge(exchange(Meter(samples=(body,))), PRICES)[0] == Usage(input=40, output=0, is_estimated=True)
+
+
 def test_an_answer_that_never_began_costs_nothing() -> None:
     assert charge(exchange(Meter()), PRICES) == (None, 0)
 

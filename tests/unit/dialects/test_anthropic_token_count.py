@@ -5,6 +5,7 @@ import json
 import pytest
 from anthropic.types import MessageTokensCount
 
+from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects import BY_NAME, BY_PATH, ESTIMATED, anthropic_messages
@@ -37,8 +38,8 @@ def test_a_request_that_is_none_is_refused_by_the_name_of_the_field() -> None:
     assert raised.value.param == "messages"
 
 
-def test_an_answer_holds_a_number() -> None:
-    dialect.read_answer(b'{"input_tokens": 12, "context_management": {}}')
+def test_an_answer_holds_a_number_and_has_used_nothing() -> None:
+    assert dialect.read_answer(b'{"input_tokens": 12, "context_management": {}}') == Usage()
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def chunk(text: str | None = None, finish: str | None = None, **more: Any) -> by
 @pytest.mark.parametrize(
     ("prompt", "answers", "tokens"),
     [
-        ("x" * 38, 1, 10),
-        (["a" * 20, "b" * 20], 2, 10),
+        ("x" * 38, 1, 8),
+        (["a" * 20, "b" * 20], 2, 11),
         ([1, 2, 3], 1, 3),
         ([[1, 2], [3], [4]], 3, 4),
         (None, 1, 1),

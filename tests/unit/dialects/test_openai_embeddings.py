@@ -36,13 +36,13 @@ def test_it_is_found_by_its_name_and_its_path() -> None:
     ("given", "inputs", "tokens"),
     [
         ("hello", 1, 1),
-        ("x" * 400, 1, 100),
+        ("x" * 400, 1, 88),
         ("", 1, 1),
-        (["one", "two", "x" * 40], 3, 12),
+        (["one", "two", "x" * 40], 3, 13),
         ([1, 2, 3], 1, 3),
         ([[1, 2, 3], [4]], 2, 4),
         ([[]], 1, 1),
-        (["a"] * 2048, 2048, 2048),
+        (["a"] * 2048, 2048, 2374),
     ],
 )
 def test_input_is_a_text_tokens_or_a_list_of_either(given: Any, inputs: int, tokens: int) -> None:

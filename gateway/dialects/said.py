@@ -1,0 +1,64 @@
+"""What is said in the bytes of an answer, in whatever dialect: for counting, where a provider does not count itself."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from gateway.streaming.sse import data_of, events
+
+_WORDS: Final = frozenset(
+    {"content", "text", "delta", "thinking", "reasoning", "reasoning_content", "refusal", "arguments", "partial_json"}
+)  # members whose strings are said
+_OBJECTS: Final = frozenset({"input"})  # members that are said as they stand: what a tool is called with
+_ABOUT: Final = frozenset(
+    {"usage", "response", "instructions", "tools", "metadata", "error"}
+)  # and what is not looked into
+_TWICE: Final = (".done", ".completed", ".incomplete")  # types of events that say again what was said
+
+DEEPEST: Final = 16  # levels that are looked into; no dialect's words stand deeper
+
+_decode = msgspec.json.Decoder().decode
+
+
+def said_in_events(block: bytes) -> tuple[str, int]:
+    """Give what a block of whole events says, and how many of them have data."""
+    texts: list[str] = []
+    count = 0
+    for event in events(block):
+        data = data_of(event)
+        if data is not None:
+            count += 1
+            texts += _said(data)
+    return "".join(texts), count
+
+
+def said_in_document(body: bytes) -> str:
+    """Give what an unstreamed answer says."""
+    return "".join(_said(body))
+
+
+def _said(data: bytes) -> Iterator[str]:
+    try:
+        document = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    if isinstance(document, dict) and not str(document.get("type")).endswith(_TWICE):
+        yield from _walk(document, DEEPEST)
+
+
+def _walk(value: Any, levels: int) -> Iterator[str]:
+    if not levels:
+        return
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk(item, levels - 1)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if isinstance(member, str):
+                if name in _WORDS:
+                    yield member
+            elif name in _OBJECTS and member:
+                yield msgspec.json.encode(member).decode()
+            elif name not in _ABOUT:
+                yield from _walk(member, levels - 1)
