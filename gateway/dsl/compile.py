@@ -9,8 +9,9 @@ A `Conditions` belongs to one snapshot: a reload makes a new one in its own thre
 
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Final
 
 from cel_expr_python import cel
 from cel_expr_python.ext.ext_strings import ExtStrings
@@ -23,6 +24,10 @@ from gateway.dsl.names import name_complaint
 from gateway.dsl.variables import VARIABLES, Facts, text
 
 log = logging.getLogger(__name__)
+
+Read = Callable[[Facts], object]
+
+RESULTS_KEPT: Final = 1000  # of one condition; clients choose what it reads, so there is no end of them
 
 __all__ = ["Condition", "ConditionError", "Conditions", "Scope", "check_condition", "check_lets"]
 
@@ -43,35 +48,48 @@ def check_condition(source: str, lets: Mapping[str, str]) -> None:
 class Scope:
     """What one request shows to every condition of one `Conditions`; nothing is read until a condition asks."""
 
-    __slots__ = ("_activation", "_conditions", "_facts")
+    __slots__ = ("_activation", "_conditions", "facts")
 
     def __init__(self, conditions: "Conditions", facts: Facts) -> None:
         self._conditions = conditions
-        self._facts = facts
+        self.facts = facts
         self._activation: cel.Activation | None = None
 
     @property
     def activation(self) -> cel.Activation:
         """The values as CEL takes them, built once."""
         if self._activation is None:
-            self._activation = self._conditions.activate(self._facts)
+            self._activation = self._conditions.activate(self.facts)
         return self._activation
 
 
 class Condition:
-    """One compiled condition. `errors` counts the evaluations that failed."""
+    """One compiled condition. `errors` counts the evaluations that failed.
 
-    __slots__ = ("_program", "errors", "source")
+    What it came to is remembered by what it reads of a request, since most requests show it the same few values.
+    """
 
-    def __init__(self, source: str, program: cel.Expression) -> None:
+    __slots__ = ("_known", "_program", "_reads", "errors", "source")
+
+    def __init__(self, source: str, program: cel.Expression, reads: Sequence[Read]) -> None:
         self.source = source
         self.errors = 0
         self._program = program
+        self._reads = reads
+        self._known: dict[tuple[object, ...], bool] = {}
 
     def holds(self, scope: Scope) -> bool:
         """Whether it is true for this request; an error is false, counted, and logged the first time."""
+        facts = scope.facts
+        shown = tuple([read(facts) for read in self._reads])
+        known = self._known.get(shown)
+        if known is not None:
+            return known
         result = self._program.eval(scope.activation).value()
         if result is True or result is False:
+            if len(self._known) >= RESULTS_KEPT:
+                self._known.clear()
+            self._known[shown] = result
             return result
         self.errors += 1
         if self.errors == 1:
@@ -119,7 +137,7 @@ class Conditions:
         for name, error in self.let_errors:
             raise ConditionError(f'let "{name}": {error.message}')
         expanded = expand(source, self._lets)
-        condition = Condition(source, self._program(expanded))
+        condition = Condition(source, self._program(expanded), _reads(expanded))
         self._variables.update(dict.fromkeys(sorted(expanded.variables)))
         self._headers |= expanded.headers
         self._labels |= expanded.labels
@@ -164,6 +182,23 @@ class Conditions:
             kind = type_name(result.name().lower())
             raise ConditionError(f"the condition must be true or false, and this is {kind}: compare it with something")
         return program
+
+
+def _reads(expanded: Expanded) -> list[Read]:
+    """Give what reads the values that a condition depends on, one by one."""
+
+    def header(name: str) -> Read:
+        return lambda facts: text(facts.headers.get(name, ""))
+
+    def label(name: str) -> Read:
+        return lambda facts: text(facts.labels.get(name, ""))
+
+    variables = [VARIABLES[name].read for name in sorted(expanded.variables)]
+    return [
+        *(read for read in variables if read is not None),
+        *map(header, sorted(expanded.headers)),
+        *map(label, sorted(expanded.labels)),
+    ]
 
 
 def _pattern_complaint(reason: str) -> str:

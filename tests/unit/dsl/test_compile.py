@@ -3,11 +3,13 @@
 import logging
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.core.chat import ChatRequest
-from gateway.dsl.compile import Condition, Conditions, Scope
+from gateway.dsl.compile import RESULTS_KEPT, Condition, Conditions, Scope
 
 REQUEST = ChatRequest(raw=b"", path="/v1/chat/completions", model="gpt-4o-mini", tokens=1000)
 
@@ -169,24 +171,42 @@ def test_any_number_of_a_client_can_be_read(number: int) -> None:
     assert holds("request.max_tokens > 5 && request.tokens > 5 && request.n > 5 && request.temperature != 0", request)
 
 
-class Watched(dict[str, str]):
-    """Headers that count how often they are asked."""
+class Watched:
+    """A program that counts how often it runs."""
 
-    asked = 0
+    def __init__(self, program: Any) -> None:
+        self._program = program
+        self.runs = 0
 
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        self.asked += 1
-        return super().get(name, default)
+    def eval(self, activation: Any) -> Any:
+        self.runs += 1
+        return self._program.eval(activation)
 
 
-def test_request_is_read_once_for_all_conditions_and_only_when_one_asks() -> None:
+def test_what_shows_the_same_values_is_evaluated_once() -> None:
     conditions = Conditions({})
-    first, second = conditions.compile('headers["x-a"] == "1"'), conditions.compile('headers["x-a"] != "2"')
-    headers = Watched({"x-a": "1"})
-    scope = conditions.scope(REQUEST, headers, "", {}, 0.0)
-    assert headers.asked == 0
-    assert first.holds(scope) and second.holds(scope)
-    assert headers.asked == 1
+    condition = conditions.compile('headers["x-a"] == "1" && request.tools > 0 && labels.plan == "paid"')
+    condition._program = program = Watched(condition._program)
+    asked = [
+        ({"x-a": "1"}, 1, {"plan": "paid"}, True),
+        ({"x-a": "2"}, 1, {"plan": "paid"}, False),
+        ({"x-a": "1"}, 0, {"plan": "paid"}, False),
+        ({"x-a": "1"}, 1, {"plan": "free"}, False),
+    ]
+    for _ in range(2):
+        for headers, tools, labels, expected in asked:
+            request = structs.replace(REQUEST, tools=tools, model=f"model-{expected}")
+            assert condition.holds(conditions.scope(request, headers, "anybody", labels, 0.0)) is expected
+    assert program.runs == len(asked), "neither the model nor the tenant is read"
+
+
+def test_no_more_results_are_kept_than_are_bounded() -> None:
+    conditions = Conditions({})
+    condition = conditions.compile("request.tokens > 10")
+    for tokens in range(3 * RESULTS_KEPT):
+        request = structs.replace(REQUEST, tokens=tokens)
+        assert condition.holds(conditions.scope(request, {}, "", {}, 0.0)) is (tokens > 10)
+        assert len(condition._known) <= RESULTS_KEPT
 
 
 def test_compiling_in_a_thread_does_not_disturb_evaluation() -> None:
