@@ -108,6 +108,5 @@ async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: 
     line = line_of(clock, "m-a")
     line.play(a=COUNT)
     x = question(line)
-    with pytest.raises(Rejected):
-        with await counted(x, line.path(x), line.snapshot, line.services):
-            raise Rejected("later", status=404, body=b"", content_type="")
+    with pytest.raises(Rejected), await counted(x, line.path(x), line.snapshot, line.services):
+        raise Rejected("later", status=404, body=b"", content_type="")
