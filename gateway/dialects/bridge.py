@@ -106,8 +106,9 @@ class _Translation:
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
         completion = self._provider.decode_answer(body)
-        if not completion.created:
-            completion = msgspec.structs.replace(completion, created=int(now_s))
+        if not completion.created or not completion.model:
+            created, model = completion.created or int(now_s), completion.model or request.model
+            completion = msgspec.structs.replace(completion, created=created, model=model)
         return self._client.encode_answer(completion, request), completion.usage
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
@@ -128,7 +129,17 @@ class Translator:
     can't be read once content has gone out ends the stream with an error.
     """
 
-    __slots__ = ("_client", "_created", "_decoder", "_encoder", "_has_finished", "_is_closed", "_watched", "has_failed")
+    __slots__ = (
+        "_client",
+        "_created",
+        "_decoder",
+        "_encoder",
+        "_has_finished",
+        "_is_closed",
+        "_model",
+        "_watched",
+        "has_failed",
+    )
 
     def __init__(
         self, client: ConversationDialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
@@ -138,6 +149,7 @@ class Translator:
         self._encoder = client.open_encoder(request)
         self._watched = watched
         self._created = created
+        self._model = request.model
         self._has_finished = False  # the answer is complete
         self._is_closed = False  # and so is the stream
         self.has_failed = False
@@ -181,8 +193,9 @@ class Translator:
         return self._is_closed or self.has_failed
 
     def _encode(self, event: StreamEvent) -> bytes:
-        if isinstance(event, Start) and not event.created:
-            event = msgspec.structs.replace(event, created=self._created)
+        if isinstance(event, Start) and (not event.created or not event.model):
+            created, model = event.created or self._created, event.model or self._model
+            event = msgspec.structs.replace(event, created=created, model=model)
         elif isinstance(event, Finish):
             self._has_finished = True
         elif isinstance(event, Failure):

@@ -66,6 +66,15 @@ def test_an_answer_without_a_date_gets_ours() -> None:
     assert b'"created":1234' in codec.pass_on(START)
 
 
+def test_an_answer_without_a_model_gets_the_one_that_was_asked_for() -> None:
+    between, asked = bridge(anthropic_messages, openai_chat), request(anthropic_messages)
+    answer, _ = between.read_answer(json.dumps({"choices": [{"message": {"content": "x"}}]}).encode(), asked, 0.0)
+    assert json.loads(answer)["model"] == asked.model
+    codec = between.read_stream(Meter(), request(anthropic_messages, stream=True), 0.0)
+    nameless = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
+    assert f'"model":"{asked.model}"'.encode() in codec.pass_on(nameless)
+
+
 def test_a_date_of_the_providers_stays() -> None:
     between = bridge(anthropic_messages, openai_chat)
     story = json.dumps({"id": "i", "created": 77, "choices": [{"message": {"content": "x"}}]}).encode()
