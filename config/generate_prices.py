@@ -69,6 +69,9 @@ ENTRIES = (
     Entry("openai", "o4-mini", "0.94", 4000),
     Entry("openai", "gpt-oss-120b", "0.90", 500),
     Entry("openai", "gpt-oss-20b", "0.82", 400),
+    Entry("openai", "text-embedding-3-large", "0.65", 150),
+    Entry("openai", "text-embedding-3-small", "0.62", 100),
+    Entry("openai", "text-embedding-ada-002", "0.61", 100),
     Entry("anthropic", "claude-sonnet", "0.93", 600, id="claude-sonnet-4-5", known_as="claude-sonnet-4-5"),
     Entry("anthropic", "claude-sonnet-4-0", "0.93", 600),
     Entry("anthropic", "claude-sonnet-4-5", "0.93", 600),
@@ -174,6 +177,8 @@ def _line(entry: Entry, provider: Any, now: datetime.datetime) -> str:
     price = ", ".join(
         f"{key}: {_decimal(value)}" for key, field in PRICES.items() if (value := getattr(prices, field)) is not None
     )
+    if prices.output_mtok is None:  # of embeddings: there is nothing to pay for
+        price += ", output: 0"
     fields = [f"id: {entry.id}"] if entry.id else []
     fields += [f"price: {{{price}}}", f"quality: {entry.quality}", f"latency: {entry.latency_ms}ms"]
     if known.context_window:
