@@ -150,7 +150,7 @@ PRICES = {
 
 
 def main() -> None:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC).replace(hour=12)  # by day, where nights are cheaper
     providers = {provider.id: provider for provider in get_snapshot().providers}
     lines = [
         "# Known models: prices in USD per 1M tokens, context windows in tokens, quality (0 to 1) and latency to the first token.",
