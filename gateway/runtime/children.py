@@ -224,7 +224,9 @@ def recipes(spec: Spec, modules: Mapping[str, str]) -> list[Recipe]:
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(part for name, value in sorted(settings.items()) for part in (f"--{name}", str(value)))
+    """Give the command line of a server. `speaks` is how the gateway asks; the server takes every dialect it has."""
+    told = sorted((name, value) for name, value in settings.items() if name != "speaks")
+    return tuple(part for name, value in told for part in (f"--{name}", str(value)))
 
 
 async def is_healthy(path: Path) -> bool:

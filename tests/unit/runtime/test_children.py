@@ -272,6 +272,12 @@ def test_settings_become_options_in_a_steady_order() -> None:
     assert recipes(spec, {"test": "m"})[0].options == ("--context", "2000", "--weights", "w")
 
 
+def test_how_the_gateway_asks_is_no_option_of_the_server() -> None:
+    provider = ProviderSpec("local", "test", settings={"speaks": ["messages"]})
+    spec = replace(spec_of(local="x"), providers={"local": provider})
+    assert recipes(spec, {"test": "m"})[0].options == ()
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 503 loading\r\n\r\n", b"HTTP/1.1 2000\r\n", b"garbage\r\n", b""])
 async def test_anything_but_200_is_not_healthy(tmp_path: Path, answer: bytes) -> None:
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
