@@ -1,6 +1,7 @@
 """One request from arrival to account: the only value on the request path that changes.
 
-`pipeline` and `dispatch` write it; `report` reads it.
+The line writes it (`pipeline`, `pass_through`), `dispatch` and its attempts do, and the client's side where only that can
+know; `report` reads it.
 """
 
 from collections.abc import Mapping
