@@ -42,6 +42,7 @@ METRICS_BYTES_PER_SIGN = 20_000  # a snapshot of so many bytes goes with every l
 CLEAN_UP_S = 1.0
 ORPHAN_MARGIN_S = 3.0  # without control, beyond the deadline of a drain: then this process ends, stuck or not
 FAILED = 1
+YOUNG_OBJECTS = 10_000  # between collections; requests leave no circles behind, so looking for them often finds nothing
 
 
 def main() -> int:
@@ -96,6 +97,7 @@ class Worker:
         link.send(bus.Ready(start.generation))
         gc.collect()
         gc.freeze()  # what was loaded stays: no collection need look at it again
+        gc.set_threshold(YOUNG_OBJECTS)
         self._services.lag = lag = LoopLag(self._services.metrics, asyncio.get_running_loop())
         self._tasks.start(self._show_life(link), "life signs")
         self._tasks.start(self._listen(link), "bus")
