@@ -98,11 +98,10 @@ def _check(given: argparse.Namespace) -> int:
         _complain(warnings, "warning: ")
         if loaded is not None:
             spec = loaded.spec
-            counts = (
-                f"{len(spec.routes) + len(spec.path_routes)} routes, {len(spec.pools)} pools, {len(spec.models)} models, ",
-                f"{len(spec.checks)} checks",
-            )
-            print(f"{given.config}: ok ({''.join(counts)})")
+            routes = (*spec.routes, *spec.path_routes)
+            counted = {"route": routes, "pool": spec.pools, "model": spec.models, "check": spec.checks}
+            counts = ", ".join(f"{len(those)} {word}{'s'[len(those) == 1 :]}" for word, those in counted.items())
+            print(f"{given.config}: ok ({counts})")
     return 0 if loaded is not None else 1
 
 

@@ -92,7 +92,8 @@ def policies() -> Schema:
 
 def _or_none(settings: Schema, description: str) -> Schema:
     schema = mapping(settings, description)
-    return {**schema, "type": ["object", "string"], "pattern": "^none$", "title": 'a mapping, or "none"'}
+    title = f'a mapping ({", ".join(settings)}), or "none"'
+    return {**schema, "type": ["object", "string"], "pattern": "^none$", "title": title}
 
 
 def _whole(default: int, description: str) -> Schema:

@@ -106,7 +106,7 @@ def read_cap(text: str) -> int | None:
     try:
         return read_count(text)
     except UnitError as error:
-        raise UnitError(f"{error}; none: any number") from None
+        raise UnitError(f"{error}; none sets no limit") from None
 
 
 def read_workers(text: str) -> int | Literal["auto"]:

@@ -27,7 +27,7 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     path: str
     route: str
     pool: str
-    model: str
+    model: str  # that answered or was asked last; where nobody was asked, the one that the request names, or "other"
     provider: str
     attempts: int
     status: int
@@ -110,7 +110,7 @@ class Reporter:
             x.path,
             x.route,
             x.pool,
-            x.model,
+            x.model or (self._metrics.model_label(x.request.model) if x.request is not None else ""),
             x.provider,
             len(x.attempts),
             x.status,

@@ -129,9 +129,8 @@ class Standing:
                 log.info("breaker opened, as that of another worker has", extra=fields)
             case BreakerState.OPEN:
                 recovery_s = breaker.retry_in_s()
-                log.warning(
-                    "breaker opened", extra={**fields, "failures": breaker.opened_after, "recovery_s": recovery_s}
-                )
+                told = {"failures": breaker.opened_after, "recovery_s": round(recovery_s, 1)}
+                log.warning("breaker opened", extra={**fields, **told})
                 self._metrics.breaker_openings[endpoint.id].value += 1
                 self._tell(endpoint, "opened", recovery_s)
             case BreakerState.HALF_OPEN:

@@ -37,7 +37,11 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
         "why": f"its match {list(route.match)} covers {request.model!r}"
         + (f" and its condition holds: {route.when}" if route.when else ""),
         "goal": match.goal,
-        "endpoints": [_endpoint(hop.pool, target) for hop in path.hops for target in hop.targets],
+        "endpoints": [
+            _endpoint(hop.pool, target, snapshot.endpoints[target.endpoint].id)
+            for hop in path.hops
+            for target in hop.targets
+        ],
         "off": _off(spec, match, path),
         "facts": {
             "model": request.model,
@@ -51,11 +55,11 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
     }
 
 
-def _endpoint(pool: str, target: Target) -> dict[str, Any]:
+def _endpoint(pool: str, target: Target, endpoint: str) -> dict[str, Any]:
     clocks = target.clocks
     return {
         "pool": pool,
-        "endpoint": target.endpoint.id,
+        "endpoint": endpoint,
         "model_id": target.model.id,
         "clocks_s": {
             "connect": clocks.connect_s,

@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 def test_check_says_ok_and_warns(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--config", str(file)]) == 0
     out, err = capsys.readouterr()
-    assert out == f"{file}: ok (2 routes, 1 pools, 2 models, 1 checks)\n"
+    assert out == f"{file}: ok (2 routes, 1 pool, 2 models, 1 check)\n"
     assert (
         err
         == f'warning: {file}:2:63: providers.web.key: provider "web" is off: its key is empty (${{WEB_KEY_OF_NO_MACHINE}})\n'

@@ -248,7 +248,7 @@ TRAPS = [
     ),
     case(
         "off for a policy",
-        ['5:21: defaults.breaker: must be a mapping, or "none" (got "off")'],
+        ['5:21: defaults.breaker: must be a mapping (failures, recovery, successes, slow_start), or "none" (got "off")'],
         defaults="defaults: {breaker: off}",
     ),
     case(
@@ -518,7 +518,7 @@ TRAPS = [
     ),
     case(
         "max_inflight of nothing",
-        ['5:41: pools.p.max_inflight: must be at least 1; none: any number (got "0")'],
+        ['5:41: pools.p.max_inflight: must be at least 1; none sets no limit (got "0")'],
         pools="pools: {p: {members: [m], max_inflight: 0}}",
     ),
     case(
@@ -528,7 +528,7 @@ TRAPS = [
     ),
     case(
         "queue without a mapping",
-        ['5:51: pools.p.queue: must be a mapping, or "none" (got "50")'],
+        ['5:51: pools.p.queue: must be a mapping (max, wait, fair_by), or "none" (got "50")'],
         pools="pools: {p: {members: [m], max_inflight: 1, queue: 50}}",
     ),
     case(

@@ -131,6 +131,18 @@ def test_a_client_cut_off_by_the_gateway_did_not_leave(metrics: Metrics) -> None
     assert file(x, metrics)["gateway_client_disconnects_total"][()] == [0]
 
 
+@pytest.mark.parametrize(("asked", "shown"), [("gpt-4o", "gpt-4o"), ("no-such-model", "other")])
+async def test_the_line_of_a_request_that_nobody_answered_names_the_model_asked_for(
+    asked: str, shown: str, lines: tuple[RequestLog, Callable[[], list[bytes]]], metrics: Metrics
+) -> None:
+    log, read = lines
+    x = stream()
+    x.model, x.request = "", ChatRequest(b"{}", "/v1/chat/completions", asked)
+    Reporter(metrics, log, HandClock()).file(x)
+    (line,) = read()
+    assert json.loads(line)["model"] == shown
+
+
 def test_a_request_that_nobody_answered_counts_for_the_model_asked_for(metrics: Metrics) -> None:
     x = stream()
     x.model, x.status, x.outcome, x.meter = "", 503, "failed", Meter()

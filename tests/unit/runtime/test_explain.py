@@ -45,6 +45,12 @@ def test_the_way_and_its_clocks_are_told(clock: FakeClock) -> None:
     assert found["why"].endswith('tenant != "acme"')
 
 
+def test_each_key_of_a_provider_is_an_endpoint_with_its_number(clock: FakeClock) -> None:
+    text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
+    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    assert [one["endpoint"] for one in found["endpoints"]] == ["a/small", "a/small#2"]
+
+
 def test_models_whose_provider_is_off_are_named_wherever_they_stand(clock: FakeClock) -> None:
     assert told(clock)["off"] == ["big", "other"]
 
@@ -57,7 +63,7 @@ def test_conditions_see_the_request_and_the_clock(clock: FakeClock) -> None:
 
 def test_the_facts_are_those_that_conditions_saw(clock: FakeClock) -> None:
     facts = told(clock, max_tokens=5, temperature=0.5, stream=True)["facts"]
-    assert facts["tokens"] >= 100
+    assert facts["tokens"] >= 50
     del facts["tokens"]
     expected = {"model": "auto", "max_tokens": 5, "tools": 0, "images": 0, "stream": True, "temperature": 0.5}
     assert facts == expected
