@@ -1,4 +1,4 @@
-"""From a configuration to what serves: whose settings hold, who is asked in which order, and what outlives a reload."""
+"""From a configuration to what serves, and what outlives a reload."""
 
 import asyncio
 from pathlib import Path as FilePath
@@ -10,86 +10,15 @@ from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
-from gateway.pools.balancers.base import BALANCERS
-from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, Hop, Path
+from gateway.pools.endpoint import Endpoint
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
 from gateway.runtime.build import activate, build_services, compile_snapshot
 from gateway.runtime.checked import load_and_check
-from gateway.snapshot import Services, Snapshot
+from gateway.snapshot import Services
 from tests.support.clock import FakeClock
+from tests.support.compiling import ENV, POOLS, TEXT, compiled
 from tests.support.replay import loaded
-
-HEAD = """
-version: 1
-providers:
-  a: {kind: openai, url: "http://a.test/v1", key: "${A_KEY}"}
-  b: {kind: openai, url: "http://b.test/v1"}
-  off: {kind: openai, key: "${OFF_KEY:-}"}
-models:
-  a-1: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
-  a-2: {provider: a, id: other-name, price: {input: 1, output: 2}, quality: 0.5}
-  b-1: {provider: b, price: {input: 3, output: 4}, quality: 0.5}
-  b-2: {provider: b, price: {input: 1, output: 2}, quality: 0.5}
-  gone: {provider: off, price: {input: 1, output: 2}, quality: 0.5}
-  mock-*: {provider: b, price: {input: 1, output: 2}, quality: 0.5}
-"""
-TEXT = (
-    HEAD
-    + """
-pools:
-  strong: {members: [gone, a-1, a-2], then: weak}
-  weak: {members: [a-2, b-1], then: b-2}
-routes:
-  - {name: all, match: [auto], to: strong}
-  - {name: direct, match: [a-2, b-1, gone, "mock-*"], to: requested}
-"""
-)
-ENV = {"A_KEY": "k1"}
-
-
-def compiled(text: str, clock: FakeClock, directory: Directory | None = None) -> Snapshot:
-    return compile_snapshot(loaded(text, ENV).spec, 1, {}, directory or Directory(clock))
-
-
-def order(path: Path) -> list[tuple[str, list[str]]]:
-    return [(hop.pool, [target.model.name for target in hop.targets]) for hop in path.hops]
-
-
-def test_a_pool_is_asked_in_its_order_then_what_stands_behind_it(clock: FakeClock) -> None:
-    """Without the provider that is off, and each endpoint once."""
-    paths = compiled(TEXT, clock).paths
-    assert order(paths[Match("all", "strong")]) == [
-        ("strong", ["a-1", "a-2"]),
-        ("weak", ["b-1"]),
-        ("b-2", ["b-2"]),
-    ]
-
-
-def test_the_model_asked_for_comes_before_its_pool_mates(clock: FakeClock) -> None:
-    paths = compiled(TEXT, clock).paths
-    assert order(paths[Match("direct", "a-2")]) == [
-        ("strong", ["a-2", "a-1"]),
-        ("weak", ["b-1"]),
-        ("b-2", ["b-2"]),
-    ]
-    assert order(paths[Match("direct", "b-1")]) == [("weak", ["b-1", "a-2"]), ("b-2", ["b-2"])]
-
-
-def test_pool_mates_answer_for_a_model_whose_provider_is_off(clock: FakeClock) -> None:
-    assert order(compiled(TEXT, clock).paths[Match("direct", "gone")])[0] == ("strong", ["a-1", "a-2"])
-
-
-def test_a_model_in_no_pool_stands_alone(clock: FakeClock) -> None:
-    text = HEAD + "routes: [{name: direct, match: [b-1], to: requested}]\n"
-    assert order(compiled(text, clock).paths[Match("direct", "b-1")]) == [("b-1", ["b-1"])]
-
-
-def test_a_family_is_asked_by_the_name_that_was_asked_for(clock: FakeClock) -> None:
-    (hop,) = compiled(TEXT, clock).paths[Match("direct", "mock-*")].hops
-    (target,) = hop.targets
-    assert target.provider.model_id(target.model, "mock-7") == "mock-7"
 
 
 def test_every_match_of_the_router_has_a_path(clock: FakeClock) -> None:
@@ -101,79 +30,6 @@ def test_everything_that_can_be_asked_for_has_a_price(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
     assert {endpoint.model for endpoint in snapshot.endpoints} <= set(snapshot.prices)
     assert (snapshot.prices["b-1"].input, snapshot.prices["b-1"].output) == (3_000_000, 4_000_000)
-
-
-LEVELS = """
-version: 1
-defaults: {timeout: {connect: 1s, first_token: 1s, answer: 1s, idle: 1s, total: 1m}}
-providers:
-  a: {kind: openai, url: "http://a.test/v1", timeout: {first_token: 2s, answer: 2s, idle: 2s, total: 2m}}
-models:
-  m: {provider: a, price: {input: 1, output: 2}, quality: 0.5, timeout: {answer: 3s, idle: 3s, total: 3m}}
-  n: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
-pools:
-  p: {members: [m], timeout: {idle: 4s, total: 4m}}
-routes:
-  - {name: whole, match: [auto], to: p, timeout: {total: none}}
-  - {name: direct, match: [m, n], to: requested}
-"""
-
-
-def test_clocks_are_merged_clock_by_clock_from_the_defaults_to_the_route(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("whole", "p")].hops[0].targets[0].clocks
-    assert (clocks.connect_s, clocks.first_token_s, clocks.answer_s) == (1, 2, 3)
-    assert (clocks.idle_s, clocks.total_s) == (4, None)
-
-
-def test_a_model_asked_for_has_the_settings_of_the_pool_that_lists_it(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("direct", "m")].hops[0].targets[0].clocks
-    assert (clocks.answer_s, clocks.idle_s, clocks.total_s) == (3, 4, 240)
-
-
-def test_a_model_in_no_pool_has_its_own_settings_and_those_above(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("direct", "n")].hops[0].targets[0].clocks
-    assert (clocks.connect_s, clocks.answer_s, clocks.total_s) == (1, 2, 120)
-
-
-@pytest.mark.parametrize(
-    ("level", "expected"),
-    [
-        ("defaults", 9.0),
-        ("providers", 9.0),
-        ("models", 9.0),
-        ("pools", 9.0),
-        ("routes", 9.0),
-        ("none at the route", None),
-    ],
-)
-def test_comments_go_by_the_last_level_that_names_them(clock: FakeClock, level: str, expected: float | None) -> None:
-    setting = "keepalive: {every: 9s, early: true}"
-    text = {
-        "defaults": LEVELS.replace("defaults: {", f"defaults: {{{setting}, "),
-        "providers": LEVELS.replace("kind: openai,", f"kind: openai, {setting},"),
-        "models": LEVELS.replace("m: {", f"m: {{{setting}, "),
-        "pools": LEVELS.replace("p: {", f"p: {{{setting}, "),
-        "routes": LEVELS.replace("to: p,", f"to: p, {setting},"),
-        "none at the route": LEVELS.replace("p: {", f"p: {{{setting}, ").replace("to: p,", "to: p, keepalive: none,"),
-    }[level]
-    path = compiled(text, clock).paths[Match("whole", "p")]
-    assert path.keepalive_s == expected
-    assert path.early_keepalive is (expected is not None)
-
-
-def test_breakers_go_by_the_last_level_that_names_them(clock: FakeClock) -> None:
-    text = TEXT.replace("a-1: {", "a-1: {breaker: {failures: 9}, ").replace("b: {", "b: {breaker: none, ")
-    endpoints = {
-        one.id: has.breaker
-        for one, has in compiled(text + "defaults: {breaker: {failures: 2}}\n", clock).endpoints.items()
-    }
-    assert {name: spec and spec.failures for name, spec in endpoints.items()} == {
-        "a/a-1": 9,
-        "a/a-2": 2,
-        "b/b-1": None,
-        "b/b-2": None,
-        "b/mock-*": None,
-    }
 
 
 @pytest.fixture
@@ -281,152 +137,6 @@ def test_a_check_that_fails_refuses_the_configuration(tmp_path: FilePath) -> Non
     assert problem.place.line == TEXT.count("\n") + 1
     path.write_text(TEXT + "checks: [{name: c, given: {model: auto}, expect: {route: all}}]\n")
     assert load_and_check(path, ENV).spec.checks
-
-
-# Pools: who is in them, and what holds there
-
-POOLS = """
-version: 1
-providers:
-  a: {kind: openai, urls: ["http://a.test/v1", "http://a2.test/v1"], keys: ["k-1", "k-2"]}
-  b: {kind: openai, url: "http://b.test/v1"}
-  c: {kind: openai, url: "http://c.test/v1"}
-models:
-  m-a: {provider: a, price: {input: 1, output: 2}, quality: 0.5}
-  m-b: {provider: b, price: {input: 1, output: 2}, quality: 0.5}
-  m-c: {provider: c, price: {input: 1, output: 2}, quality: 0.5}
-pools:
-  main: {members: [m-a, m-b]%s}
-routes:
-  - {name: all, match: [auto], to: main}
-  - {name: direct, match: [m-a, m-b, m-c], to: requested}
-"""
-
-
-def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> Hop:
-    return compiled(text, clock).paths[match or Match("all", "main")].hops[0]
-
-
-def test_each_url_with_each_key_is_an_endpoint_and_they_share_the_members_weight(clock: FakeClock) -> None:
-    hop = first_hop((POOLS % "").replace("[m-a, m-b]", "[{model: m-a, weight: 6}, m-b]"), clock)
-    places = [(target.provider.origin.host, target.endpoint.credential) for target in hop.targets]
-    assert [host for host, _ in places] == ["a.test", "a.test", "a2.test", "a2.test", "b.test"]
-    assert len({id(credential) for _, credential in places}) == 3
-    assert [target.weight for target in hop.targets] == [1.5, 1.5, 1.5, 1.5, 1.0]
-    snapshot = compiled(POOLS % "", clock)
-    assert [settings.id for settings in snapshot.endpoints.values()][:4] == [
-        "a/m-a",
-        "a/m-a#2",
-        "a/m-a#3",
-        "a/m-a#4",
-    ]
-
-
-def test_a_target_knows_the_other_keys_of_its_provider(clock: FakeClock) -> None:
-    *of_a, of_b = first_hop(POOLS % "", clock).targets
-    keys = {id(target.endpoint.credential) for target in of_a}
-    for target in of_a:
-        assert {id(other) for other in target.other_keys} == keys - {id(target.endpoint.credential)}
-    assert of_b.other_keys == ()
-
-
-def test_members_stand_by_their_priority_then_as_the_file_has_them(clock: FakeClock) -> None:
-    text = (POOLS % "").replace("[m-a, m-b]", "[{model: m-c, priority: 3}, {model: m-b, priority: 2}, {model: m-a}]")
-    hop = first_hop(text, clock)
-    assert [(target.model.name, target.priority) for target in hop.targets][-2:] == [("m-b", 2), ("m-c", 3)]
-    asked_for = first_hop(text, clock, Match("direct", "m-c"))
-    assert asked_for.targets[0].model.name == "m-c"
-    assert asked_for.targets[0].priority < min(target.priority for target in asked_for.targets[1:])
-
-
-@pytest.mark.parametrize(
-    ("workers", "of_pool", "of_member", "of_provider"), [(1, 10, 5, 7), (2, 5, 3, 4), (4, 3, 2, 2), (32, 1, 1, 1)]
-)
-def test_caps_are_divided_among_the_workers_and_rounded_up(
-    clock: FakeClock, workers: int, of_pool: int, of_member: int, of_provider: int
-) -> None:
-    text = (POOLS % ", max_inflight: 10").replace("[m-a, m-b]", "[{model: m-b, max_inflight: 5}, m-c]")
-    text = text.replace('b.test/v1"', 'b.test/v1", max_inflight: 7') + f"server: {{workers: {workers}}}\n"
-    snapshot = compiled(text, clock)
-    assert snapshot.pools["main"].max_inflight == of_pool
-    target = snapshot.paths[Match("all", "main")].hops[0].targets[0]
-    assert (target.max_inflight, target.provider_max_inflight) == (of_member, of_provider)
-
-
-@pytest.mark.parametrize(
-    ("members", "models", "provider", "room"),
-    [
-        ("m-b", "", "", None),
-        ("m-b", ", max_inflight: 4", "", 4),
-        ("{model: m-b, max_inflight: 3}", ", max_inflight: 4", "", 3),
-        ("{model: m-b, max_inflight: 3}, m-c", "", "", None),
-        ("{model: m-b, max_inflight: 3}, {model: m-c, max_inflight: 2}", "", "", 5),
-        ("m-b", "", ", max_inflight: 6", 6),
-        ("{model: m-b, max_inflight: 3}", "", ", max_inflight: 2", 2),
-        ("{model: m-a, max_inflight: 3}", "", "", 12),
-    ],
-)
-def test_a_pools_room_is_what_its_members_have_together(
-    clock: FakeClock, members: str, models: str, provider: str, room: int | None
-) -> None:
-    text = (POOLS % "").replace("[m-a, m-b]", f"[{members}]")
-    text = text.replace("m-b: {provider: b,", f"m-b: {{provider: b{models},")
-    text = text.replace('b.test/v1"', f'b.test/v1"{provider}')
-    snapshot = compiled(text, clock)
-    assert snapshot.pools["main"].max_inflight == room
-    assert snapshot.paths[Match("all", "main")].hops[0].is_gated is (room is not None)
-
-
-def test_a_pool_that_says_less_than_its_members_have_holds(clock: FakeClock) -> None:
-    text = (POOLS % ", max_inflight: 2").replace("[m-a, m-b]", "[{model: m-b, max_inflight: 3}]")
-    assert compiled(text, clock).pools["main"].max_inflight == 2
-
-
-def test_retries_are_merged_from_the_defaults_to_the_route_for_each_target(clock: FakeClock) -> None:
-    text = (POOLS % ", retry: {budget: 40%}").replace('b.test/v1"', 'b.test/v1", retry: {backoff: 1s, budget: 30%}')
-    text = text.replace("m-b: {provider: b,", "m-b: {provider: b, retry: {when: [connect]},")
-    text = text.replace("to: main}", "to: main, retry: {retry_after_cap: 7s}}") + "defaults: {retry: {attempts: 5}}\n"
-    *_, of_b = first_hop(text, clock).targets
-    retry = of_b.retry
-    assert (retry.attempts, retry.backoff_s, retry.when) == (5, 1.0, ("connect",))
-    assert (retry.budget, retry.retry_after_cap_s) == (0.4, 7.0)
-
-
-def test_retry_none_is_one_attempt(clock: FakeClock) -> None:
-    assert first_hop(POOLS % ", retry: none", clock).targets[0].retry.attempts == 1
-
-
-def test_providers_and_models_have_no_say_in_what_a_pool_is_as_a_whole(clock: FakeClock) -> None:
-    hop = first_hop(POOLS % ", balance: consistent_hash, hash_by: tenant, all_open: soonest, hedge: {after: 3s}", clock)
-    assert type(hop.balancer) is BALANCERS["consistent_hash"]
-    assert (hop.affinity, hop.all_open, hop.is_sticky) == ("tenant", "soonest", False)
-    assert hop.hedge is not None
-    assert hop.hedge.after_s == 3.0
-
-
-def test_a_pool_that_is_sticky_keeps_conversations(clock: FakeClock) -> None:
-    hop = first_hop(POOLS % ", sticky: conversation", clock)
-    assert (hop.is_sticky, hop.affinity) == (True, "conversation")
-
-
-def test_nothing_is_hedged_where_there_is_one_endpoint(clock: FakeClock) -> None:
-    text = (POOLS % ", hedge: {after: 3s}").replace("[m-a, m-b]", "[m-b]")
-    assert first_hop(text, clock).hedge is None
-
-
-@pytest.mark.parametrize(("balance", "slow_start_s"), [("in_order", 0.0), ("round_robin", 4.0)])
-def test_only_pools_that_spread_their_requests_start_slowly(
-    clock: FakeClock, balance: str, slow_start_s: float
-) -> None:
-    hop = first_hop(POOLS % f", balance: {balance}, breaker: {{slow_start: 4s}}", clock)
-    assert {target.slow_start_s for target in hop.targets} == {slow_start_s}
-
-
-def test_an_endpoint_has_the_breaker_of_the_pool_that_says_something_of_it(clock: FakeClock) -> None:
-    text = (POOLS % "").replace("pools:", "pools:\n  silent: {members: [m-b]}")
-    text = text.replace("members: [m-a, m-b]", "members: [m-a, m-b], breaker: {failures: 9}")
-    found = {one.id: has.breaker.failures for one, has in compiled(text, clock).endpoints.items() if has.breaker}
-    assert found["b/m-b"] == 9
 
 
 async def test_a_reload_gives_a_living_gate_its_new_room_and_lets_waiters_in(services: Services) -> None:
