@@ -15,6 +15,7 @@ from gateway.config import spec
 from gateway.core import errors
 from gateway.core.faults import EFFECTS
 from gateway.observability.families import FAMILIES
+from gateway.observability.report import RequestLine
 from gateway.runtime.checked import load_and_check
 
 ROOT: Final = Path(__file__).parent.parent
@@ -117,6 +118,19 @@ def test_every_module_says_what_it_holds() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    named = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text().partition("\n## Pages\n")[2]))
+    assert named == {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md")}
+
+
+def test_the_page_on_the_log_names_every_field_once() -> None:
+    section = (ROOT / "docs/operations.md").read_text().partition("\n## The log\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert set(named) == set(RequestLine.__struct_fields__)
+    assert len(named) == len(set(named))
 
 
 def test_every_error_has_a_docstring() -> None:
