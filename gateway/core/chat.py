@@ -1,9 +1,11 @@
 """A request and what its answer used, in words that no dialect owns."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+MOST_TOKENS: Final = 10**9  # of one class in one answer; a sum of many stays a number that every reader can hold
 
 # Structs, not dataclasses: they mean the same, and one is made for every request in a tenth of the time.
 
@@ -53,3 +55,8 @@ class Usage(msgspec.Struct, frozen=True):
     @property
     def total_output(self) -> int:
         return self.output + self.reasoning + self.audio_out
+
+
+def told_tokens(number: int | None) -> int:
+    """Give a count of tokens as a provider told it: none for nothing or less, and never more than an answer can have."""
+    return 0 if number is None else min(max(0, number), MOST_TOKENS)

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import chat
+from gateway.core.chat import told_tokens
 
 
 class _InputDetails(msgspec.Struct):
@@ -30,13 +31,13 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     if usage is None or usage.input_tokens is None:
         return None
     told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
-    cached, written = max(0, told.cached_tokens or 0), max(0, told.cache_write_tokens or 0)
-    reasoning = max(0, thought.reasoning_tokens or 0)
+    cached, written = told_tokens(told.cached_tokens), told_tokens(told.cache_write_tokens)
+    reasoning = told_tokens(thought.reasoning_tokens)
     return chat.Usage(
-        input=max(0, usage.input_tokens - cached - written),
+        input=max(0, told_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
         cache_write=written,
-        output=max(0, (usage.output_tokens or 0) - reasoning),
+        output=max(0, told_tokens(usage.output_tokens) - reasoning),
         reasoning=reasoning,
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.accounting.passed import model_called, used
 from gateway.config.spec import ModelSpec, PriceSpec
-from gateway.core.chat import Usage
+from gateway.core.chat import MOST_TOKENS, Usage
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ from gateway.core.chat import Usage
         ({"input_tokens": 5, "input_tokens_details": {"cached_tokens": 2, "image_tokens": 3}}, Usage(input=3, cached_input=2)),
         ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": None}}, Usage(input=5)),
         ({"prompt_tokens": -5, "completion_tokens": -1}, Usage()),
+        ({"total_tokens": 10**30}, Usage(input=MOST_TOKENS)),
     ],
 )  # fmt: skip
 def test_every_way_to_say_it_is_read(usage: dict[str, Any], found: Usage) -> None:
@@ -42,6 +43,7 @@ def test_every_way_to_say_it_is_read(usage: dict[str, Any], found: Usage) -> Non
         b'{"model":"m","usage":{"type":"duration","seconds":3}}',
         b'{"model":"m","usage":{"total_tokens":"7"}}',
         b'{"model":"m","usage":{"total_tokens":1e999}}',
+        b'{"model":"\xff","usage":{"total_tokens":1}}',
     ],
 )
 def test_what_does_not_say_it_says_nothing(body: bytes) -> None:

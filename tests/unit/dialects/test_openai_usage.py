@@ -35,3 +35,9 @@ def test_no_class_is_below_zero(usage: dict[str, object]) -> None:
 def test_what_is_not_told_is_not_known() -> None:
     assert read_usage(None) is None
     assert read_usage(Usage()) is None
+
+
+def test_no_class_is_more_than_an_answer_can_have() -> None:
+    found = read_usage(Usage(prompt_tokens=10**30, completion_tokens=2**64))
+    assert found == chat.Usage(input=chat.MOST_TOKENS, output=chat.MOST_TOKENS)
+    assert msgspec.json.encode(write_usage(found))
