@@ -75,20 +75,26 @@ class _Event(msgspec.Struct):
     error: _Error | None = None
 
 
+LOOKED_AT: Final = (
+    8 * 2**20
+)  # bytes of arguments that are read to find their end, while others wait; then it comes last
 _PADDED: Final = (b" }\n\n", b" }\r\n\r\n")
 _decode_event = msgspec.json.Decoder(_Event).decode
 _MEMBERS: Final = ((TextDelta, b"text"), (ThinkingDelta, b"thinking"), (ToolCallDelta, b"partial_json"))
 
 
 class Decoder:
-    """Reads a provider's stream; its blocks are numbered as parts are."""
+    """Reads a provider's stream. Parts are counted as blocks begin, whatever their numbers are."""
 
-    __slots__ = ("_template", "_usage", "is_done")
+    __slots__ = ("_calls", "_count", "_parts", "_template", "_usage", "is_done")
 
     def __init__(self) -> None:
         self.is_done = False
         self._usage: Usage | None = None
         self._template: Template | None = None
+        self._count = 0  # of parts
+        self._parts: dict[int, int] = {}  # by the number of a block, its part
+        self._calls: set[int] = set()  # the parts that are calls of tools
 
     def more(self, event: bytes) -> bytes | None:
         template = self._template
@@ -135,8 +141,15 @@ class Decoder:
                 error = event.error or _Error()
                 yield Failure(error.message, error.type)
 
-    @staticmethod
-    def _delta(index: int, delta: _Delta) -> Iterator[StreamEvent]:
+    def _delta(self, number: int, delta: _Delta) -> Iterator[StreamEvent]:
+        index = self._parts.get(number)
+        if index is None:
+            index = self._begin(number)
+        is_call = index in self._calls
+        if is_call and (delta.text or delta.thinking or delta.signature):
+            raise ProtocolError("the provider's stream holds words within a tool call")
+        if delta.partial_json and not is_call:
+            raise ProtocolError("the provider's stream goes on with a tool call that did not begin")
         if delta.text:
             yield TextDelta(index, delta.text)
         if delta.partial_json:
@@ -146,8 +159,14 @@ class Decoder:
         if delta.signature:
             yield Signature(index, delta.signature)
 
-    @staticmethod
-    def _block(index: int, block: _Block) -> Iterator[StreamEvent]:
+    def _begin(self, number: int) -> int:
+        """Give the part that begins with a block."""
+        index = self._parts[number] = self._count
+        self._count += 1
+        return index
+
+    def _block(self, number: int, block: _Block) -> Iterator[StreamEvent]:
+        index = self._begin(number)
         match block.type:
             case "text":
                 if block.text:
@@ -160,6 +179,7 @@ class Decoder:
             case "redacted_thinking":
                 yield Signature(index, data=block.data)
             case "tool_use":
+                self._calls.add(index)
                 yield ToolCallStart(index, block.id, block.name)
                 if bytes(block.input).strip(b"{} \n\r\t"):
                     yield ToolCallDelta(index, bytes(block.input).decode())
@@ -184,6 +204,7 @@ class Encoder:
         "_deltas",
         "_head",
         "_last",
+        "_looked_at",
         "_part",
         "_prompt_tokens",
         "_stop",
@@ -202,6 +223,7 @@ class Encoder:
         self._arguments: Pieces | None = None  # of the call that is being written
         self._waiting: dict[int, list[_Part]] = {}  # by part, in the order in which they began
         self._last: _Part | None = None
+        self._looked_at = 0  # bytes of arguments
 
     def more(self, string: bytes) -> bytes:
         if self._waiting and isinstance(self._last, TextDelta | ThinkingDelta | RefusalDelta | ToolCallDelta):
@@ -258,7 +280,12 @@ class Encoder:
     @property
     def _is_whole(self) -> bool:
         """Whether the open block can end."""
-        return self._arguments is None or self._arguments.is_json
+        if self._arguments is None:
+            return True
+        if self._looked_at > LOOKED_AT:
+            return False
+        self._looked_at += self._arguments.size
+        return self._arguments.is_json
 
     def _catch_up(self) -> bytes:
         """Write what has waited for the open block to end, as far as it has."""

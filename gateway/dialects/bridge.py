@@ -5,7 +5,7 @@ from typing import Final, Literal, Protocol, cast
 import msgspec
 
 from gateway.core.chat import ChatRequest, Usage
-from gateway.core.conversation import Failure, Finish, Start, StreamEvent
+from gateway.core.conversation import Failure, Finish, Start, StreamEvent, UsageReport
 from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
@@ -13,6 +13,7 @@ from gateway.dialects.losses import Losses
 from gateway.streaming.relay import Codec
 from gateway.streaming.sse import events
 
+KEPT_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer, where some clients get all of it once more at its end
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -106,8 +107,9 @@ class _Translation:
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
         completion = self._provider.decode_answer(body)
-        if not completion.created or not completion.model:
-            created, model = completion.created or int(now_s), completion.model or request.model
+        if not _is_date(completion.created) or not completion.model:
+            created = completion.created if _is_date(completion.created) else int(now_s)
+            model = completion.model or request.model
             completion = msgspec.structs.replace(completion, created=created, model=model)
         return self._client.encode_answer(completion, request), completion.usage
 
@@ -135,7 +137,9 @@ class Translator:
         "_decoder",
         "_encoder",
         "_has_finished",
+        "_has_started",
         "_is_closed",
+        "_kept",
         "_model",
         "_watched",
         "has_failed",
@@ -150,6 +154,8 @@ class Translator:
         self._watched = watched
         self._created = created
         self._model = request.model
+        self._has_started = False
+        self._kept = 0  # bytes of the answer that an encoder may have to remember until its end
         self._has_finished = False  # the answer is complete
         self._is_closed = False  # and so is the stream
         self.has_failed = False
@@ -168,11 +174,15 @@ class Translator:
             for event in (block,) if is_one else events(block):
                 string = more(event)
                 if string is not None:
+                    self._kept += len(string)
                     written.append(add(string))
                 else:
+                    self._kept += len(event)
                     written += map(self._encode, self._decoder.feed(event))
                     if self._is_over():
                         break
+            if self._kept > KEPT_LIMIT:
+                raise ProtocolError("the provider's stream is too long to be translated")
             if self._decoder.is_done and self._has_finished and not self._is_over():
                 written.append(self._close())
         except ProtocolError as error:
@@ -193,13 +203,21 @@ class Translator:
         return self._is_closed or self.has_failed
 
     def _encode(self, event: StreamEvent) -> bytes:
-        if isinstance(event, Start) and (not event.created or not event.model):
-            created, model = event.created or self._created, event.model or self._model
-            event = msgspec.structs.replace(event, created=created, model=model)
-        elif isinstance(event, Finish):
-            self._has_finished = True
-        elif isinstance(event, Failure):
-            self.has_failed = True
+        match event:
+            case Start():
+                if self._has_started:
+                    raise ProtocolError("the provider's stream begins twice")
+                self._has_started = True
+                created = event.created if _is_date(event.created) else self._created
+                event = msgspec.structs.replace(event, created=created, model=event.model or self._model)
+            case Failure():
+                self.has_failed = True
+            case UsageReport():
+                pass
+            case _ if not self._has_started:
+                raise ProtocolError("the provider's stream has no beginning")
+            case Finish():
+                self._has_finished = True
         return self._encoder.encode(event)
 
     def _close(self) -> bytes:
@@ -209,3 +227,8 @@ class Translator:
     def _fail(self, error: GatewayError) -> bytes:
         self.has_failed = True
         return self._client.encode_error_event(error)
+
+
+def _is_date(created: int) -> bool:
+    """Whether a number can be a unix time, and be written as one."""
+    return 0 < created < 2**53

@@ -21,13 +21,15 @@ def unquote(string: bytes) -> str:
 class Pieces:
     """Strings that come one by one and are one in the end."""
 
-    __slots__ = ("_inner",)
+    __slots__ = ("_inner", "size")
 
     def __init__(self) -> None:
         self._inner: list[bytes] = []
+        self.size = 0  # in bytes
 
     def add(self, string: bytes) -> None:
         self._inner.append(string[1:-1])
+        self.size += len(string)
 
     def joined(self) -> bytes:
         """Give them as one string."""

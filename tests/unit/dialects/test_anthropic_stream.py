@@ -94,6 +94,37 @@ def test_blocks_may_begin_with_content() -> None:
     ]
 
 
+def test_parts_are_counted_whatever_number_a_block_has() -> None:
+    big = 10**9
+    assert read(
+        block(big, "tool_use", id="c", name="f"),
+        delta(big, "input_json_delta", partial_json="{}"),
+        block(big, "tool_use", id="d", name="g"),
+        delta(big, "input_json_delta", partial_json="[]"),
+        delta(-1, "text_delta", text="a"),
+    ) == [
+        ToolCallStart(0, "c", "f"),
+        ToolCallDelta(0, "{}"),
+        ToolCallStart(1, "d", "g"),
+        ToolCallDelta(1, "[]"),
+        TextDelta(2, "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        (delta(0, "input_json_delta", partial_json="{}"),),
+        (block(0, "text", text="a"), delta(0, "input_json_delta", partial_json="{}")),
+        (block(0, "tool_use", id="c", name="f"), delta(0, "text_delta", text="a")),
+    ],
+    ids=["arguments of no call", "arguments in a text", "a text in a call"],
+)
+def test_a_delta_must_be_of_its_block_s_kind(stream: tuple[bytes, ...]) -> None:
+    with pytest.raises(ProtocolError):
+        read(*stream)
+
+
 def test_the_end_is_noted() -> None:
     decoder = Decoder()
     assert not decoder.is_done

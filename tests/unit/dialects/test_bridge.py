@@ -6,11 +6,14 @@ import pytest
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import InvalidRequest, ProtocolError, Rejected, Unavailable
 from gateway.core.exchange import Meter
-from gateway.dialects import anthropic_messages, openai_chat
+from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
-from gateway.dialects.bridge import bridge
+from gateway.dialects.bridge import KEPT_LIMIT, bridge
 from tests.support.replay import DONE, ROLE, chunk
 from tests.unit.dialects.test_anthropic_messages import END, OPEN, START, STOP, delta, event
+
+REQUEST = openai_responses.decode_request(b'{"model":"m","input":"x","stream":true}')
+PROMPT = openai_completions.decode_request(b'{"model":"m","prompt":"x","stream":true}')
 
 
 def request(client: Dialect, **fields: Any) -> ChatRequest:
@@ -193,3 +196,31 @@ def test_events_that_end_in_two_ways_are_told_apart() -> None:
     mixed = (START + OPEN + delta("a")).replace(b"\n", b"\r\n") + delta("b")
     sent = codec.pass_on(mixed)
     assert b'"content":"a"' in sent and b'"content":"b"' in sent
+
+
+@pytest.mark.parametrize("stream", [OPEN + delta("a"), START + START + OPEN + delta("a")], ids=["none", "two"])
+def test_a_stream_that_does_not_begin_once_ends_in_an_error(stream: bytes) -> None:
+    codec = bridge(openai_chat, anthropic_messages).read_stream(Meter(), request(openai_chat, stream=True), 0.0)
+    sent = codec.pass_on(stream + END + STOP)
+    assert codec.has_failed and b"[DONE]" not in sent
+    assert "error" in json.loads(sent.split(b"\n\n")[-2].removeprefix(b"data: "))
+
+
+def test_more_than_can_be_remembered_ends_in_an_error() -> None:
+    codec = bridge(openai_responses, openai_chat).read_stream(Meter(), REQUEST, 0.0)
+    codec.pass_on(ROLE)
+    sizes = 0
+    while not codec.has_failed:
+        sent = codec.pass_on(chunk("a" * 2**20))
+        sizes += 2**20
+    assert sizes <= KEPT_LIMIT + 2**20 and sent.count(b"event: error") == 1
+
+
+@pytest.mark.parametrize("created", [1e300, -1, 2**63, 0])
+def test_a_date_that_is_none_is_ours(created: float) -> None:
+    between, asked = bridge(openai_completions, openai_chat), PROMPT
+    choice = {"message": {"role": "assistant", "content": "a"}, "delta": {"content": "a"}, "finish_reason": "stop"}
+    answer = json.dumps({"id": "i", "created": created, "choices": [choice]}).encode()
+    assert json.loads(between.read_answer(answer, asked, 7.5)[0])["created"] == 7
+    sent = between.read_stream(Meter(), asked, 7.5).pass_on(b"data: %b\n\n" % answer)
+    assert json.loads(sent.split(b"\n\n")[0].removeprefix(b"data: "))["created"] == 7
