@@ -23,6 +23,7 @@ from gateway.core.errors import DeadlineExceeded, GatewayError, Overloaded, Stil
 from gateway.core.exchange import Exchange
 from gateway.hedge import race
 from gateway.pools.endpoint import Hop, Path, Target
+from gateway.pools.gate import Entrant
 from gateway.resilience.retry import RetryToken
 from gateway.search import Search, Tries
 from gateway.snapshot import Services, Snapshot
@@ -110,16 +111,16 @@ class _Dispatch:
         x, request = self._x, self._x.request
         assert request is not None
         tenant = self._snapshot.spec.tenants.get(x.principal.tenant)
+        entrant = Entrant(
+            tenant=x.principal.tenant,
+            key=x.principal.key_id,
+            weight=1 if tenant is None else tenant.weight,
+            priority="normal" if tenant is None else tenant.priority,
+            cost=request.tokens + (request.max_tokens or TOKENS_UNSAID),
+        )
         since = self._now()
         try:
-            await hop.state.gate.enter(
-                x.principal.tenant,
-                x.principal.key_id,
-                1 if tenant is None else tenant.weight,
-                "normal" if tenant is None else tenant.priority,
-                request.tokens + (request.max_tokens or TOKENS_UNSAID),
-                self._search.total_at(hop.targets[0]),
-            )
+            await hop.state.gate.enter(entrant, self._search.total_at(hop.targets[0]))
         finally:
             x.queued_s += self._now() - since
             x.waited_s += self._now() - since

@@ -33,12 +33,23 @@ REFUSALS: Final[tuple[Refusal, ...]] = ("no_queue", "full", "too_long", "crowded
 """Why a request was refused: no queue; no place in it; would wait too long; place given to another tenant; waited in vain."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """Who wants to enter. `cost`: how much of the tenant's share it takes, an estimate in tokens."""
+
+    tenant: str
+    key: str = ""
+    weight: int = 1
+    priority: Priority = "normal"
+    cost: int = 1
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """One that waits. The result of `turn`: None with a slot, else the error to raise."""
+    """One that waits. The result of `turn`: None with a slot, else the error to raise. `line`: whose share it is served of."""
 
     turn: "asyncio.Future[Overloaded | None]"
-    tenant: str
+    line: str
     weight: int
     priority: Priority
     cost: int
@@ -82,21 +93,18 @@ class Gate:
         self.in_flight += 1
         return True
 
-    async def enter(
-        self, tenant: str, key: str, weight: int, priority: Priority, cost: int, deadline_at: float | None
-    ) -> None:
+    async def enter(self, entrant: Entrant, deadline_at: float | None = None) -> None:
         """Take a slot, waiting for it in turn: until `deadline_at` (in the event loop's time) or for `queue.wait`.
 
-        `cost`: how much of the tenant's share it takes, an estimate in tokens. Raises `Overloaded`, whose
-        `retry_after_s` is an estimate of the wait from the rate at which requests leave. Cancelled at any moment, it holds
-        neither place nor slot.
+        Raises `Overloaded`, whose `retry_after_s` is an estimate of the wait from the rate at which requests leave.
+        Cancelled at any moment, it holds neither place nor slot.
         """
         if self.try_enter():
             return
         loop = asyncio.get_running_loop()
         since = loop.time()
-        line, weight = self._line(tenant, key, weight)
-        waiter = _Waiter(loop.create_future(), line, weight, priority, max(1, cost))
+        line, weight = self._line(entrant)
+        waiter = _Waiter(loop.create_future(), line, weight, entrant.priority, max(1, entrant.cost))
         patience_s = self._line_up(waiter, None if deadline_at is None else deadline_at - since)
         timer = loop.call_at(since + patience_s, self._expire, waiter)
         try:
@@ -130,13 +138,13 @@ class Gate:
                 self.in_flight += 1
                 turn.set_result(None)
 
-    def _line(self, tenant: str, key: str, weight: int) -> tuple[str, int]:
+    def _line(self, entrant: Entrant) -> tuple[str, int]:
         """Give in whose line one waits, and the line's weight."""
         match self._queue:
             case QueueSpec(fair_by="tenant"):
-                return tenant, weight
+                return entrant.tenant, entrant.weight
             case QueueSpec(fair_by="key"):
-                return key, weight
+                return entrant.key, entrant.weight
             case _:
                 return "", 1
 
@@ -150,11 +158,11 @@ class Gate:
         if wait_s > patience_s:
             raise self._refusal("too_long", wait_s)
         if self.waiting >= queue.max:
-            other = self._waiting.yields_to(waiter.tenant, waiter.weight, waiter.priority)
+            other = self._waiting.yields_to(waiter.line, waiter.weight, waiter.priority)
             if other is None:
                 raise self._refusal("full", wait_s)
             self._turn_away(other, "crowded_out")
-        self._waiting.push(waiter, waiter.tenant, waiter.weight, waiter.cost, waiter.priority)
+        self._waiting.push(waiter, waiter.line, waiter.weight, waiter.cost, waiter.priority)
         return patience_s
 
     def _wait_s(self, waiter: _Waiter) -> float:
@@ -162,7 +170,7 @@ class Gate:
         if self._limit is None:
             return 0.0
         leaving_first = self.in_flight - self._limit + 1
-        ahead = self._waiting.ahead_of(waiter.tenant, waiter.weight, waiter.cost, waiter.priority)
+        ahead = self._waiting.ahead_of(waiter.line, waiter.weight, waiter.cost, waiter.priority)
         return (leaving_first + ahead) * self._service_s.value / self._limit
 
     def _expire(self, waiter: _Waiter) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.config.spec import QueueSpec
 from gateway.core.errors import Overloaded
-from gateway.pools.gate import Gate
+from gateway.pools.gate import Entrant, Gate
 from tests.support.clock import FakeClock
 from tests.support.loops import VirtualTimeLoop
 
@@ -41,7 +41,7 @@ class Driver:
     async def do(self, step: str, amount: object) -> None:
         match step, amount:
             case "enter", str(tenant):
-                entering = self.gate.enter(tenant, "", 1, "normal", 1, None)
+                entering = self.gate.enter(Entrant(tenant))
                 self.entering.append(asyncio.get_running_loop().create_task(entering))
             case "leave", _ if self.running:
                 self.running -= 1

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.config.spec import Priority, QueueSpec
 from gateway.core.errors import Overloaded, QueueFull, QueueTimeout
-from gateway.pools.gate import LEAST_RETRY_S, REFUSALS, Gate, Refusal
+from gateway.pools.gate import LEAST_RETRY_S, REFUSALS, Entrant, Gate, Refusal
 from tests.support.clock import FakeClock
 from tests.support.loops import in_virtual_time, until
 
@@ -37,7 +37,7 @@ def enter(
     deadline_at: float | None = None,
 ) -> "asyncio.Task[None]":
     """Begin to enter; the loop has to turn before anything happens."""
-    entering = gate.enter(tenant, key, weight, priority, cost, deadline_at)
+    entering = gate.enter(Entrant(tenant, key, weight, priority, cost), deadline_at)
     return asyncio.get_running_loop().create_task(entering, name=tenant)
 
 
@@ -80,7 +80,7 @@ async def test_who_finds_room_does_not_wait() -> None:
     gate = gate_of(1)
     waits: list[float] = []
     gate.on_wait = waits.append
-    await gate.enter("a", "", 1, "normal", 1, None)
+    await gate.enter(Entrant("a"))
     assert (gate.in_flight, waits) == (1, [])
 
 
@@ -115,7 +115,7 @@ async def test_tenants_take_turns() -> None:
     order: list[str] = []
 
     async def run(tenant: str) -> None:
-        await gate.enter(tenant, f"key of {tenant}", 1, "normal", 1, None)
+        await gate.enter(Entrant(tenant, f"key of {tenant}"))
         order.append(tenant)
 
     async with asyncio.TaskGroup() as group:
@@ -155,7 +155,7 @@ async def test_first_come_first_served_where_it_is_fair_by_none_but_for_prioriti
 async def test_without_a_queue_nobody_waits() -> None:
     gate = gate_of(2, None, running=2, service_s=3.0)
     with pytest.raises(Overloaded) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert (raised.value.error_code, raised.value.http_status) == ("overloaded", 503)
     assert raised.value.retry_after_s == pytest.approx(1.5)
     assert counts(gate) == {"no_queue": 1}
@@ -164,7 +164,7 @@ async def test_without_a_queue_nobody_waits() -> None:
 async def test_every_refusal_says_when_to_come_again_even_if_nothing_is_known_yet() -> None:
     gate = gate_of(1, None, running=1)
     with pytest.raises(Overloaded) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert raised.value.retry_after_s == LEAST_RETRY_S
 
 
@@ -173,7 +173,7 @@ async def test_a_full_queue_takes_nobody_else() -> None:
     gate = gate_of(1, running=1, service_s=0.1)
     tasks = await wait_in_line(gate, "a", "a", "a", "a")
     with pytest.raises(QueueFull) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert raised.value.error_code == "queue_full"
     assert raised.value.retry_after_s == pytest.approx(0.5), "four before it, and one that runs"
     assert (gate.in_flight, gate.waiting, counts(gate)) == (1, 4, {"full": 1})
@@ -198,7 +198,7 @@ async def test_waiting_ends_after_the_configured_time() -> None:
     gate = gate_of(1, running=1, service_s=0.5)
     began_at = asyncio.get_running_loop().time()
     with pytest.raises(QueueTimeout) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert asyncio.get_running_loop().time() - began_at == pytest.approx(2.0)
     assert (raised.value.error_code, raised.value.http_status) == ("queue_timeout", 503)
     assert raised.value.retry_after_s == pytest.approx(0.5)
@@ -210,7 +210,7 @@ async def test_waiting_ends_at_the_deadline_where_that_is_sooner() -> None:
     gate = gate_of(1, running=1)
     began_at = asyncio.get_running_loop().time()
     with pytest.raises(QueueTimeout):
-        await gate.enter("a", "", 1, "normal", 1, began_at + 0.7)
+        await gate.enter(Entrant("a"), began_at + 0.7)
     assert asyncio.get_running_loop().time() - began_at == pytest.approx(0.7)
 
 
@@ -220,10 +220,10 @@ async def test_who_would_wait_too_long_is_sent_away_at_once() -> None:
     tasks = await wait_in_line(gate, "a", "a", "a")
     began_at = asyncio.get_running_loop().time()
     with pytest.raises(QueueFull) as too_near:
-        await gate.enter("a", "", 1, "normal", 1, began_at + 1.9)
+        await gate.enter(Entrant("a"), began_at + 1.9)
     tasks += await wait_in_line(gate, "a")
     with pytest.raises(QueueFull) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert asyncio.get_running_loop().time() == began_at
     assert too_near.value.retry_after_s == pytest.approx(2.0)
     assert raised.value.retry_after_s == pytest.approx(2.5)
@@ -237,7 +237,7 @@ async def test_the_wait_is_estimated_for_ones_own_place_not_behind_anothers_floo
     tasks = await wait_in_line(gate, "f", "f", "f", "f", "f")
     assert gate.waiting == 5
     with pytest.raises(QueueFull):
-        await gate.enter("f", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("f"))
     tasks += await wait_in_line(gate, "q")
     assert gate.waiting == 6
     await cancel(*tasks)
@@ -246,7 +246,7 @@ async def test_the_wait_is_estimated_for_ones_own_place_not_behind_anothers_floo
 async def test_a_deadline_that_has_passed_lets_nobody_wait() -> None:
     gate = gate_of(1, running=1)
     with pytest.raises(QueueFull):
-        await gate.enter("a", "", 1, "normal", 1, asyncio.get_running_loop().time() - 1.0)
+        await gate.enter(Entrant("a"), asyncio.get_running_loop().time() - 1.0)
     assert gate.waiting == 0
 
 
@@ -279,7 +279,7 @@ async def test_what_runs_beyond_a_lowered_limit_counts_for_the_wait() -> None:
     gate = gate_of(4, None, running=4, service_s=1.0)
     gate.configure(2, None)
     with pytest.raises(Overloaded) as raised:
-        await gate.enter("a", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("a"))
     assert raised.value.retry_after_s == pytest.approx(1.5), "three must leave, of two at a time"
 
 
@@ -289,7 +289,7 @@ async def test_who_waits_keeps_its_place_when_the_queue_is_switched_off() -> Non
     (task,) = await wait_in_line(gate, "a")
     gate.configure(1, None)
     with pytest.raises(Overloaded):
-        await gate.enter("b", "", 1, "normal", 1, None)
+        await gate.enter(Entrant("b"))
     gate.leave(0.1)
     await task
     assert gate.in_flight == 1
@@ -369,7 +369,7 @@ async def test_a_cancelled_one_that_is_chosen_to_give_way_is_no_refusal() -> Non
 @in_virtual_time
 async def test_a_waiter_whose_loop_ends_leaves_nothing() -> None:
     gate = gate_of(1, running=1)
-    entering = gate.enter("a", "", 1, "normal", 1, None)
+    entering = gate.enter(Entrant("a"))
     entering.send(None)
     assert gate.waiting == 1
     entering.close()

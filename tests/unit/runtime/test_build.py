@@ -11,6 +11,7 @@ from gateway.core.exchange import ANYBODY
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.pools.endpoint import Endpoint
+from gateway.pools.gate import Entrant
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
 from gateway.runtime.build import activate, build_services, compile_snapshot
@@ -144,7 +145,7 @@ async def test_a_reload_gives_a_living_gate_its_new_room_and_lets_waiters_in(ser
     reload(services, text, 1)
     gate = services.directory.pool("main").gate
     assert gate.try_enter()
-    waiting = asyncio.ensure_future(gate.enter("", "", 1, "normal", 1, None))
+    waiting = asyncio.ensure_future(gate.enter(Entrant("")))
     await asyncio.sleep(0)
     assert not waiting.done()
     reload(services, text.replace("max_inflight: 1", "max_inflight: 2"), 2)
