@@ -21,7 +21,7 @@ class Function:
     doc: str
 
 
-_ALL = (
+FUNCTIONS = (
     Function("startsWith", "method", 'request.model.startsWith("gpt-")', "whether the string begins so"),
     Function("endsWith", "method", 'request.model.endsWith("-mini")', "whether the string ends so"),
     Function("contains", "method", 'headers["user-agent"].contains("python")', "whether the string holds that"),
@@ -44,6 +44,5 @@ _ALL = (
     Function("exists_one", "macro", 'headers["x-groups"].split(",").exists_one(g, g == "beta")', "whether exactly one element makes it true"),
 )  # fmt: skip
 
-FUNCTIONS = _ALL
-METHODS: Mapping[str, Function] = {entry.name: entry for entry in _ALL if entry.kind != "function"}
-GLOBALS: Mapping[str, Function] = {entry.name: entry for entry in _ALL if entry.kind == "function"}
+METHODS: Mapping[str, Function] = {entry.name: entry for entry in FUNCTIONS if entry.kind != "function"}
+GLOBALS: Mapping[str, Function] = {entry.name: entry for entry in FUNCTIONS if entry.kind == "function"}

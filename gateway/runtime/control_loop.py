@@ -47,7 +47,6 @@ class ControlLoop:
     """The running control process."""
 
     def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, birth: Birth) -> None:
-        self._config_path = config_path
         self._sockets = sockets
         self._metrics = Metrics()
         self._merged = Merged()
