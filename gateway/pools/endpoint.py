@@ -39,8 +39,8 @@ class Credential:
 class Endpoint:
     """A provider, a model, a URL and a key: the owner of the breaker. Live: it outlasts reloads that still name it.
 
-    Moments are monotonic seconds, 0.0 = never. An attempt and what its
-    error tells write here (`attempt`, `search`), and what takes endpoints out of rotation (`directory`, `standing`).
+    Moments are monotonic seconds, 0.0 = never. Attempts write here and what their errors tell (`attempt`, `search`), and
+    what takes endpoints out of rotation (`directory`, `standing`).
     """
 
     id: EndpointId  # "openai/gpt-4o"; with further keys or URLs "openai/gpt-4o#2"
