@@ -1,4 +1,4 @@
 """Money: what a request has used and what that costs, in exact integer picodollars.
 
-Imports `core` and `config.spec` only. Read `prices.py` first.
+May import `providers` and everything below it; `dialects`, `config` and `core` are enough. Read `prices.py` first, then `charge.py`.
 """

@@ -1,5 +1,8 @@
 """From a `Spec` to what serves requests: the only place where parts are put together.
 
+Its steps stand in files of their own: whose settings hold (`settings.py`), the endpoints (`targets.py`), who is asked and who
+stands behind (`paths.py`).
+
 `compile_snapshot` runs in a thread beside a loop that serves, so it makes new things only; what is alive changes in
 `activate`, on the loop, in one step.
 """
