@@ -42,9 +42,16 @@ class Fields:
         for name, value in self._members.items():
             if name in known or is_null(value):
                 continue
-            if name in defaults and msgspec.json.decode(value) == defaults[name]:
-                continue
-            yield name
+            if name not in defaults or not _says(value, defaults[name]):
+                yield name
+
+
+def _says(value: Raw, other: Any) -> bool:
+    """Whether a member has the value `other`; what can't be read, as a number out of all bounds somewhere in it, has none."""
+    try:
+        return bool(msgspec.json.decode(value) == other)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 @cache

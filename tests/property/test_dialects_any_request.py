@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import InvalidRequest
-from gateway.dialects import anthropic_messages, openai_chat
+from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge
 
@@ -23,12 +23,13 @@ media_type thinking_blocks title refusal reasoning is_error strict disable_paral
 """
 PARAMETERS = """
 tools tool_choice system thinking output_config output_format response_format stop user stop_sequences metadata
-service_tier reasoning_effort temperature top_k logit_bias odd
+service_tier reasoning_effort temperature top_k logit_bias odd logprobs truncation best_of suffix echo include
+reasoning text store instructions parallel_tool_calls max_tokens max_output_tokens n
 """
 WORDS = st.sampled_from([*KINDS.split(), "", "\x00", "\ud800"])
 MEMBERS = st.sampled_from(NAMES.split())
 VALUES = st.recursive(
-    WORDS | st.sampled_from([None, True, False, 0, 1, -1, 1.5, 2**70]),
+    WORDS | st.sampled_from([None, True, False, 0, 1, -1, 1.5, 2**70, float("inf")]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS, inner, max_size=4),
     max_leaves=12,
 )
@@ -39,17 +40,25 @@ MESSAGES = st.lists(
 FIELDS = st.dictionaries(st.sampled_from(PARAMETERS.split()), VALUES, max_size=4)
 
 
-@pytest.mark.parametrize(
-    ("client", "provider"),
-    [(openai_chat, anthropic_messages), (anthropic_messages, openai_chat)],
-    ids=["chat", "messages"],
-)
-@settings(max_examples=300)
+CLIENTS = {
+    openai_chat: "messages",
+    anthropic_messages: "messages",
+    openai_responses: "input",
+    openai_completions: "prompt",
+}
+PAIRS = [
+    (one, other) for one in CLIENTS for other in (openai_chat, anthropic_messages, openai_responses) if one is not other
+]
+
+
+@pytest.mark.parametrize(("client", "provider"), PAIRS, ids=[f"{one.NAME}-{other.NAME}" for one, other in PAIRS])
+@settings(max_examples=100)
 @given(messages=MESSAGES, fields=FIELDS, drops=st.booleans())
 def test_any_request_is_translated_or_refused(
     client: Dialect, provider: Dialect, messages: Any, fields: dict[str, Any], drops: bool
 ) -> None:
-    body = json.dumps({"model": "m", "max_tokens": 5, "messages": messages, **fields}).encode()
+    said = {CLIENTS[client]: messages or "hi"} | ({"max_tokens": 5} if client is anthropic_messages else {})
+    body = json.dumps({"model": "m", **said, **fields}).replace("Infinity", "1e999").encode()
     try:
         request = client.decode_request(body)
         sent = bridge(client, provider).encode_request(request, "m", drops_params=drops)

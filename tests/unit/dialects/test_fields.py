@@ -27,6 +27,10 @@ def test_others_are_what_is_neither_known_nor_null_nor_what_holds_anyway() -> No
     assert list(found.others({"a"}, {"c": False, "d": False})) == ["d", "e"]
 
 
+def test_a_value_that_can_not_be_read_is_not_the_one_that_holds_anyway() -> None:
+    assert list(fields(b'{"a": [{"b": 1e999}]}').others(set(), {"a": False})) == ["a"]
+
+
 def test_strangers_in_an_object_count_only_where_they_hold_something() -> None:
     raw = msgspec.Raw(b'{"role": "x", "annotations": [], "audio": null, "odd": 0, "flag": false, "text": ""}')
     assert list(strangers(raw, {"role"}, "messages[1]")) == ["messages[1].odd"]
