@@ -145,13 +145,10 @@ class _Dispatch:
 
     async def _permission(self, hop: Hop, tries: Tries) -> RetryToken | None:
         """Wait until a pool may be asked once more, and give the token for it; None where it may not."""
-        search = self._search
-        pause = search.pause_s(hop, tries)
-        if pause is None or tries.failure is None:
+        again = self._search.once_more(hop, tries)
+        if again is None:
             return None
-        retry = tries.failure[0].retry
-        # Where nobody stands behind this pool, giving up is all that is left: then it pays to wait for slow answers too.
-        patience_s = retry.retry_after_cap_s if hop is search.hops[-1] else retry.backoff_cap_s
+        pause, patience_s = again
         since = self._now()
         try:
             token = await hop.state.budget.take(patience_s)

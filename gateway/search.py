@@ -121,13 +121,14 @@ class Search:
 
     # Once more
 
-    def pause_s(self, hop: Hop, tries: Tries) -> float | None:
-        """Give how long to wait before a pool is asked once more; None where it may not be, or not in time.
+    def once_more(self, hop: Hop, tries: Tries) -> tuple[float, float] | None:
+        """Give after what pause a pool may be asked once more (none, for somebody new), and how long it pays to wait for leave.
 
-        Not at all for somebody new.
+        None where it may not be, or not in time.
         """
         if tries.failure is None or not tries.may_go_on:
             return None
+        target, _ = tries.failure
         if self._found(hop, self._again_at):
             pause = 0.0
         else:
@@ -135,7 +136,10 @@ class Search:
             if not again_at:
                 return None
             pause = max(0.0, min(again_at) - self._now())
-        return None if self.is_too_late(tries.failure[0], pause) else pause
+        if self.is_too_late(target, pause):
+            return None
+        # Where nobody stands behind this pool, giving up is all that is left: then it pays to wait for slow answers too.
+        return pause, target.retry.retry_after_cap_s if hop is self.hops[-1] else target.retry.backoff_cap_s
 
     def told_wait(self) -> tuple[Hop, float] | None:
         """Give the pool of whoever told us the shortest wait, and that wait; None where there is none, or no time for it.

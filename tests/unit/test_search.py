@@ -68,7 +68,7 @@ async def test_who_would_say_the_same_is_not_asked_again() -> None:
     assert failed(search, hop, hop.targets[0], UpstreamRateLimited("wait", retry_after_s=3600.0))
     assert search.next(hop) is None
     assert not search.is_worth_waiting(hop)
-    assert search.pause_s(hop, search.tries["main"]) is None
+    assert search.once_more(hop, search.tries["main"]) is None
 
 
 @in_virtual_time
@@ -78,10 +78,22 @@ async def test_a_pool_is_asked_once_more_at_once_for_somebody_new_and_after_a_pa
     hop = search.hops[0]
     first, second = hop.targets
     failed(search, hop, first, Unavailable("down"))
-    assert search.pause_s(hop, search.tries["main"]) == 0.0
+    assert search.once_more(hop, search.tries["main"]) == (0.0, first.retry.retry_after_cap_s)
     failed(search, hop, second, Unavailable("down", retry_after_s=2.0))
-    pause = search.pause_s(hop, search.tries["main"])
-    assert pause is not None and 0.0 < pause <= 1.0
+    again = search.once_more(hop, search.tries["main"])
+    assert again is not None
+    assert 0.0 < again[0] <= 1.0
+
+
+@in_virtual_time
+async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -> None:
+    line = line_of(SPARE, more="defaults: {retry: {backoff_cap: 3s, retry_after_cap: 20s}}")
+    search = search_of(line)
+    for hop, patience_s in zip(search.hops, (3.0, 20.0), strict=True):
+        failed(search, hop, hop.targets[0], Unavailable("down"))
+        again = search.once_more(hop, search.tries[hop.pool])
+        assert again is not None
+        assert again[1] == patience_s
 
 
 @in_virtual_time
@@ -89,12 +101,12 @@ async def test_a_pool_is_asked_as_often_as_its_settings_say() -> None:
     line = line_of(THREE, more="defaults: {retry: {attempts: 2}}")
     search = search_of(line)
     hop = search.hops[0]
-    assert search.pause_s(hop, Tries()) is None  # nothing has failed there: no reason to try again
+    assert search.once_more(hop, Tries()) is None  # nothing has failed there: no reason to try again
     failed(search, hop, hop.targets[0], Unavailable("down"))
     assert search.tries["main"].may_go_on
     failed(search, hop, hop.targets[1], Unavailable("down"))
     assert not search.tries["main"].may_go_on
-    assert search.pause_s(hop, search.tries["main"]) is None
+    assert search.once_more(hop, search.tries["main"]) is None
 
 
 @in_virtual_time
@@ -106,7 +118,7 @@ async def test_nothing_is_paused_for_that_would_come_too_late() -> None:
     assert not search.is_too_late(target, 4.0)
     assert search.is_too_late(target, 5.0)
     failed(search, hop, target, Unavailable("down", retry_after_s=6.0))
-    assert search.pause_s(hop, search.tries["main"]) is None
+    assert search.once_more(hop, search.tries["main"]) is None
 
 
 @in_virtual_time
