@@ -3,7 +3,7 @@
 As in `openai_chat.py`, bytes pass untouched but for the model's name; usage is always told to the client.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -24,14 +24,13 @@ from gateway.dialects.anthropic_stream import Decoder, Encoder
 from gateway.dialects.anthropic_usage import Usage as _Usage
 from gateway.dialects.anthropic_usage import read_usage
 from gateway.dialects.request_body import check_shape, invalid_field, is_null, join_members, read_body
+from gateway.streaming.relay import EventKind
 from gateway.streaming.sse import count_events, data_of, event_around
 
 NAME: Final = "anthropic_messages"
 PATH: Final = "/v1/messages"
 VENDOR: Final = "anthropic"
 NEEDS_MAX_TOKENS: Final = True
-
-EventKind = Literal["prelude", "content", "end"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -1,6 +1,6 @@
 """From a client's dialect to a provider's and back. Where they are the same one, bytes pass; else neutral values stand between."""
 
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Protocol, cast
 
 import msgspec
 
@@ -10,7 +10,7 @@ from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
 from gateway.dialects.losses import Losses
-from gateway.streaming.relay import Codec
+from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 
 KEPT_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer, where some clients get all of it once more at its end
@@ -160,7 +160,7 @@ class Translator:
         self._is_closed = False  # and so is the stream
         self.has_failed = False
 
-    def kind(self, event: bytes) -> Literal["prelude", "content", "end"]:
+    def kind(self, event: bytes) -> EventKind:
         return self._watched.kind(event)
 
     def pass_on(self, block: bytes) -> bytes:

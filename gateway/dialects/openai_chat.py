@@ -1,11 +1,11 @@
 """OpenAI's chat completions, as bytes: https://platform.openai.com/docs/api-reference/chat
 
-Bytes pass untouched but for what must change; so this file looks for the few facts that it needs.
-That is safe because JSON escapes every quote inside a string: the bytes `"usage"` can't be part of a text.
+Bytes pass untouched but for what must change; so this file looks for the few facts that it needs. A stream is watched as it
+passes by `openai_chat_watch.py`.
 """
 
 from itertools import repeat
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -22,19 +22,16 @@ from gateway.dialects.openai_chat_answer import read_rejection as read_rejection
 from gateway.dialects.openai_chat_request_in import PARAMS as PARAMS
 from gateway.dialects.openai_chat_request_in import to_conversation as to_conversation
 from gateway.dialects.openai_chat_request_out import from_conversation as from_conversation
-from gateway.dialects.openai_chat_stream import DONE as DONE
 from gateway.dialects.openai_chat_stream import Decoder, Encoder
+from gateway.dialects.openai_chat_watch import ChatStream
 from gateway.dialects.openai_usage import Usage as _Usage
 from gateway.dialects.openai_usage import read_usage
 from gateway.dialects.request_body import invalid_field, join_members, read_body, refuse_body
-from gateway.streaming.sse import count_events, data_of, event_around, events
 
 NAME: Final = "openai_chat"
 PATH: Final = "/v1/chat/completions"
 VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
-
-EventKind = Literal["prelude", "content", "end"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -80,29 +77,11 @@ class _Document(msgspec.Struct):
     error: Raw = _NULL
 
 
-class _Choice(msgspec.Struct):
-    delta: dict[str, Raw] | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Raw = _NULL
-
-    @property
-    def is_error(self) -> bool:
-        return bytes(self.error) != b"null"
-
-
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-
-_NOTHING = (b"null", b'""', b"[]")
 
 
 # Requests
@@ -238,127 +217,12 @@ def read_answer(body: bytes) -> Usage | None:
 # Streams
 
 
-def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> "ChatStream":
+def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> ChatStream:
     """Give what watches one stream of `choices` answers side by side.
 
     With `hides_usage` the client did not ask for the usage event and does not get it.
     """
     return ChatStream(meter, hides_usage=hides_usage, choices=choices)
-
-
-class ChatStream:
-    """Watches one stream pass: notes its usage and its end, strips what the client did not ask for."""
-
-    __slots__ = ("_hides_usage", "_meter", "_unfinished", "has_failed", "is_done")
-
-    def __init__(self, meter: Meter, *, hides_usage: bool, choices: int) -> None:
-        self._meter = meter
-        self._hides_usage = hides_usage
-        self.is_done = False  # [DONE] has passed
-        self._unfinished = choices  # so many finish_reasons have yet to pass
-        self.has_failed = False  # the provider has reported an error in the stream
-
-    def kind(self, event: bytes) -> EventKind:
-        """Say whether an event holds content, comes before it, or ends the stream.
-
-        Raises `ProtocolError` where it is no chunk, `Unavailable` where it reports an error.
-        """
-        data = data_of(event)
-        if data is None or not data.strip():
-            return "prelude"
-        if data.strip() == b"[DONE]":
-            return "end"
-        try:
-            chunk = _decode_chunk(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ProtocolError("the provider's stream holds something that is no chat completion chunk") from None
-        if chunk.is_error:
-            raise Unavailable("the provider reported an error in its stream")
-        return "content" if any(map(_has_content, chunk.choices or ())) else "prelude"
-
-    def pass_on(self, block: bytes) -> bytes:
-        """Look at a block of whole events; give what of it the client shall have. Nothing follows `[DONE]` or an error."""
-        if self.is_done or self.has_failed:
-            return b""
-        meter = self._meter
-        meter.events += count_events(block)
-        meter.bytes_out += len(block)
-        if meter.events >= meter.sample_at:
-            meter.sample(block)
-        if b'"usage"' in block:
-            block = self._take_usage(block)
-        if self._unfinished > 0:
-            self._unfinished -= block.count(b'"finish_reason":"') + block.count(b'"finish_reason": "')
-        if b"[DONE]" in block and (end := _behind_done(block)):
-            self.is_done, block = True, block[:end]
-        if b'"error"' in block:
-            block = self._until_error(block)
-        return block
-
-    def closing(self) -> bytes | None:
-        """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
-        if self.is_done or self.has_failed:
-            return b""
-        return None if self._unfinished > 0 else DONE
-
-    def _take_usage(self, block: bytes) -> bytes:
-        if self._hides_usage:
-            block = block.replace(b',"usage":null', b"")
-        at = _find_usage(block, 0)
-        while at >= 0:
-            start, end = event_around(block, at)
-            chunk = self._decode(block[start:end])
-            usage = read_usage(chunk.usage) if chunk else None
-            at = end
-            if usage is not None:
-                self._meter.usage = usage
-                if self._hides_usage and chunk is not None and not chunk.choices:
-                    block = block[:start] + block[end:]
-                    at = start
-            at = _find_usage(block, at)
-        return block
-
-    def _until_error(self, block: bytes) -> bytes:
-        """Give a block up to the error in it, or the whole."""
-        end = 0
-        for event in events(block):
-            end += len(event)
-            chunk = self._decode(event) if b'"error"' in event else None
-            if chunk is not None and chunk.is_error:
-                self.has_failed, self.is_done = True, False
-                return block[:end]
-        return block
-
-    @staticmethod
-    def _decode(event: bytes) -> _Chunk | None:
-        try:
-            return _decode_chunk(data_of(event) or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-
-
-def _behind_done(block: bytes) -> int:
-    """Give the index behind the event `[DONE]`, 0 where there is none: inside a text there is no line end before it."""
-    at = block.find(b"[DONE]")
-    while at >= 0:
-        line = max(block.rfind(b"\n", 0, at), block.rfind(b"\r", 0, at)) + 1
-        if block[line:at] in (b"data: ", b"data:") and block[at + 6 : at + 7] in (b"\n", b"\r"):
-            return event_around(block, at)[1]
-        at = block.find(b"[DONE]", at + 6)
-    return 0
-
-
-def _find_usage(block: bytes, start: int) -> int:
-    """Give where a usage that is not null stands, in either of the two ways in which JSON is written; -1 for nowhere."""
-    at = block.find(b'"usage":{', start)
-    return at if at >= 0 else block.find(b'"usage": {', start)
-
-
-def _has_content(choice: _Choice) -> bool:
-    if choice.finish_reason is not None:
-        return True
-    delta = choice.delta or {}
-    return any(name != "role" and bytes(value) not in _NOTHING for name, value in delta.items())
 
 
 # Between dialects

@@ -4,7 +4,7 @@ Their streams end, report usage and fail as those of chat completions do, so byt
 a prompt is what one user says.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -14,13 +14,13 @@ from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.tokens import tokens_of
 from gateway.dialects.json_shape import read_members
-from gateway.dialects.openai_chat import ChatStream
 from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat import encode_error_event as encode_error_event
 from gateway.dialects.openai_chat import encode_request as encode_request
 from gateway.dialects.openai_chat import read_answer as read_answer
 from gateway.dialects.openai_chat_answer import encode_rejection as encode_rejection
 from gateway.dialects.openai_chat_answer import read_rejection as read_rejection
+from gateway.dialects.openai_chat_watch import ChatStream
 from gateway.dialects.openai_completions_answer import decode_answer as decode_answer
 from gateway.dialects.openai_completions_answer import encode_answer as encode_answer
 from gateway.dialects.openai_completions_request import PARAMS as PARAMS
@@ -28,14 +28,13 @@ from gateway.dialects.openai_completions_request import from_conversation as fro
 from gateway.dialects.openai_completions_request import to_conversation as to_conversation
 from gateway.dialects.openai_completions_stream import Decoder, Encoder
 from gateway.dialects.request_body import check_shape, read_body, refuse_body
+from gateway.streaming.relay import EventKind
 from gateway.streaming.sse import data_of
 
 NAME: Final = "openai_completions"
 PATH: Final = "/v1/completions"
 VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
-
-EventKind = Literal["prelude", "content", "end"]
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]

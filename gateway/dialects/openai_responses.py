@@ -4,7 +4,7 @@ As in `openai_chat.py`, bytes pass untouched but for the model's name; usage is 
 keeps (answers before, conversations, files) and the tools that it runs itself pass with the rest.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -26,14 +26,13 @@ from gateway.dialects.openai_responses_request_out import from_conversation as f
 from gateway.dialects.openai_responses_usage import Usage as _Usage
 from gateway.dialects.openai_responses_usage import read_usage
 from gateway.dialects.request_body import check_shape, invalid_field, is_null, join_members, read_body
+from gateway.streaming.relay import EventKind
 from gateway.streaming.sse import count_events, data_of, event_around
 
 NAME: Final = "openai_responses"
 PATH: Final = "/v1/responses"
 VENDOR: Final = "openai"
 NEEDS_MAX_TOKENS: Final = False
-
-EventKind = Literal["prelude", "content", "end"]
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]

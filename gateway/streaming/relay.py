@@ -50,12 +50,16 @@ class Reply(Protocol):
     on_drain: Callable[[], None] | None
 
 
+EventKind = Literal["prelude", "content", "end"]
+"""A prelude is held back, and another endpoint may still be asked in its place; with anything else the answer begins."""
+
+
 class Codec(Protocol):
     """What a dialect knows of its streams."""
 
     has_failed: bool
 
-    def kind(self, event: bytes) -> Literal["prelude", "content", "end"]: ...
+    def kind(self, event: bytes) -> EventKind: ...
 
     def pass_on(self, block: bytes) -> bytes: ...
 

@@ -9,6 +9,7 @@ from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import KEPT_LIMIT, bridge
+from gateway.dialects.openai_chat_watch import ChatStream
 from tests.support.replay import DONE, ROLE, chunk
 from tests.unit.dialects.test_anthropic_messages import END, OPEN, START, STOP, delta, event
 
@@ -28,7 +29,7 @@ def test_between_two_that_speak_the_same_bytes_pass() -> None:
     body = json.dumps({"choices": [], "usage": {"prompt_tokens": 3}}).encode()
     answer, usage = between.read_answer(body, asked, 0.0)
     assert answer is body and usage == Usage(input=3)
-    assert isinstance(between.read_stream(Meter(), asked, 0.0), openai_chat.ChatStream)
+    assert isinstance(between.read_stream(Meter(), asked, 0.0), ChatStream)
     error = Rejected("x", status=400, body=b"{odd", content_type="")
     assert between.reword(error) == b"{odd"
 
