@@ -16,25 +16,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import count, pairwise, takewhile
 from pathlib import Path
+from typing import Any
 
-from tests.support.bad_requests import CHUNK, ELSEWHERE, LAST, REFUSED, TAKEN, chunks, post
+from tests.support.bad_requests import CHAT, CHUNK, ELSEWHERE, HEAD, LAST, REFUSED, TAKEN, chunks, post
 from tests.support.gateway import GatewayProcess, gateway_over
 from tests.support.http import Connection, Truncated, chat_body, fetch
 
 FIRST_S, NEXT_S = 1.5, 0.1  # how long an answer is waited for: beyond the clocks of the configuration; for company
 CLIENTS = 12
+KEPT = 2 * CLIENTS  # connections to the two providers that may wait for more
 WARM = 1000  # cases before memory is looked at
 CONFIG = """
-providers: {sim: {kind: simulator}}
+providers:
+  sim: {kind: simulator, batch: {max: 8, wait: 2ms}}
+  far: {kind: simulator, speaks: [messages]}
 models:
   auto: {provider: sim, price: {input: 1, output: 2}, quality: 0.5, simulate: {tokens: 3}}
+  far: {provider: far, price: {input: 1, output: 2}, quality: 0.5, simulate: {tokens: 3}}
   sim-*: {provider: sim, price: {input: 1, output: 2}, quality: 0.5}
-routes: [{name: direct, match: ["*"], to: requested}]
+routes:
+  - {name: files, paths: ["/v1/files*", "/v1/audio/*"], provider: sim}
+  - {name: direct, match: ["*"], to: requested}
 """
 SERVER = "limits: {body: 256KiB, head_timeout: 500ms, body_timeout: 500ms}"
 SERVED = frozenset({200, 400, 404, 405, 408, 413, 414, 415, 417, 421, 431})
@@ -122,8 +129,43 @@ def streamed() -> bytes:
     return post(framing=b"content-length: %d\r\n" % len(body), body=body)
 
 
+def to_path(path: bytes, body: dict[str, Any], model: str = "auto") -> bytes:
+    """Give a right request in another dialect."""
+    data = json.dumps({"model": model, **body}).encode()
+    return post(head=HEAD.replace(CHAT, path), framing=b"content-length: %d\r\n" % len(data), body=data)
+
+
+def in_other_dialects() -> Iterator[bytes]:
+    """Give requests whose answers are translated, gathered, estimated, or passed through."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    told = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+    for model in ("auto", "far"):
+        yield to_path(CHAT, {"messages": [{"role": "user", "content": "x"}, *told], "stream": True}, model)
+        said = [{"role": "user", "content": [{"type": "text", "text": "x"}, picture]}]
+        yield to_path(b"/v1/messages", {"max_tokens": 5, "messages": said, "system": "s"}, model)
+        yield to_path(b"/v1/messages/count_tokens", {"messages": said}, model)
+        yield to_path(
+            b"/v1/responses", {"input": "x", "stream": True, "tools": [{"type": "function", "name": "f"}]}, model
+        )
+        yield to_path(b"/v1/responses", {"input": [{"role": "user", "content": "x"}], "instructions": "i"}, model)
+        yield to_path(b"/v1/completions", {"prompt": "x", "echo": False, "suffix": None}, model)
+    yield to_path(b"/v1/embeddings", {"input": ["a", "b"], "encoding_format": "base64"})
+    yield to_path(b"/v1/embeddings", {"input": [[1, 2], [3]]})
+    upload = b"POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\n"
+    yield upload + b"content-length: 9\r\n\r\nsome data"
+    yield upload + b"content-length: 70000\r\n\r\n" + b"x" * 70_000
+    yield upload + b"transfer-encoding: chunked\r\n\r\n4\r\nsome\r\n" + LAST
+    yield b"GET /v1/files/a?b=c HTTP/1.1\r\nhost: x\r\n\r\n"
+    yield b"DELETE /v1/files/a HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
 RIGHT = [
     *TAKEN.values(),
+    *in_other_dialects(),
     streamed(),
     post(b"expect: 100-continue\r\n"),
     chunks(CHUNK + LAST),
@@ -194,8 +236,10 @@ def _judge(connection: Connection, data: bytes) -> int:
         raise Truncated(b"")  # whether a body follows depends on what the spoiled bytes asked for
     body = connection.read_body(head)
     if head.status >= 400:
-        error = json.loads(body)["error"]
-        assert set(error) == {"message", "type", "param", "code"}, body
+        told = json.loads(body)
+        error = told["error"]
+        members = {"message", "type"} if told.get("type") == "error" else {"message", "type", "param", "code"}
+        assert set(error) == members, body
         assert "Traceback" not in error["message"] and "Error" not in error["message"], body
     return head.status
 
@@ -209,9 +253,9 @@ def aftermath(gateway: GatewayProcess, rss: int, descriptors: int) -> list[str]:
     """Say what is left once all clients have gone."""
     faults = []
     until = time.monotonic() + 10
-    while (left := gateway.fds() - descriptors) > 8 and time.monotonic() < until:
+    while (left := gateway.fds() - descriptors) > KEPT and time.monotonic() < until:
         time.sleep(0.1)
-    if left > 8:
+    if left > KEPT:
         faults.append(f"{left} descriptors are left")
     if rss and gateway.rss() - rss > 24 * 2**20:
         faults.append(f"memory grew by {(gateway.rss() - rss) / 2**20:.1f} MiB")
