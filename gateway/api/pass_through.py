@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
@@ -51,6 +51,7 @@ HANDED_ON: Final = (
 """What crosses of a provider's headers, beside the length of its answer."""
 
 BODILESS: Final = frozenset({204, 205, 304})  # statuses
+TELLING: Final = 12  # characters of a key that don't stand in another word by chance
 KEYS: Final = frozenset({"api_key", "api-key", "apikey", "x-api-key", "key", "token", "access_token", "authorization"})
 """Names of a query's members that hold credentials: a client's stays here, and the provider's is in the configuration."""
 
@@ -92,12 +93,13 @@ class PassingClient(HttpClient):
 
     def target(self) -> str:
         query = query_of(self._request.raw_path)
+        self._keep_keys(query)
         if not query:
             return self._x.path
         if not query.isascii() or not query.isprintable() or " " in query or "#" in query:
             raise InvalidRequest("the query must be printable ASCII")
-        for name, value in parse_qsl(query, keep_blank_values=True):
-            if name.lower() in KEYS or value in self._credentials():
+        for name, _ in parse_qsl(query, keep_blank_values=True):
+            if name.lower() in KEYS:
                 raise InvalidRequest("the query must hold no key; send it as a header", param=name[:64])
         return f"{self._x.path}?{query}"
 
@@ -190,6 +192,18 @@ class PassingClient(HttpClient):
         if not self._has_invited:
             self._has_invited = True
             super()._invite()
+
+    def _keep_keys(self, query: str) -> None:
+        """Refuse a target that holds what the client showed to the gateway; its path is written down without it."""
+        path, names = self._x.path, unquote_plus(query)
+        values = [value for pair in parse_qsl(query, keep_blank_values=True) for value in pair]
+        for key in self._credentials():
+            is_telling = len(key) >= TELLING
+            if is_telling and key in path:
+                self._x.path = path.replace(key, "…")
+                raise InvalidRequest("the path must hold no key; send it as a header")
+            if key in values or (is_telling and key in names):
+                raise InvalidRequest("the query must hold no key; send it as a header")
 
     def _credentials(self) -> list[str]:
         """Give what the client showed to the gateway."""

@@ -196,13 +196,24 @@ async def test_what_crosses_to_the_client_is_on_a_list() -> None:
     }
 
 
-@pytest.mark.parametrize("query", ["api_key=abc", "KEY=x", "a=1&access_token=x", "a=" + KEY, "to%6ben=x"])
+@pytest.mark.parametrize(
+    "query", ["api_key=abc", "KEY=x", "a=1&access_token=x", "a=" + KEY, KEY, "a=x" + KEY, "to%6ben=x"]
+)
 @on_every_loop
 async def test_a_key_in_the_query_is_refused(query: str) -> None:
     async with passing(Provider()) as gateway:
         answer = await gateway.ask("GET", f"{FILES}?{query}")
         assert (answer.status, answer.error()["code"]) == (400, "invalid_request")
         assert gateway.upstream.peers == [] and KEY not in answer.error()["message"]
+
+
+@on_every_loop
+async def test_a_key_in_the_path_is_refused_and_not_written_down() -> None:
+    async with passing(Provider()) as gateway:
+        answer = await gateway.ask("GET", f"{FILES}/x{KEY}")
+        assert (answer.status, answer.error()["code"]) == (400, "invalid_request")
+        assert gateway.upstream.peers == [] and KEY not in answer.error()["message"]
+        assert (await gateway.last()).path == f"{FILES}/x…"
 
 
 @on_every_loop
