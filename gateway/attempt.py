@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from gateway.batching import TOKENS_LIMIT, Portion
+from gateway import batching
 from gateway.call import Caller
 from gateway.config.spec import LimitsSpec
 from gateway.core.chat import ChatRequest, Usage
@@ -164,7 +164,7 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
     call = Caller(x, target, limits, services)
     if target.batch is not None and (gathering := GATHERED.get(x.path)) is not None:
         inputs = gathering.count_inputs(request)
-        if inputs < target.batch.max and request.tokens <= TOKENS_LIMIT and "idempotency-key" not in x.headers:
+        if inputs < target.batch.max and request.tokens <= batching.TOKENS_LIMIT and "idempotency-key" not in x.headers:
             return await _ask_with_others(call, request, gathering, inputs, total_at)
     answer = await call.begin(call.body(request), call.head(), total_at, is_stream=request.stream)
     try:
@@ -192,7 +192,7 @@ async def _ask_with_others(
     assert settings is not None
     handed_on = call.handed_on()
 
-    async def send(requests: Sequence[ChatRequest]) -> list[Portion]:
+    async def send(requests: Sequence[ChatRequest]) -> list[batching.Portion]:
         """Ask for requests of which this one is the first."""
         others = len(requests) - 1
         services.metrics.batches[x.pool].value += 1
@@ -212,8 +212,8 @@ async def _ask_with_others(
         except BaseException:
             answer.close()
             raise
-        return [Portion(body, usage, answer) for body, usage in parts]
+        return [batching.Portion(body, usage, answer) for body, usage in parts]
 
     key = (target, call.model_id, x.principal.tenant, handed_on, gathering.alike(request))
-    portion = await services.batches.ask(key, request, inputs, send, settings, total_at)
+    portion = await services.batches.ask(key, batching.Caller(request, inputs, send), settings, total_at)
     return Upstream(target, portion.answer, body=portion.body, usage=portion.usage)

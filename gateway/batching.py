@@ -45,18 +45,24 @@ Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[Portion]]]
 """Makes one call of requests that are alike; gives the portion of each. Raises `GatewayError`."""
 
 
+def _promise() -> "asyncio.Future[Portion]":
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True, eq=False)
-class _Caller:
+class Caller:
+    """One that asks: its request, how many inputs that holds, and how a batch is sent that it is the first of."""
+
     request: ChatRequest
     inputs: int
     send: Send
-    portion: "asyncio.Future[Portion]"
+    portion: "asyncio.Future[Portion]" = field(default_factory=_promise, init=False)
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
     key: Hashable
-    callers: list[_Caller] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
     inputs: int = 0
     tokens: int = 0
     timer: asyncio.TimerHandle | None = None
@@ -70,20 +76,8 @@ class Batches:
         self._tasks = tasks
         self._open: dict[Hashable, _Batch] = {}
 
-    async def ask(
-        self,
-        key: Hashable,
-        request: ChatRequest,
-        inputs: int,
-        send: Send,
-        settings: BatchSpec,
-        total_at: float | None,
-    ) -> Portion:
-        """Have `request`, which holds so many inputs, answered together with others of the same key.
-
-        `send` is called for a batch by its first caller's, whose it therefore may be for others too. Raises `GatewayError`.
-        """
-        caller = _Caller(request, inputs, send, asyncio.get_running_loop().create_future())
+    async def ask(self, key: Hashable, caller: Caller, settings: BatchSpec, total_at: float | None) -> Portion:
+        """Have the request of `caller` answered together with others of the same key. Raises `GatewayError`."""
         batch = self._join(key, caller, settings)
         try:
             async with asyncio.timeout_at(total_at):
@@ -97,7 +91,7 @@ class Batches:
 
     # An open batch
 
-    def _join(self, key: Hashable, caller: _Caller, settings: BatchSpec) -> _Batch:
+    def _join(self, key: Hashable, caller: Caller, settings: BatchSpec) -> _Batch:
         tokens = caller.request.tokens
         batch = self._open.get(key)
         if batch is not None and (batch.inputs + caller.inputs > settings.max or batch.tokens + tokens > TOKENS_LIMIT):
@@ -113,7 +107,7 @@ class Batches:
             self._go(batch)
         return batch
 
-    def _leave(self, batch: _Batch, caller: _Caller) -> None:
+    def _leave(self, batch: _Batch, caller: Caller) -> None:
         if batch.task is None:
             batch.callers.remove(caller)
             batch.inputs -= caller.inputs
@@ -141,7 +135,7 @@ class Batches:
             for caller in batch.callers:  # after a mistake of our own
                 _fail(caller, GatewayError("an unexpected failure", code="internal_error"))
 
-    async def _settle(self, callers: Sequence[_Caller]) -> None:
+    async def _settle(self, callers: Sequence[Caller]) -> None:
         """See that each of the callers that are still there has its outcome."""
         present = [caller for caller in callers if not caller.portion.done()]
         if not present:
@@ -169,14 +163,14 @@ def _may_be_of_one(error: GatewayError) -> bool:
     return error.fault is not Fault.REJECTED or error.upstream_status in OF_ONE_INPUT
 
 
-def _fail_all(callers: Sequence[_Caller], error: GatewayError) -> None:
+def _fail_all(callers: Sequence[Caller], error: GatewayError) -> None:
     """Give an error to everybody; only the first to be told is the one that tells the breaker."""
     there = [caller for caller in callers if not caller.portion.done()]
     for place, caller in enumerate(there):
         _fail(caller, error.echo() if place and isinstance(error, UpstreamError) else error)
 
 
-def _fail(caller: _Caller, error: GatewayError) -> None:
+def _fail(caller: Caller, error: GatewayError) -> None:
     if not caller.portion.done():
         caller.portion.set_exception(error)
         caller.portion.exception()  # it may leave in the same moment: nobody has to be told

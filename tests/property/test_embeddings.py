@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.batching import Batches, Portion
+from gateway.batching import Batches, Caller, Portion
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected
@@ -87,7 +87,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
         one, settings = request(inputs), BatchSpec(most, 0.01)
         try:
             async with asyncio.timeout(leaves_s):
-                return await batches.ask("k", one, len(inputs), send, settings, None)  # type: ignore[arg-type]
+                return await batches.ask("k", Caller(one, len(inputs), send), settings, None)  # type: ignore[arg-type]
         except GatewayError as error:
             return error
         except TimeoutError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.batching import TIMER_S, TOKENS_LIMIT, Batches, Portion
+from gateway.batching import TIMER_S, TOKENS_LIMIT, Batches, Caller, Portion
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
@@ -61,7 +61,7 @@ class Calls:
         self, name: str, inputs: int = 1, tokens: int = 1, key: str = KEY, total_at: float | None = None
     ) -> Awaitable[Portion]:
         request = ChatRequest(raw=b"", path="/v1/embeddings", model=name, tokens=tokens)
-        return self.batches.ask(key, request, inputs, self.send, SETTINGS, total_at)
+        return self.batches.ask(key, Caller(request, inputs, self.send), SETTINGS, total_at)
 
     async def outcomes(self, names: str, **options: Any) -> list[str]:
         """Ask for each letter at the same time; give what each is told: its name, or the class of its error."""
@@ -89,7 +89,7 @@ async def test_a_batch_goes_when_its_wait_is_over() -> None:
 async def test_a_wait_of_no_more_than_a_timers_own_is_for_those_who_are_there() -> None:
     calls = Calls()
     request = ChatRequest(raw=b"", path="/v1/embeddings", model="a")
-    asking = [calls.batches.ask(KEY, request, 1, calls.send, BatchSpec(4, 0.0005), None) for _ in range(2)]
+    asking = [calls.batches.ask(KEY, Caller(request, 1, calls.send), BatchSpec(4, 0.0005), None) for _ in range(2)]
     await asyncio.gather(*asking)
     assert calls.made == [(0.0, "aa")]
 
@@ -241,7 +241,7 @@ async def test_each_is_asked_again_in_its_own_name() -> None:
         return send
 
     requests = [ChatRequest(raw=b"", path="", model=name) for name in "abc"]
-    batches = [calls.batches.ask(KEY, one, 1, sender(one.model), SETTINGS, None) for one in requests]
+    batches = [calls.batches.ask(KEY, Caller(one, 1, sender(one.model)), SETTINGS, None) for one in requests]
     assert [one.body for one in await asyncio.gather(*batches)] == [b"a", b"b", b"c"]
     assert sorted(asked) == [("a", "a"), ("a", "abc"), ("b", "b"), ("b", "bc"), ("c", "c")]
 
