@@ -51,18 +51,15 @@ class Meter:
     usage: Usage | None = None
     first_event_at: float = 0.0
     last_event_at: float = 0.0
-    samples: tuple[
-        bytes, ...
-    ] = ()  # some blocks of a stream's events; an unstreamed answer, where it came without usage
+    samples: tuple[bytes, ...] = ()  # some blocks of a stream's events; a whole answer, where it came without usage
     sample_at: int = 1  # events, at which the next block is kept
+    bytes_in: int = 0  # of a body that is passed through
 
     def sample(self, block: bytes) -> None:
         """Keep a block of events for an estimate, where it is of a usual size; the more have passed, the fewer are kept."""
         self.sample_at = self.events + self.events // 2 + 1
         if len(block) <= SAMPLE_LIMIT:
             self.samples += (block,)
-
-    bytes_in: int = 0  # of a body that is passed through
 
 
 @dataclass(slots=True, eq=False)

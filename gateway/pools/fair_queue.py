@@ -69,9 +69,7 @@ class _Class(Generic[T]):
         self.passed_over = 0  # services of other classes in a row while this one waited
         self._round = 0  # of the last service
         self._joined = 0
-        self._turns: list[
-            tuple[int, int, str]
-        ] = []  # heap of (due, order, tenant); those that no longer hold stay a while
+        self._turns: list[tuple[int, int, str]] = []  # heap of (due, order, tenant); outdated ones stay a while
 
     def push(self, item: T, tenant: str, weight: int, cost: int) -> _Line[T]:
         line = self.lines.get(tenant)
