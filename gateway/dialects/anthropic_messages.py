@@ -17,10 +17,11 @@ from gateway.dialects.anthropic_answer import encode_answer as encode_answer
 from gateway.dialects.anthropic_answer import encode_rejection as encode_rejection
 from gateway.dialects.anthropic_answer import error_type
 from gateway.dialects.anthropic_answer import read_rejection as read_rejection
+from gateway.dialects.anthropic_decoder import Decoder
+from gateway.dialects.anthropic_encoder import Encoder
 from gateway.dialects.anthropic_request_in import PARAMS as PARAMS
 from gateway.dialects.anthropic_request_in import to_conversation as to_conversation
 from gateway.dialects.anthropic_request_out import from_conversation as from_conversation
-from gateway.dialects.anthropic_stream import Decoder, Encoder
 from gateway.dialects.anthropic_usage import Usage as _Usage
 from gateway.dialects.anthropic_usage import read_usage
 from gateway.dialects.request_body import check_shape, invalid_field, is_null, join_members, read_body
