@@ -1,6 +1,7 @@
-"""Wire formats: one file for each, pure functions over bytes, shared by clients and providers that speak it.
+"""Wire formats: pure functions over bytes, shared by clients and providers that speak them.
 
-Read `openai_chat.py` first, then `bridge.py`. May import `streaming`, `config` and `core`.
+One file is the dialect (`openai_chat.py`), and what it is made of stands beside it: requests in and out, answers, streams read
+and written. Read `base.py` first, then `openai_chat.py` and `bridge.py`. May import `streaming`, `config` and `core`.
 """
 
 from collections.abc import Mapping
