@@ -60,7 +60,7 @@ class Caller:
         )
         try:
             if answer.status != 200:
-                body = await read_fault(answer)
+                body = target.provider.conceal(await read_fault(answer))
                 fault = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
                 if isinstance(fault, Rejected):
                     fault.body = self.way.bridge.reword(fault)

@@ -146,7 +146,7 @@ class _Passage:
             return answer
         try:
             self.stop()  # whatever the provider says, it does not want the rest
-            body = await read_fault(answer)
+            body = target.provider.conceal(await read_fault(answer))
             if answer.status < 400:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)

@@ -84,12 +84,18 @@ class Provider(Protocol):
         """Give the name under which the provider knows `model`, which the client called `asked`."""
         ...
 
+    def conceal(self, body: bytes) -> bytes:
+        """Give the body of an error without the gateway's key, should the provider repeat it."""
+        ...
+
     def fault(
         self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
     ) -> UpstreamError:
         """Say what an answer with a status other than 200 means. `wall_s`: the time since the epoch, to read dates by."""
         ...
 
+
+TELLING: Final = 12  # bytes of a key that don't stand in another text by chance
 
 KINDS: Registry["type[HttpProvider]"] = Registry("provider kind")
 """Kind to class; a class takes its `ProviderSpec`, the address of the child that serves it ("" for none), and TLS contexts."""
@@ -130,6 +136,8 @@ class HttpProvider:
             self._host = url.netloc.rpartition("@")[2]
         # Without TLS a proxy reads the head; with TLS there is a tunnel through it.
         self._reader = None if self.origin.is_tls else self.origin.proxy
+        key = spec.key.value.encode() if spec.key else b""
+        self._secret = key if len(key) >= TELLING else None
         self._headers = {
             "host": self._host,
             "content-type": "application/json",
@@ -176,6 +184,9 @@ class HttpProvider:
 
     def model_id(self, model: ModelSpec, asked: str) -> str:
         return asked if model.is_family else model.id
+
+    def conceal(self, body: bytes) -> bytes:
+        return body if self._secret is None else body.replace(self._secret, b"***")
 
     def fault(
         self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None

@@ -191,3 +191,16 @@ def test_a_rejection_that_only_claims_to_be_json_is_worded_by_the_gateway(body: 
 def test_a_content_type_that_no_header_may_hold_is_dropped(content_type: bytes) -> None:
     fault = OpenAI(spec()).fault(400, {b"content-type": content_type}, b"{}")
     assert isinstance(fault, Rejected) and fault.content_type == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "shown"),
+    [
+        ("sk-0123456789abc", b'{"error":"bad key sk-0123456789abc"}', b'{"error":"bad key ***"}'),
+        ("x", b'{"error":"x"}', b'{"error":"x"}'),
+        ("", b'{"error":"x"}', b'{"error":"x"}'),
+    ],
+    ids=["a key", "a word", "none"],
+)
+def test_a_key_that_the_provider_repeats_is_concealed(key: str, body: bytes, shown: bytes) -> None:
+    assert OpenAI(spec(key=Secret(key) if key else None)).conceal(body) == shown
