@@ -20,6 +20,7 @@ from gateway.runtime.lifeline import end_with
 from gateway.runtime.simulator.server import Simulator
 from gateway.runtime.simulator.stats import Stats
 
+HEAD_LIMIT: Final = 32 * 2**10  # bytes of a line: whatever the gateway takes and hands on
 BACKLOG: Final = 1024
 SEND_BUFFER_BYTES: Final = 256 * 1024  # accepted connections inherit it: a reader that is slow is felt soon
 
@@ -56,7 +57,14 @@ async def serve(options: Options) -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stop.set)
     app = Simulator(SystemClock(), Stats(options.is_recording)).application()
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=0.1,
+        max_line_size=HEAD_LIMIT,
+        max_field_size=HEAD_LIMIT,
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, _listening(options), backlog=BACKLOG).start()
