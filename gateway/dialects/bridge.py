@@ -106,7 +106,10 @@ class _Translation:
         return self._provider.from_conversation(conversation, model, losses)
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
-        completion = self._provider.decode_answer(body)
+        try:
+            completion = self._provider.decode_answer(body)
+        except _UNREADABLE:
+            raise ProtocolError("the provider's answer can't be read") from None
         if not _is_date(completion.created) or not completion.model:
             created = completion.created if _is_date(completion.created) else int(now_s)
             model = completion.model or request.model

@@ -225,3 +225,10 @@ def test_a_date_that_is_none_is_ours(created: float) -> None:
     assert json.loads(between.read_answer(answer, asked, 7.5)[0])["created"] == 7
     sent = between.read_stream(Meter(), asked, 7.5).pass_on(b"data: %b\n\n" % answer)
     assert json.loads(sent.split(b"\n\n")[0].removeprefix(b"data: "))["created"] == 7
+
+
+def test_an_answer_that_can_not_be_read_to_its_depths_is_a_fault_of_the_providers() -> None:
+    call = b'{"type":"tool_use","id":"c","name":"f","input":"\xff"}'
+    answer = b'{"id":"i","content":[%b],"stop_reason":"tool_use"}' % call
+    with pytest.raises(ProtocolError):
+        bridge(openai_chat, anthropic_messages).read_answer(answer, request(openai_chat), 0.0)
