@@ -82,7 +82,9 @@ class _Dispatch:
 
     async def _ask_pool(self, hop: Hop) -> Trial | None:
         """Ask members of a pool until one answers; None where none does. Raises what nobody else can mend."""
-        if hop.is_gated and not self._search.is_worth_waiting(hop):
+        if not hop.is_gated:
+            return await self._ask_members(hop)
+        if not self._search.is_worth_waiting(hop):
             return None
         return await self._in_turn(hop, partial(self._ask_members, hop))
 
