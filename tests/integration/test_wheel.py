@@ -92,7 +92,10 @@ def test_the_wheel_holds_what_the_gateway_reads_and_no_tests(wheel: Path) -> Non
         "gateway/config/gateway.schema.json",
         "gateway/config/builtin/prices.yaml",
         "gateway/config/builtin/starter.yaml",
-        *(f"gateway/config/builtin/examples/{name}.yaml" for name in ("sidecar", "shared", "resilience", "local-only", "pass-through")),
+        *(
+            f"gateway/config/builtin/examples/{name}.yaml"
+            for name in ("sidecar", "shared", "resilience", "local-only", "pass-through")
+        ),
     }
     assert tops == {"gateway", f"llm_gateway-{__version__}.dist-info"}
 

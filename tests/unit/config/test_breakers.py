@@ -52,6 +52,8 @@ def test_what_comes_to_the_same_is_no_disagreement(
 
 def test_what_is_broken_disagrees_with_nothing(files: Files) -> None:
     found = errors(files, "members: [m], breaker: {failures: 2}", "members: [m], breaker: 5")
-    assert found == ['5:79: pools.b.breaker: must be a mapping (failures, recovery, successes, slow_start), or "none" (got "5")']
+    assert found == [
+        '5:79: pools.b.breaker: must be a mapping (failures, recovery, successes, slow_start), or "none" (got "5")'
+    ]
     found = errors(files, "members: [m], breaker: {failures: 2}", "members: [mm], breaker: none")
     assert found == ['5:66: pools.b.members[0]: there is no model "mm"; did you mean "m"?']

@@ -248,7 +248,9 @@ TRAPS = [
     ),
     case(
         "off for a policy",
-        ['5:21: defaults.breaker: must be a mapping (failures, recovery, successes, slow_start), or "none" (got "off")'],
+        [
+            '5:21: defaults.breaker: must be a mapping (failures, recovery, successes, slow_start), or "none" (got "off")'
+        ],
         defaults="defaults: {breaker: off}",
     ),
     case(
