@@ -228,11 +228,12 @@ class _Dispatch:
         """Write down that this is the attempt whose answer the client gets."""
         search = self._search
         trial.taken(hop.pool)
-        first = search.hops[0]
-        if hop is not first:
+        meant = search.hops[0]
+        if hop is not meant or trial.target.priority != meant.targets[0].priority:
             why = search.failure or search.refusal
             reason = "no_endpoint_available" if why is None else why.error_code
-            self._x.degraded = f"{first.pool}; reason={reason}"
+            who = meant.pool if hop is not meant else meant.targets[0].model.name
+            self._x.degraded = f"{who}; reason={reason}"
         if hop.is_sticky:
             hop.state.sticky.note(search.facts(hop).affinity, trial.target.endpoint)
 

@@ -151,7 +151,7 @@ class Admin:
         allowed = ("GET", "HEAD") if method == "GET" else (method,)
         if request.method not in allowed:
             names = ", ".join(allowed)
-            raise MethodNotAllowed(f"this path takes {names}", param=names)
+            raise MethodNotAllowed(f"this path takes {names}", allow=names)
         return handler
 
     async def _metrics(self, request: web.BaseRequest) -> web.Response:

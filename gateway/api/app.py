@@ -72,7 +72,7 @@ class Public:
             raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
-            raise MethodNotAllowed(f"this path takes {names}", param=names)
+            raise MethodNotAllowed(f"this path takes {names}", allow=names)
         return get
 
     async def _health(self, request: web.BaseRequest) -> web.Response:

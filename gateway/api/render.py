@@ -29,8 +29,8 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="llm-gateway"'
-    if isinstance(error, MethodNotAllowed) and error.param:
-        headers["allow"] = error.param
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allow
     if isinstance(error, QuotaUsedUp):  # the official clients ask again after every 429 but this
         headers["x-should-retry"] = "false"
     return headers

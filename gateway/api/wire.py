@@ -61,7 +61,7 @@ def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | N
         if hdrs.TRANSFER_ENCODING in headers:
             return _invalid("HTTP/1.0 has no Transfer-Encoding")
     if message.method == hdrs.METH_CONNECT:
-        return MethodNotAllowed("no tunnels are opened here", param=METHODS)
+        return MethodNotAllowed("no tunnels are opened here", allow=METHODS)
     host = headers.get(hdrs.HOST)
     if host is not None and _HOST.fullmatch(host) is None:
         return _invalid("the Host header does not name a host")

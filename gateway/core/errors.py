@@ -92,10 +92,14 @@ class ModelNotFound(CallerError):
 
 
 class MethodNotAllowed(CallerError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not; `allow` names those that do, as the header of that name has them."""
 
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class RequestTimeout(CallerError):

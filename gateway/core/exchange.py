@@ -79,7 +79,7 @@ class Exchange:
     provider: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
-    degraded: str = ""  # the pool that should have answered, and why another one did
+    degraded: str = ""  # the pool, or the member of it, that should have answered, and why another one did
     cost_picodollars: int = 0
     lost_picodollars: int = 0  # of it, for hedged attempts whose answer nobody waited for
     waited_s: float = 0.0  # spent waiting for others, a provider or a client that still sends: the rest is ours

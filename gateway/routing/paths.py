@@ -47,7 +47,7 @@ class PathRouter:
             if _takes(route, method):
                 return route.name
         names = ", ".join(dict.fromkeys(name for route in open_to_us for name in _names(route)))
-        raise MethodNotAllowed(f"this path takes {names}", param=names)
+        raise MethodNotAllowed(f"this path takes {names}", allow=names)
 
 
 def _is_passable(path: str) -> bool:

@@ -255,6 +255,18 @@ async def test_who_is_asked_in_spite_of_its_breaker_goes_through_the_gate() -> N
 
 
 @in_virtual_time
+async def test_a_pool_mate_that_stands_in_for_a_model_asked_for_by_name_says_so() -> None:
+    line = line_of("main: {members: [m-a, m-b]}", more="  - {name: direct, match: [m-a, m-b], to: requested}")
+    line.play(a=DOWN, b=GOOD)
+    x = line.exchange("m-b")
+    await ask(line, x)
+    assert (x.model, x.degraded) == ("m-b", "")
+    x = line.exchange("m-a")
+    await ask(line, x)
+    assert (x.model, x.degraded) == ("m-b", "m-a; reason=upstream_unavailable")
+
+
+@in_virtual_time
 async def test_who_can_be_asked_behind_an_open_breaker_is_asked_at_once_and_the_answer_says_why() -> None:
     line = line_of(TWO % "", more=BY_NAME + QUICK)
     await open_all(line, "a", "b")

@@ -30,6 +30,8 @@ EVERY_KIND = list(kinds(GatewayError))
 def make(kind: type[GatewayError]) -> GatewayError:
     if issubclass(kind, Rejected):
         return kind("no", status=422, body=b"not JSON", content_type="text/plain")
+    if issubclass(kind, MethodNotAllowed):
+        return kind("no", allow="GET")
     return kind("what happened", param="model")
 
 
@@ -64,7 +66,7 @@ def test_retry_after_is_in_whole_seconds_and_never_zero(seconds: float | None, h
 
 def test_401_says_how_to_authenticate_and_405_what_is_allowed() -> None:
     assert error_headers(Unauthenticated("no key")) == {"www-authenticate": 'Bearer realm="llm-gateway"'}
-    assert error_headers(MethodNotAllowed("no", param="GET, HEAD")) == {"allow": "GET, HEAD"}
+    assert error_headers(MethodNotAllowed("no", allow="GET, HEAD")) == {"allow": "GET, HEAD"}
 
 
 def test_official_clients_are_told_not_to_ask_again_where_that_is_in_vain() -> None:

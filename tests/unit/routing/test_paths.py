@@ -64,7 +64,7 @@ def test_a_path_whose_conditions_fail_is_not_there(router: Router) -> None:
 def test_a_path_that_takes_other_methods_names_all_that_it_takes(router: Router) -> None:
     with pytest.raises(MethodNotAllowed) as caught:
         route(router, "/v1/files/a", "POST")
-    assert caught.value.param == "GET, HEAD, DELETE, PATCH"
+    assert caught.value.allow == "GET, HEAD, DELETE, PATCH"
 
 
 @pytest.mark.parametrize(
