@@ -172,7 +172,7 @@ async def ask(x: Exchange, target: Target, limits: LimitsSpec, services: Service
             if answer.content_type != b"text/event-stream":
                 raise ProtocolError("the provider's answer is not an event stream")
             codec = call.way.bridge.read_stream(x.meter, request, services.clock.wall())
-            stream = EventStream(answer, codec, limits.event)
+            stream = EventStream(answer, codec, limits.event, target.provider.conceal)
             answer.attach(stream)
             await stream.until_content()
             return Upstream(target, answer, stream=stream)

@@ -69,11 +69,13 @@ class Codec(Protocol):
 class EventStream:
     """A streamed answer. `until_content`, then `pump`; the caller closes the source.
 
-    `limit` bounds one event, and all that comes before the first content.
+    `limit` bounds one event, and all that comes before the first content. `conceal` takes what nobody should see out of an
+    error that the provider reports.
     """
 
     __slots__ = (
         "_codec",
+        "_conceal",
         "_content",
         "_done",
         "_error",
@@ -86,9 +88,12 @@ class EventStream:
         "_source",
     )
 
-    def __init__(self, source: Source, codec: Codec, limit: int) -> None:
+    def __init__(
+        self, source: Source, codec: Codec, limit: int, conceal: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._source = source
         self._codec = codec
+        self._conceal = conceal
         self._framer = Framer(limit)
         self._limit = limit
         self._held: list[bytes] = []
@@ -180,6 +185,8 @@ class EventStream:
         reply = self._reply
         assert reply is not None
         block = self._codec.pass_on(block)
+        if self._codec.has_failed and self._conceal is not None:
+            block = self._conceal(block)
         if block and not reply.write(block):
             self._source.watch.stall()
             self._source.pause()

@@ -15,8 +15,9 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Meter
 from gateway.core.faults import Fault
+from gateway.dialects import openai_chat
 from gateway.resilience.deadline import Clocks
-from gateway.streaming.relay import KEEP_ALIVE, Document
+from gateway.streaming.relay import KEEP_ALIVE, Document, EventStream
 from tests.support.loops import in_virtual_time
 from tests.support.streams import (
     DONE,
@@ -315,6 +316,21 @@ async def test_an_error_event_after_content_passes_once_and_ends_the_stream() ->
         assert await broken(text("a"), *rest) == (StreamFailed, text("a") + ERROR)
     named = chunk({"content": ""}, "error", error={"code": 502, "message": "upstream"})
     assert await broken(text("a"), named, DONE) == (StreamFailed, text("a") + named)
+
+
+@in_virtual_time
+async def test_what_nobody_should_see_is_taken_out_of_an_error_and_of_nothing_else() -> None:
+    source, reply = FakeSource(), FakeReply()
+    codec = openai_chat.read_stream(Meter(), hides_usage=True, choices=1)
+    source.sink = stream = EventStream(source, codec, 2**20, lambda data: data.replace(b"key-1", b"***"))
+    source.send(ROLE + text("key-1 in a text"))
+    await stream.until_content()
+    pumping = asyncio.ensure_future(stream.pump(reply, None))
+    await asyncio.sleep(0)
+    source.send(b'data: {"error": {"message": "key-1 is wrong"}}\n\n')
+    with pytest.raises(StreamFailed):
+        await pumping
+    assert reply.sent.count(b"key-1") == 1 and b"*** is wrong" in reply.sent
 
 
 @in_virtual_time
