@@ -22,7 +22,12 @@ class Tasks:
         """Run `work` as a task called `name`, kept alive until it ends or `close`."""
         task = asyncio.get_running_loop().create_task(self._run(work, name, essential), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: "asyncio.Task[Any]") -> None:
+            self._tasks.discard(task)
+            work.close()  # where it was cancelled before it began, nobody else does
+
+        task.add_done_callback(ended)
         return task
 
     async def _run(self, work: Coroutine[Any, Any, Any], name: str, essential: bool) -> None:
