@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
-from gateway.batching import Batches
 from gateway.config.spec import BreakerSpec, QueueSpec, Spec
 from gateway.core.clock import Clock
 from gateway.core.errors import EventLoopLate, Overloaded, ShuttingDown
@@ -17,12 +16,13 @@ from gateway.core.tasks import Tasks
 from gateway.observability.lag import LoopLag
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
-from gateway.pools.children import Children, State
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, EndpointId, Path
-from gateway.pools.standing import Standing
+from gateway.pools.managed_servers import Children, State
+from gateway.pools.rotation import Standing
 from gateway.providers.transport import Transport
 from gateway.routing.router import Match, Router
+from gateway.upstream.batching import Batches
 
 
 @dataclass(frozen=True, slots=True)

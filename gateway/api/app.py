@@ -16,12 +16,12 @@ from gateway.api import models
 from gateway.api.chat import Chat
 from gateway.api.connection import ClientServer
 from gateway.api.health import health, ready
-from gateway.api.pass_through import PassThrough
+from gateway.api.passthrough import PassThrough
 from gateway.api.render import SERVER, error_response
+from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
-from gateway.api.wire import path_of
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
-from gateway.core.surface import NO_REALTIME, is_realtime
+from gateway.core.reserved_paths import NO_REALTIME, is_realtime
 from gateway.dialects import spoken_at
 from gateway.dialects.vendors import ID_HEADERS, vendor_of
 from gateway.snapshot import Services

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
-from gateway import pipeline
-from gateway.api.client import HttpClient
+from gateway import lifecycle as pipeline
+from gateway.api.http_client import HttpClient
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
-from gateway.counting import counted
 from gateway.dialects import ESTIMATED
 from gateway.dialects.base import Dialect
-from gateway.dispatch import dispatch
 from gateway.snapshot import Services
+from gateway.upstream.dispatcher import dispatch
+from gateway.upstream.token_count import counted
 
 if TYPE_CHECKING:
     from gateway.api.cors import Cors

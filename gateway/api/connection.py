@@ -18,7 +18,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
-from gateway.api import wire
+from gateway.api import request_checks as wire
 from gateway.api.render import LastAnswer
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, RequestTimeout

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.pools.standing import ILL
+from gateway.pools.rotation import ILL
 from gateway.snapshot import Services
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from gateway.config.assemble import assemble
 from gateway.config.files import absolute, read_bounded
-from gateway.config.judge import judge
 from gateway.config.listeners import take_certificates
 from gateway.config.nodes import MAX_BYTES, compose
 from gateway.config.nodes import Mapping as MappingNode
 from gateway.config.outbound import take_outbound
 from gateway.config.read import Reader
 from gateway.config.schema import build_schema
+from gateway.config.schema_errors import judge
 from gateway.config.secrets import References
+from gateway.config.semantic_checks import validate
 from gateway.config.sources import gather, read_builtin
 from gateway.config.spec import Spec
-from gateway.config.validate import validate
 from gateway.core.kinds import ProviderKind
 from gateway.core.problem import ConfigError, Place, Problem
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.config.judge import meant
 from gateway.config.nodes import Trail
 from gateway.config.read import BROKEN, Reader
 from gateway.config.schema import INCLUDABLE
+from gateway.config.schema_errors import meant
 from gateway.core.secret import Secret
 
 REQUESTED = "requested"

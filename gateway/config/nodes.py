@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from gateway.config.quoting import advise_quotes
 from gateway.config.secrets import hide_keys
+from gateway.config.yaml_hints import advise_quotes
 from gateway.core.problem import ConfigError, Place, Problem
 
 MAX_BYTES = 2**20

@@ -9,7 +9,7 @@ from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.routes import when_of
 from gateway.config.spec import PathRouteSpec
-from gateway.core.surface import NO_REALTIME, REALTIME, is_own, is_realtime
+from gateway.core.reserved_paths import NO_REALTIME, REALTIME, is_own, is_realtime
 
 DEFAULT_METHODS = PathRouteSpec("", (), "").methods
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from gateway.config import nodes
 from gateway.config.definitions import HIDDEN, Schema
 from gateway.config.nodes import Node, Scalar, Sequence, Trail, find, key_place, name, place_of
-from gateway.config.not_yet import refused_value
-from gateway.config.quoting import advise_cut
 from gateway.config.secrets import ReferenceProblem, References, hide_keys, holds_key, looks_like_key, referred
+from gateway.config.unavailable import refused_value
 from gateway.config.units import READERS, UnitError, read_number
+from gateway.config.yaml_hints import advise_cut
 from gateway.core.problem import Problem
 
 BROKEN: Final = object()

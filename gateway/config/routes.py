@@ -3,11 +3,11 @@
 from typing import Any
 
 from gateway.config.globs import fits, meet
-from gateway.config.judge import meant
 from gateway.config.names import REQUESTED, Names
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.references import single
+from gateway.config.schema_errors import meant
 
 
 def judge_routes(reader: Reader, names: Names) -> None:

@@ -10,11 +10,11 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 from gateway.config.files import absolute, read_bounded
-from gateway.config.judge import meant
 from gateway.config.nodes import MAX_BYTES, Entry, Mapping, Node, Scalar, Sequence, Trail, compose, name
-from gateway.config.not_yet import refused_key
 from gateway.config.read import path_text
 from gateway.config.schema import INCLUDABLE
+from gateway.config.schema_errors import meant
+from gateway.config.unavailable import refused_key
 from gateway.core.problem import ConfigError, Place, Problem
 
 BUILTIN = ("prices",)

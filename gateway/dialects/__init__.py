@@ -7,17 +7,11 @@ and written. Read `base.py` first, then `openai_chat.py` and `bridge.py`. May im
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.dialects import (
-    anthropic_messages,
-    anthropic_models,
-    anthropic_token_count,
-    openai_chat,
-    openai_completions,
-    openai_embeddings,
-    openai_embeddings_batch,
-    openai_responses,
-)
+from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_embeddings, openai_responses
+from gateway.dialects.anthropic_messages import model_list as anthropic_models
+from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
 from gateway.dialects.base import Dialect, Estimating, Gathering, ModelList
+from gateway.dialects.openai_embeddings import batch as openai_embeddings_batch
 from gateway.dialects.vendors import vendor_of
 
 _ALL: Final[tuple[Dialect, ...]] = (

@@ -11,8 +11,8 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
-from gateway.dialects.losses import Losses
 from gateway.dialects.rejection import Rejection
+from gateway.dialects.unsupported_params import Losses
 from gateway.streaming.relay import Codec
 
 

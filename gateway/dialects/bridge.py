@@ -9,7 +9,7 @@ from gateway.core.conversation import Failure, Finish, Start, StreamEvent, Usage
 from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
-from gateway.dialects.losses import Losses
+from gateway.dialects.unsupported_params import Losses
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 

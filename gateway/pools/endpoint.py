@@ -9,7 +9,7 @@ from gateway.dialects.bridge import Bridge
 from gateway.pools.averages import Average, Recent
 from gateway.providers.base import Provider
 from gateway.resilience.breaker import Breaker
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 
 if TYPE_CHECKING:
     from gateway.pools.balancers.base import Balancer

@@ -23,9 +23,9 @@ from gateway.core.errors import GatewayError
 from gateway.core.tasks import Tasks
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Target
-from gateway.pools.standing import Standing
+from gateway.pools.rotation import Standing
 from gateway.providers.transport import Answer, Call, Origin
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from gateway.streaming.relay import Document
 
 log = logging.getLogger(__name__)

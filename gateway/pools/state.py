@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.core.clock import Clock
-from gateway.pools.gate import Gate
+from gateway.pools.concurrency import Gate
 from gateway.pools.sticky import Sticky
 from gateway.resilience.retry import HedgeBudget, RetryBudget
 

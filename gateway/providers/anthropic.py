@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.contexts import Contexts
+from gateway.providers.tls_contexts import Contexts
 
 VERSION: Final = "2023-06-01"  # of the API; what we write is of it
 

@@ -24,9 +24,9 @@ from gateway.core.errors import (
 from gateway.core.kinds import ProviderKind
 from gateway.core.registry import Registry
 from gateway.providers.base_url import BaseUrl
-from gateway.providers.contexts import Contexts, fingerprint
 from gateway.providers.error_words import COMMON, ErrorWords, Meaning
 from gateway.providers.retry_after import limit_wait_s, told_wait_s
+from gateway.providers.tls_contexts import Contexts, fingerprint
 from gateway.providers.transport import Origin, Proxy
 
 VIA: Final = "1.1 llm-gateway"

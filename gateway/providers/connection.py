@@ -25,7 +25,7 @@ import httptools
 
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.faults import Fault
-from gateway.providers.answer import Answer, Call
+from gateway.providers.response import Answer, Call
 
 HEAD_LIMIT: Final = 64 * 2**10  # bytes of an answer's head, interim answers included
 FRAMING_SHARE: Final = 64  # further bytes that are not body, for each that is: chunks of one byte need five

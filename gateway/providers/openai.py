@@ -6,8 +6,8 @@ from typing import Final
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.contexts import Contexts
 from gateway.providers.speaks import dialects_of, schema
+from gateway.providers.tls_contexts import Contexts
 
 OWN: Final = ("chat", "responses", "embeddings")
 COMPATIBLE: Final = ("chat", "embeddings")

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from gateway.config.spec import ModelSpec, ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.contexts import Contexts
 from gateway.providers.speaks import dialects_of, schema
+from gateway.providers.tls_contexts import Contexts
 
 BASE_NAME = "sim"
 SPOKEN = ("chat", "embeddings")
@@ -227,7 +227,7 @@ class Simulator(HttpProvider):
             }
         },
         settings={"speaks": schema("`chat` and `embeddings`.")},
-        child_module="gateway.runtime.simulator_server",
+        child_module="gateway.runtime.simulator_process",
     )
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:

@@ -16,10 +16,10 @@ from typing import Final
 
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.providers.addresses import Lookup
-from gateway.providers.answer import EARLY_LIMIT, Answer, Call, Sink, Upload
 from gateway.providers.connect import Connector
 from gateway.providers.connection import HEAD_LIMIT, Connection
 from gateway.providers.origin import Origin, Proxy
+from gateway.providers.response import EARLY_LIMIT, Answer, Call, Sink, Upload
 
 __all__ = ["EARLY_LIMIT", "HEAD_LIMIT", "Answer", "Call", "Origin", "Proxy", "Sink", "Transport", "Upload"]
 

@@ -14,7 +14,7 @@ from gateway.config.spec import (
     QueueSpec,
     RetrySpec,
 )
-from gateway.resilience.deadline import Clocks, merge_clocks
+from gateway.resilience.timeouts import Clocks, merge_clocks
 
 NO_RETRY: Final = RetrySpec(attempts=1, when=())
 

@@ -12,7 +12,7 @@ from gateway.config.spec import PathRouteSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import MethodNotAllowed, NotFound
 from gateway.core.exchange import Principal
-from gateway.core.surface import is_own, is_realtime
+from gateway.core.reserved_paths import is_own, is_realtime
 from gateway.dsl.compile import Condition, Conditions
 from gateway.routing.names import NamePattern
 

@@ -22,19 +22,19 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
 from gateway.runtime.checked import load_and_check
-from gateway.runtime.children import Children, Surroundings
-from gateway.runtime.edition import Edition
+from gateway.runtime.config_version import Edition
+from gateway.runtime.file_watch import Watch
 from gateway.runtime.launch import Birth
 from gateway.runtime.listeners import address_of
+from gateway.runtime.managed_servers import Children, Surroundings
 from gateway.runtime.overview import Overview
 from gateway.runtime.reaper import Reaper
 from gateway.runtime.reload import Reloader, Roll, warn
 from gateway.runtime.sockets import Sockets
-from gateway.runtime.watch import Watch
 from gateway.runtime.workers import Nursery, StartError, Workers
 
 if TYPE_CHECKING:
-    from gateway.runtime.admin_doors import AdminDoors
+    from gateway.runtime.admin_listener import AdminDoors
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +229,6 @@ class ControlLoop:
 
 
 def _import_doors() -> "type[AdminDoors]":
-    from gateway.runtime.admin_doors import AdminDoors
+    from gateway.runtime.admin_listener import AdminDoors
 
     return AdminDoors

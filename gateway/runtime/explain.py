@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import dialects
+from gateway.compile.snapshot import compile_snapshot
 from gateway.config.load import Loaded
 from gateway.config.spec import Spec
 from gateway.core.clock import Clock, SystemClock
@@ -12,7 +13,6 @@ from gateway.core.exchange import ANYBODY, Principal
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Path, Target
 from gateway.routing.router import Match
-from gateway.runtime.build import compile_snapshot
 
 
 def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None = None) -> dict[str, Any]:

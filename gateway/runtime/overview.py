@@ -10,10 +10,10 @@ from gateway.observability.exposition import render
 from gateway.observability.logging import iso_time
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
-from gateway.pools.standing import ILL
-from gateway.runtime.children import Children
-from gateway.runtime.drain_list import DrainList, UnknownName
+from gateway.pools.rotation import ILL
+from gateway.runtime.drained import DrainList, UnknownName
 from gateway.runtime.endpoint_report import SEVERITY, report, roster
+from gateway.runtime.managed_servers import Children
 from gateway.runtime.reload import Reloader
 from gateway.runtime.workers import Workers
 

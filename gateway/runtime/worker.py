@@ -20,17 +20,18 @@ import uvloop
 from aiohttp import web
 
 from gateway.api.app import make_runner
+from gateway.compile import snapshot as build
+from gateway.compile.certificates import context_for
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
 from gateway.observability import logging as process_log
 from gateway.observability.lag import LoopLag
 from gateway.pools.health import HealthChecks
-from gateway.runtime import build, bus
-from gateway.runtime.certificates import context_for
+from gateway.runtime import bus
+from gateway.runtime.acceptors import Door, Doors, Guests
+from gateway.runtime.config_version import decode_spec
 from gateway.runtime.descriptors import most_connections
-from gateway.runtime.doors import Door, Doors, Guests
 from gateway.runtime.drain import drain
-from gateway.runtime.edition import decode_spec
 from gateway.runtime.figures import endpoint_figures, pool_figures
 from gateway.runtime.lifeline import end_after
 from gateway.snapshot import Snapshot

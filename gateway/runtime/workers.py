@@ -20,12 +20,12 @@ from gateway.core.clock import Clock
 from gateway.core.tasks import Tasks
 from gateway.observability.merge import Merged
 from gateway.runtime import bus
-from gateway.runtime.edition import Edition
+from gateway.runtime.config_version import Edition
 from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
-from gateway.runtime.news_board import NewsBoard
-from gateway.runtime.pauses import Pauses
 from gateway.runtime.reaper import Reaper
+from gateway.runtime.restart_backoff import Pauses
 from gateway.runtime.shared_ports import DataSockets
+from gateway.runtime.state_broadcast import NewsBoard
 from gateway.runtime.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)

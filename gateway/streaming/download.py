@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gateway.core.errors import GatewayError
 from gateway.streaming.relay import Reply
-from gateway.streaming.watch import Watch
+from gateway.streaming.timers import Watch
 
 
 class Sink(Protocol):

@@ -22,7 +22,7 @@ from gateway.core.errors import (
 )
 from gateway.core.faults import Fault
 from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
-from gateway.streaming.watch import Watch
+from gateway.streaming.timers import Watch
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so named in every dialect

@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.core.errors import GatewayError, UpstreamTimeout
 from gateway.core.faults import Fault
 from gateway.core.tasks import Tasks
-from gateway.streaming.watch import Watch
+from gateway.streaming.timers import Watch
 
 LAST_CHUNK = b"0\r\n\r\n"
 

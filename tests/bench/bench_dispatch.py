@@ -12,8 +12,8 @@ import time
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import GatewayError, Rejected
-from gateway.dispatch import dispatch
-from gateway.providers.answer import Answer, Call
+from gateway.providers.response import Answer, Call
+from gateway.upstream.dispatcher import dispatch
 from tests.support.dispatching import config
 from tests.support.replay import Line
 

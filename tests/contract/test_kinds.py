@@ -27,9 +27,9 @@ from gateway.core.errors import (
 from gateway.core.exchange import Meter
 from gateway.dialects import BY_NAME
 from gateway.providers import load_kinds
-from gateway.providers.answer import Answer
 from gateway.providers.base import KINDS, HttpProvider
 from gateway.providers.connection import Connection
+from gateway.providers.response import Answer
 from gateway.streaming.relay import Document, EventStream
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop

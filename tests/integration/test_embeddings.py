@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from gateway.runtime.simulator.embeddings import vector
+from gateway.simulator.embeddings import vector
 from tests.support.gateway import GatewayProcess, gateway_over
 from tests.support.http import fetch
 from tests.support.simulator import SimulatorProcess

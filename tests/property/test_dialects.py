@@ -36,7 +36,7 @@ from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge
-from gateway.dialects.losses import Losses
+from gateway.dialects.unsupported_params import Losses
 from gateway.streaming.sse import Framer, events
 
 DIALECTS = st.sampled_from([openai_chat, anthropic_messages])

@@ -32,8 +32,8 @@ from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat, openai_responses
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge
-from gateway.dialects.losses import Losses
 from gateway.dialects.openai_responses import decode_request, encode_request
+from gateway.dialects.unsupported_params import Losses
 from gateway.streaming.sse import Framer, events
 from tests.property.test_dialects import (
     TEXTS,

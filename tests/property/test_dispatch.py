@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.exchange import Exchange
-from gateway.dispatch import dispatch
+from gateway.upstream.dispatcher import dispatch
 from tests.support.dispatching import LoopClock, config, left_over
 from tests.support.loops import VirtualTimeLoop
 from tests.support.replay import DONE, ROLE, SILENCE, SSE, Line, Play, Reply, chunk, completion, whole

@@ -7,13 +7,13 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.batching import Batches, Caller, Portion
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected
 from gateway.core.tasks import Tasks
 from gateway.dialects.openai_embeddings import inputs_of, read_answer
-from gateway.dialects.openai_embeddings_batch import count_inputs, divide, join, split
+from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
+from gateway.upstream.batching import Batches, Caller, Portion
 from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop
 

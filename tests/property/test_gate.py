@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.config.spec import QueueSpec
 from gateway.core.errors import Overloaded
-from gateway.pools.gate import Entrant, Gate
+from gateway.pools.concurrency import Entrant, Gate
 from tests.support.clock import FakeClock
 from tests.support.loops import VirtualTimeLoop
 

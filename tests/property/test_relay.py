@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import GatewayError, StreamFailed, Unavailable, UpstreamError, UpstreamTimeout
 from gateway.dialects import openai_chat
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
 from tests.support.streams import DONE, ERROR, FINISH, ROLE, USAGE, FakeReply, FakeSource, chunk, open_stream, text

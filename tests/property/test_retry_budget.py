@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamError
-from gateway.providers.answer import Answer, Call
+from gateway.providers.response import Answer, Call
 from gateway.resilience.retry import RESERVE, RetryBudget, RetryToken
 from tests.support.dispatching import LoopClock, ask, config, late, left_over
 from tests.support.loops import VirtualTimeLoop

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamError
 from gateway.providers.transport import Origin, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.upstream import Collected, Peer, body_of, call, chunked, ok, upstream
 
 Deed = Literal["plain", "chunked", "slow", "close", "reset", "cut", "surplus", "garbage", "late", "mute"]

@@ -1,9 +1,9 @@
 """Configurations compiled for tests, and what is asked of them most."""
 
+from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Hop, Path
 from gateway.routing.router import Match
-from gateway.runtime.build import compile_snapshot
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from gateway.core.exchange import Exchange
-from gateway.dispatch import dispatch
 from gateway.pools.state import PoolState
+from gateway.upstream.dispatcher import dispatch
 from tests.support.replay import Line, Play, Reply
 
 WALL_S = 1_700_000_000.0

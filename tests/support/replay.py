@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway import dialects
+from gateway.compile.snapshot import activate, compile_snapshot
 from gateway.config.load import Loaded, load_text
 from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, Unavailable
@@ -15,12 +16,11 @@ from gateway.core.exchange import Exchange, RequestId
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
-from gateway.pools.children import Children
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, Path
+from gateway.pools.managed_servers import Children
 from gateway.providers import provider_kinds
 from gateway.providers.transport import Answer, Call, Transport
-from gateway.runtime.build import activate, compile_snapshot
 from gateway.snapshot import Services, Snapshot
 
 JSON = {b"content-type": b"application/json"}

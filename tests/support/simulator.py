@@ -15,7 +15,7 @@ class SimulatorProcess(PythonProcess):
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         super().__init__(
-            "gateway.runtime.simulator_server",
+            "gateway.runtime.simulator_process",
             ["--listen", f"127.0.0.1:{self.port}", "--record"],
             folder / "simulator.log",
         )

@@ -8,9 +8,9 @@ from typing import Any
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
 from gateway.dialects import openai_chat
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from gateway.streaming.relay import EventStream
-from gateway.streaming.watch import Watch
+from gateway.streaming.timers import Watch
 
 DONE = b"data: [DONE]\n\n"
 

@@ -9,7 +9,7 @@ from gateway.dialects.bridge import bridge
 from gateway.pools.endpoint import Endpoint, EndpointId, Target, Way
 from gateway.providers.openai import OpenAI
 from gateway.resilience.breaker import Breaker
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.clock import FakeClock
 
 

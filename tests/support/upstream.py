@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.errors import GatewayError
 from gateway.providers.transport import Answer, Call, Origin
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\r\n"
 

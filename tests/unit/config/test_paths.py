@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.config.spec import PathRouteSpec
-from gateway.core.surface import OWN
+from gateway.core.reserved_paths import OWN
 from gateway.dialects import BY_PATH
 from tests.unit.config.conftest import Files, config
 

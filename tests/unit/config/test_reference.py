@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from gateway.config.not_yet import KEYS
 from gateway.config.read import resolve
 from gateway.config.schema import build_schema
+from gateway.config.unavailable import KEYS
 from gateway.providers import provider_kinds
 from tests.unit.config.conftest import Files
 

@@ -8,7 +8,7 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.anthropic_answer import (
+from gateway.dialects.anthropic_messages.answer import (
     arguments_of,
     decode_answer,
     encode_answer,

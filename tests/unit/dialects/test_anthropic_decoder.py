@@ -17,7 +17,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.anthropic_decoder import Decoder
+from gateway.dialects.anthropic_messages.decoder import Decoder
 
 
 def event(kind: str, **more: Any) -> bytes:

@@ -20,7 +20,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.anthropic_encoder import Encoder
+from gateway.dialects.anthropic_messages.encoder import Encoder
 from gateway.streaming.sse import events
 
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)

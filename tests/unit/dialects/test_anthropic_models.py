@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.anthropic_models import entry, page
+from gateway.dialects.anthropic_messages.model_list import entry, page
 
 ENTRIES = [entry(name, None, None) for name in "abcde"]
 

@@ -18,8 +18,8 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.anthropic_request_out import from_conversation
-from gateway.dialects.losses import Losses
+from gateway.dialects.anthropic_messages.request_out import from_conversation
+from gateway.dialects.unsupported_params import Losses
 
 PARAMS: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsNonStreaming)
 

@@ -9,7 +9,7 @@ from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects import BY_NAME, BY_PATH, ESTIMATED, anthropic_messages
-from gateway.dialects import anthropic_token_count as dialect
+from gateway.dialects.anthropic_messages import token_count as dialect
 from gateway.dialects.bridge import can_translate
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "How long is this?"}], "tools": [{"name": "t"}]}

@@ -1,7 +1,7 @@
 import msgspec
 
 from gateway.core import chat
-from gateway.dialects.anthropic_usage import Usage, read_usage, write_usage
+from gateway.dialects.anthropic_messages.usage import Usage, read_usage, write_usage
 
 TOLD = {
     "input_tokens": 40,

@@ -9,7 +9,7 @@ from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import KEPT_LIMIT, bridge
-from gateway.dialects.openai_chat_watch import ChatStream
+from gateway.dialects.openai_chat.observer import ChatStream
 from tests.support.replay import DONE, ROLE, chunk
 from tests.unit.dialects.test_anthropic_messages import END, OPEN, START, STOP, delta, event
 

@@ -7,7 +7,7 @@ from openai.types.chat import ChatCompletion
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.openai_chat_answer import decode_answer, encode_answer, encode_rejection, read_rejection
+from gateway.dialects.openai_chat.answer import decode_answer, encode_answer, encode_rejection, read_rejection
 from gateway.dialects.rejection import Rejection
 
 REQUEST = ChatRequest(b"", "/", "m")

@@ -18,8 +18,8 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.losses import Losses
-from gateway.dialects.openai_chat_request_out import from_conversation
+from gateway.dialects.openai_chat.request_out import from_conversation
+from gateway.dialects.unsupported_params import Losses
 
 PARAMS: TypeAdapter[Any] = TypeAdapter(completion_create_params.CompletionCreateParamsNonStreaming)
 

@@ -20,7 +20,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.openai_chat_stream import DONE, Decoder, Encoder
+from gateway.dialects.openai_chat.stream import DONE, Decoder, Encoder
 from gateway.streaming.sse import events
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.openai_embeddings_batch import alike, count_inputs, divide, join, split
+from gateway.dialects.openai_embeddings.batch import alike, count_inputs, divide, join, split
 from tests.support.embeddings import answer, request
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.dialects.openai_responses_deltas import shape_of
+from gateway.dialects.openai_responses.deltas import shape_of
 
 HEAD = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
 

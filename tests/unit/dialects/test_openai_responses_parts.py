@@ -20,9 +20,10 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
-from gateway.dialects import openai_responses, openai_responses_usage
-from gateway.dialects.losses import Losses
-from gateway.dialects.openai_responses_thoughts import give_back, read_reasoning, sealed, take_item
+from gateway.dialects import openai_responses
+from gateway.dialects.openai_responses import usage as openai_responses_usage
+from gateway.dialects.openai_responses.reasoning import give_back, read_reasoning, sealed, take_item
+from gateway.dialects.unsupported_params import Losses
 
 
 def asked(**fields: Any) -> ChatRequest:

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from gateway.core import chat
-from gateway.dialects.openai_usage import Usage, read_usage, write_usage
+from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
 
 WHOLE = {
     "prompt_tokens": 100,

@@ -17,11 +17,11 @@ from gateway.observability.metrics import Metrics
 from gateway.pools.directory import KEY_REST_S, Directory
 from gateway.pools.endpoint import Target
 from gateway.pools.health import HealthChecks
-from gateway.pools.standing import Standing
+from gateway.pools.rotation import Standing
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS
 from gateway.providers.transport import Call, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.clock import FakeClock
 from tests.support.loops import in_virtual_time
 from tests.support.upstream import Peer, ok, upstream

@@ -14,9 +14,9 @@ from gateway.core.errors import (
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
 from gateway.providers.base import VIA, HttpProvider
-from gateway.providers.contexts import Contexts
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
+from gateway.providers.tls_contexts import Contexts
 from gateway.providers.transport import Origin, Proxy
 from tests.support.certificates import FOLDER
 

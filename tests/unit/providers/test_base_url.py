@@ -6,10 +6,10 @@ import json
 import pytest
 
 from gateway.config.spec import ProviderSpec
-from gateway.dispatch import dispatch
 from gateway.providers.base_url import BaseUrl
 from gateway.providers.openai import OpenAI
 from gateway.providers.transport import Transport
+from gateway.upstream.dispatcher import dispatch
 from tests.support.clock import FakeClock
 from tests.support.replay import Line, completion
 from tests.support.upstream import Peer, upstream

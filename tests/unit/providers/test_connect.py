@@ -16,7 +16,7 @@ from gateway.core.errors import Unavailable, UpstreamError, UpstreamTimeout
 from gateway.providers.addresses import Address
 from gateway.providers.connect import NEXT_ADDRESS_S, TUNNEL_HEAD_LIMIT
 from gateway.providers.transport import LIFE_S, LIFE_SPREAD, Origin, Proxy, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.certificates import FOLDER
 from tests.support.loops import in_virtual_time, on_every_loop
 from tests.support.upstream import Peer, Script, Upstream, body_of, call, ok, upstream

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.errors import UpstreamError
 from gateway.core.faults import Fault
 from gateway.providers.transport import Origin, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.loops import on_every_loop
 from tests.support.processes import free_port
 from tests.support.upstream import Peer, body_of, call, chunked, ok, upstream

@@ -14,7 +14,7 @@ from gateway.core.errors import GatewayError, ProtocolError, Unavailable, Upstre
 from gateway.providers import transport as transport_module
 from gateway.providers.addresses import Address
 from gateway.providers.transport import EARLY_LIMIT, HEAD_LIMIT, IDLE_LIMIT_S, Origin, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from tests.support.loops import in_virtual_time, on_every_loop, until
 from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.errors import GatewayError, Unavailable, UpstreamTimeout
 from gateway.core.tasks import Tasks
 from gateway.providers.transport import Answer, Call, Transport
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from gateway.streaming.upload import Upload
 from tests.support.loops import on_every_loop
 from tests.support.passing import hear, hear_head

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.errors import MethodNotAllowed, NotFound
 from gateway.core.exchange import ANYBODY, Principal
-from gateway.core.surface import OWN
+from gateway.core.reserved_paths import OWN
 from gateway.routing.router import Router
 from tests.support.replay import loaded
 

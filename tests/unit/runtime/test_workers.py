@@ -15,7 +15,7 @@ from gateway.core.tasks import Tasks
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.runtime import bus, workers
-from gateway.runtime.edition import Edition, decode_spec
+from gateway.runtime.config_version import Edition, decode_spec
 from gateway.runtime.launch import LaunchedWorker, Lifeline
 from gateway.runtime.shared_ports import DataSockets
 from gateway.runtime.workers import Nursery, StartError, Workers

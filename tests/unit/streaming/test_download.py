@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from gateway.streaming.download import Download, Sink
-from gateway.streaming.watch import Watch
+from gateway.streaming.timers import Watch
 from tests.support.replay import Reply
 from tests.support.upstream import turns
 

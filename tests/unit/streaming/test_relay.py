@@ -16,7 +16,7 @@ from gateway.core.errors import (
 from gateway.core.exchange import Meter
 from gateway.core.faults import Fault
 from gateway.dialects import openai_chat
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
 from gateway.streaming.relay import KEEP_ALIVE, Document, EventStream
 from tests.support.loops import in_virtual_time
 from tests.support.streams import (

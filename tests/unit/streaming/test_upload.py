@@ -7,9 +7,9 @@ import pytest
 
 from gateway.core.errors import GatewayError, RequestTooLarge
 from gateway.core.tasks import Tasks
-from gateway.resilience.deadline import Clocks
+from gateway.resilience.timeouts import Clocks
+from gateway.streaming.timers import Watch
 from gateway.streaming.upload import Upload
-from gateway.streaming.watch import Watch
 from tests.support.loops import in_virtual_time
 from tests.support.upstream import turns
 

@@ -1,0 +1,103 @@
+"""A configuration's endpoints: each of its models at each URL of its provider, with each key."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from gateway.compile.any_path import NAMELESS, nameless
+from gateway.compile.policies import Settings, least
+from gateway.config.spec import MemberSpec, Policy, ProviderSpec, Spec
+from gateway.dialects import BY_NAME, BY_PATH
+from gateway.dialects.bridge import bridge, can_translate
+from gateway.pools.balancers.base import BALANCERS
+from gateway.pools.directory import Directory
+from gateway.pools.endpoint import Endpoint, EndpointId, Target, Way
+from gateway.providers import load_kinds
+from gateway.providers.base import KINDS, Provider
+from gateway.providers.tls_contexts import Contexts
+from gateway.resilience.policies import NO_RETRY
+from gateway.snapshot import EndpointSettings
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one provider can be reached with one key."""
+
+    spec: ProviderSpec  # with this URL and key alone
+    provider: Provider
+    ways: Mapping[str, Way]
+    key: str  # its hash, "" for none
+    address: str
+
+
+class Targets:
+    """Makes the targets of one configuration. `endpoints`: all that were made, and what is said of each."""
+
+    def __init__(self, spec: Spec, settings: Settings, addresses: Mapping[str, str], directory: Directory) -> None:
+        load_kinds()
+        self.endpoints: dict[Endpoint, EndpointSettings] = {}
+        self._spec = spec
+        self._settings = settings
+        self._directory = directory
+        self._models = {**spec.models, **{NAMELESS + name: nameless(name) for name in spec.providers}}
+        self._addresses = addresses
+        self._contexts = Contexts()
+        self._places = {name: self._places_of(one) for name, one in spec.providers.items() if one.is_on}
+
+    def of(self, member: MemberSpec, pool: str, policy: Policy) -> Iterator[Target]:
+        """Give a member's endpoints: its model at each URL of its provider, with each key."""
+        model = self._models[member.model]
+        places = self._places.get(model.provider, ())
+        policies = self._settings.of_model(model, pool, policy)
+        breaker = self._settings.of_breaker(model)
+        provider_max = self._settings.share(self._spec.providers[model.provider].max_inflight)
+        spreads = BALANCERS[self._settings.of_pool(pool, policy).balance].spreads
+        for number, place in enumerate(places, 1):
+            identity = (place.spec.name, model.name, model.id, place.address, place.key, place.provider.origin.way)
+            endpoint = self._directory.get(identity, place.spec.name, model.name, place.key, breaker)
+            suffix = f"#{number}" if number > 1 else ""
+            id = EndpointId(f"{place.spec.name}/{model.name}{suffix}")
+            self.endpoints[endpoint] = EndpointSettings(id, breaker)
+            others = {other.key for other in places} - {place.key}
+            yield Target(
+                endpoint=endpoint,
+                provider=place.provider,
+                model=model,
+                clocks=policies.clocks,
+                ways=_ways(place.provider, model.id) if place.provider.has_places else place.ways,
+                retry=policies.retry or NO_RETRY,
+                drops_params=policies.drop_params,
+                batch=policies.batch,
+                slow_start_s=breaker.slow_start_s if breaker is not None and spreads else 0.0,
+                weight=member.weight / len(places),
+                priority=member.priority,
+                max_inflight=least(self._settings.share(member.max_inflight), self._settings.share(model.max_inflight)),
+                provider_max_inflight=provider_max,
+                other_keys=tuple(self._directory.credential(place.spec.name, key) for key in sorted(others)),
+            )
+
+    def _places_of(self, spec: ProviderSpec) -> tuple[_Place, ...]:
+        """Give each of a provider's URLs with each of its keys."""
+        address = self._addresses.get(spec.name, "")
+        places = []
+        for url in spec.urls or (spec.url,):
+            for key in spec.keys or (spec.key,):
+                one = replace(spec, url=url, urls=(), key=key, keys=())
+                provider = KINDS[spec.kind](one, address, self._contexts)
+                hashed = sha256(key.value.encode()).hexdigest() if key else ""
+                places.append(_Place(one, provider, _ways(provider), hashed, address or url))
+        return tuple(places)
+
+
+def _ways(provider: Provider, model_id: str = "") -> dict[str, Way]:
+    """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated.
+
+    `model_id`: of the model that they are for, where the provider has a place for each.
+    """
+    spoken = [BY_NAME[name] for name in provider.dialects if name in BY_NAME]
+    ways = {}
+    for path, client in BY_PATH.items():
+        able = [client] if client in spoken else [one for one in spoken if can_translate(client, one)]
+        if able:
+            ways[path] = Way(bridge(client, able[0]), provider.request_head(able[0].PATH, model_id))
+    return ways

@@ -1,0 +1,110 @@
+"""What JSON Schema finds wrong, in our words and at the right place."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from gateway.config.definitions import Schema
+from gateway.config.entries import CHILD_TAKES_NO, OF_NAMES
+from gateway.config.nodes import Trail, name
+from gateway.config.read import Reader, one_of, such_as, wanted_of
+from gateway.config.secrets import hide_keys
+from gateway.config.unavailable import refused_key, refused_value
+from gateway.core.kinds import ProviderKind
+
+
+def judge(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKind]) -> None:
+    """Tell `reader` of everything in its plain tree that the schema does not allow."""
+    for error in Draft202012Validator(schema).iter_errors(reader.plain):
+        _explain(error, reader, kinds)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Give `; did you mean "…"?` where a known word is close, else the known words where they are few, else nothing."""
+    words = [str(one) for one in known]
+    lowered = {one.lower(): one for one in reversed(words)}
+    if close := difflib.get_close_matches(word.lower()[:80], list(lowered), n=1, cutoff=0.6):
+        return f"; did you mean {name(lowered[close[0]])}?"
+    return f"; known here: {', '.join(words)}" if 0 < len(words) <= 24 else ""
+
+
+def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> None:
+    trail: Trail = tuple(error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        said = f"must be {error.schema['title']}{such_as(error.schema)}"
+        reader.complain((*trail, str(error.instance)), said, at_key=True)
+    elif error.validator == "additionalProperties":
+        known = [key for key, schema in error.schema["properties"].items() if schema is not True]
+        for key in error.instance:
+            if key not in error.schema["properties"]:
+                said = refused_key((*trail, key)) or f"unknown key{meant(hide_keys(key), known)}"
+                reader.complain((*trail, key), said, at_key=True)
+    elif error.validator == "required":
+        for key in error.validator_value:
+            if key not in error.instance:
+                reader.complain((*trail, key), f"is missing{_hint(error.schema, key)}")
+    elif error.validator == "not":  # a key of another kind
+        said = _of_another_form(trail) if trail[0] == "routes" else _of_another_kind(trail, reader.plain, kinds)
+        reader.complain(trail, said, at_key=True)
+    else:
+        reader.complain(trail, refused_value(trail, error.instance) or _value(error, reader, trail))
+
+
+def _hint(schema: Schema, key: str) -> str:
+    inner = schema.get("properties", {}).get(key, {})
+    if "enum" in inner:
+        return f"; give {one_of(inner['enum'])}"
+    wanted = inner.get("description", "")
+    return f" ({wanted[0].lower()}{wanted[1:].rstrip('.')})" if wanted else ""
+
+
+def _of_another_form(trail: Trail) -> str:
+    if trail[-1] in OF_NAMES:
+        return "belongs to routes with `match` and `to`; this one has `paths`, and passes them to its `provider`"
+    return "belongs to routes with `paths`; this one has none"
+
+
+def _of_another_kind(trail: Trail, plain: Any, kinds: Mapping[str, ProviderKind]) -> str:
+    key = str(trail[-1])
+    kind = plain["providers"][trail[1]]["kind"]
+    if key in CHILD_TAKES_NO:
+        return f"the kind {kind} is served by the gateway itself and takes no {key}"
+    owners = [owner.name for owner in kinds.values() if key in owner.settings]
+    return f"belongs to the kind {one_of(owners)}; this provider is of the kind {kind}"
+
+
+def _value(error: Any, reader: Reader, trail: Trail) -> str:
+    """Word an error about one value, by keyword."""
+    got = reader.got(trail)
+    wanted = error.validator_value
+    match error.validator:
+        case "type":
+            return f"{wanted_of(error.schema)}{got}"
+        case "enum":
+            known = one_of(wanted)
+            hint = meant(str(error.instance), wanted)
+            return f"must be {known}{got}{hint if 'did you mean' in hint else ''}"
+        case "const":
+            return f"must be {str(wanted).lower() if isinstance(wanted, bool) else wanted}{got}"
+        case "pattern" | "minLength" | "maxLength":
+            if error.validator == "maxLength":
+                return f"must be at most {wanted} characters long"
+            if "title" in error.schema:
+                return f"must be {error.schema['title']}{such_as(error.schema)}{got}"
+            return f"must not be empty{got}" if error.validator == "minLength" else f"does not fit {wanted}{got}"
+        case "minimum":
+            return f"must be at least {wanted}{got}"
+        case "maximum":
+            return f"must be at most {wanted}{got}"
+        case "minItems" | "minProperties":
+            return "must not be empty; " + (
+                "remove it" if len(trail) == 1 and trail[0] == "tenants" else "give at least one"
+            )
+        case "maxItems":
+            return f"must have at most {wanted} items"
+        case "uniqueItems":
+            twice = next(index for index, item in enumerate(error.instance) if item in error.instance[:index])
+            return f"lists {reader.shown((*trail, twice)) or 'one thing'} twice"
+    return "is not what the schema allows"

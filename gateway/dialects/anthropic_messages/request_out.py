@@ -1,0 +1,219 @@
+"""Neutral requests as Anthropic's messages, for providers. What maps to what is a table in docs/dialects.md."""
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.conversation import (
+    Conversation,
+    Document,
+    Image,
+    OutputFormat,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from gateway.dialects.anthropic_messages.answer import write_block
+from gateway.dialects.unsupported_params import Losses
+
+DEFAULT_MAX_TOKENS: Final = 4096
+MIN_BUDGET: Final = 1024  # tokens of thinking, by the API's own rule
+
+_UNKNOWN: Final = ("seed", "logit_bias", "verbosity", "metadata")  # parameters that there are none for
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
+_CHOICES: Final[Mapping[str, str]] = MappingProxyType(
+    {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
+)
+_TIERS: Final[Mapping[str, str]] = MappingProxyType({"auto": "auto", "default": "standard_only"})
+_BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
+    {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
+)
+_TAKES_BUDGET = re.compile(r".*claude-(?:3|[a-z]+-(?:3|4-[0-5](?!\d)|4-\d{8}|4$))")
+"""Models that take a budget of thinking and no effort; later ones are told how hard to try."""
+
+
+def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+    asked = conversation
+    for name in (*asked.others, *_lost(asked)):
+        losses.lose(name)
+    temperature = asked.temperature
+    if temperature is not None and temperature > 1:
+        losses.lose("temperature", "it ends at 1 there")
+        temperature = None
+    thinking, effort = _thinking(asked, model, losses)
+    body: dict[str, Any] = {
+        "model": model,
+        "max_tokens": _max_tokens(asked, thinking),
+        "system": [{"type": "text", "text": part.text} for part in asked.system if part.text] or None,
+        "messages": list(_messages(asked, losses)),
+        "temperature": temperature,
+        "top_p": asked.top_p,
+        "top_k": asked.top_k,
+        "stop_sequences": list(asked.stop) or None,
+        "tools": [_write_tool(tool) for tool in asked.tools] or None,
+        "tool_choice": _write_choice(asked),
+        "thinking": thinking,
+        "output_config": _write_config(_format(asked.output, losses), effort),
+        "metadata": None if asked.user is None else {"user_id": asked.user},
+        "service_tier": _tier(asked, losses),
+        "stream": asked.stream or None,
+    }
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _lost(asked: Conversation) -> Iterator[str]:
+    for name in _UNKNOWN:
+        if getattr(asked, name) is not None:
+            yield name
+    for name in _PENALTIES:
+        if getattr(asked, name):
+            yield name
+    if asked.n not in (None, 1):
+        yield "n"
+    if asked.store:
+        yield "store"
+
+
+def _max_tokens(asked: Conversation, thinking: Mapping[str, Any] | None) -> int:
+    """The API demands a bound; where only we set it, it leaves room for the thoughts that it includes."""
+    if asked.max_tokens is not None:
+        return asked.max_tokens
+    budget: int = (thinking or {}).get("budget_tokens", 0)
+    return DEFAULT_MAX_TOKENS + budget
+
+
+# Turns
+
+
+def _messages(asked: Conversation, losses: Losses) -> Iterator[dict[str, Any]]:
+    """Give messages whose roles take turns: what one side says in a row is one message, results of tools first."""
+    role = ""
+    content: list[dict[str, Any]] = []
+    for turn in asked.turns:
+        if turn.name is not None:
+            losses.lose("messages.name")
+        blocks = list(_blocks(turn.parts))
+        if blocks and turn.role != role and content:
+            yield {"role": role, "content": _in_order(content)}
+            content = []
+        if blocks:
+            role = turn.role
+            content += blocks
+    if content:
+        yield {"role": role, "content": _in_order(content)}
+
+
+def _in_order(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(content, key=lambda block: block["type"] != "tool_result")
+
+
+def _blocks(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
+    """Give blocks; empty texts, which the API refuses, and thoughts that nobody signed say nothing there."""
+    for part in parts:
+        match part:
+            case Thinking(signature="", data="") | Text(text="") | Refusal(text=""):
+                pass
+            case Text() | Thinking() | Refusal() | ToolCall():
+                yield write_block(part)
+            case ToolResult():
+                result: dict[str, Any] = {"type": "tool_result", "tool_use_id": part.id}
+                if blocks := list(_blocks(part.parts)):
+                    result["content"] = blocks
+                yield result | ({"is_error": True} if part.is_error else {})
+            case Image(url="") | Document(url="", text=""):
+                source = {"type": "base64", "media_type": part.media_type, "data": part.data}
+                yield _sourced(part, source)
+            case Document(url=""):
+                yield _sourced(part, {"type": "text", "media_type": part.media_type or "text/plain", "data": part.text})
+            case Image() | Document():
+                yield _sourced(part, {"type": "url", "url": part.url})
+
+
+def _sourced(part: Image | Document, source: dict[str, str]) -> dict[str, Any]:
+    if isinstance(part, Image):
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source} | ({"title": part.title} if part.title else {})
+
+
+# Tools, formats, thinking
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    shape: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        shape["description"] = tool.description
+    shape["input_schema"] = tool.schema if tool.schema is not None else {"type": "object", "properties": {}}
+    return shape | ({"strict": True} if tool.strict else {})
+
+
+def _write_choice(asked: Conversation) -> dict[str, Any] | None:
+    """Calls side by side are part of this choice here; without tools it makes no sense."""
+    if not asked.tools or (asked.tool_choice is None and asked.parallel_tool_calls is not False):
+        return None
+    choice = asked.tool_choice
+    mode = "auto" if choice is None else choice.mode
+    shape: dict[str, Any] = {"type": _CHOICES[mode]}
+    if choice is not None and mode == "named":
+        shape["name"] = choice.name
+    if asked.parallel_tool_calls is False and mode != "none":
+        shape["disable_parallel_tool_use"] = True
+    return shape
+
+
+def _format(output: OutputFormat | None, losses: Losses) -> dict[str, Any] | None:
+    if output is None:
+        return None
+    if output.schema is None:
+        losses.lose("output", "JSON needs a schema there (json_schema)")
+        return None
+    return {"type": "json_schema", "schema": output.schema}
+
+
+def _write_config(output: dict[str, Any] | None, effort: str | None) -> dict[str, Any] | None:
+    config = {"effort": effort, "format": output}
+    return {name: value for name, value in config.items() if value is not None} or None
+
+
+def _thinking(asked: Conversation, model: str, losses: Losses) -> tuple[dict[str, Any] | None, str | None]:
+    """Give the parameter `thinking` and the effort.
+
+    In the middle of calls of tools the API wants the signed thoughts before them back. A client that has not kept them
+    gets the rest of the turn without thinking, and not an error each time.
+    """
+    reasoning = asked.reasoning
+    if reasoning is None or reasoning.effort == "none" or _has_lost_thoughts(asked):
+        return None, None
+    if _TAKES_BUDGET.match(model) is None:
+        return {"type": "adaptive"}, {"minimal": "low"}.get(reasoning.effort or "", reasoning.effort)
+    budget = reasoning.budget_tokens or _BUDGETS.get(reasoning.effort or "medium", MIN_BUDGET)
+    if asked.max_tokens is not None:
+        budget = min(budget, asked.max_tokens - 1)
+    if budget < MIN_BUDGET:
+        losses.lose("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is bounded below that")
+        return None, None
+    return {"type": "enabled", "budget_tokens": budget}, None
+
+
+def _has_lost_thoughts(asked: Conversation) -> bool:
+    for turn in reversed(asked.turns):
+        if turn.role == "assistant":
+            is_signed = any(isinstance(part, Thinking) and (part.signature or part.data) for part in turn.parts)
+            return not is_signed and any(isinstance(part, ToolCall) for part in turn.parts)
+        if not all(isinstance(part, ToolResult) for part in turn.parts):
+            return False
+    return False
+
+
+def _tier(asked: Conversation, losses: Losses) -> str | None:
+    if asked.service_tier is None or asked.service_tier in _TIERS:
+        return None if asked.service_tier is None else _TIERS[asked.service_tier]
+    losses.lose("service_tier", f"there is no tier {asked.service_tier[:40]!r}")
+    return None

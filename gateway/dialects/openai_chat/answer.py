@@ -1,0 +1,215 @@
+"""Whole answers of OpenAI's chat completions, and what their errors say, in neutral words and back."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from gateway.core.chat import ChatRequest
+from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
+from gateway.core.errors import ProtocolError, Unavailable
+from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
+from gateway.dialects.rejection import TOO_LONG, Rejection
+
+STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
+    {
+        "stop": "end",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "function_call": "tool_use",
+        "content_filter": "content_filter",
+    }
+)
+"""What a finish reason means; others are servers' own words for an end."""
+
+FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
+    {
+        "end": "stop",
+        "max_tokens": "length",
+        "context_window": "length",
+        "stop_sequence": "stop",
+        "tool_use": "tool_calls",
+        "refusal": "content_filter",
+        "content_filter": "content_filter",
+        "pause": "stop",
+    }
+)
+
+_TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
+_TYPES: Final[Mapping[int, str]] = MappingProxyType(
+    {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+)
+
+
+class _Function(msgspec.Struct):
+    name: str
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function
+    id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    error: Raw = Raw(b"null")
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | int | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error | str | None = None
+    message: str | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+
+
+def decode_answer(body: bytes) -> Completion:
+    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    try:
+        answer = _decode_answer(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a chat completion") from None
+    if bytes(answer.error) != b"null":
+        raise Unavailable("the provider answered 200 with an error in it")
+    if not answer.choices:
+        raise ProtocolError("the provider's answer is not a chat completion")
+    choice = answer.choices[0]
+    parts = tuple(_parts(choice.message))
+    return Completion(
+        id=answer.id or "",
+        model=answer.model or "",
+        parts=parts,
+        stop=stop_reason(
+            choice.finish_reason or "stop",
+            has_calls=any(isinstance(part, ToolCall) for part in parts),
+            has_refused=any(isinstance(part, Refusal) for part in parts),
+        ),
+        usage=read_usage(answer.usage),
+        created=int(answer.created or 0),
+        service_tier=answer.service_tier,
+    )
+
+
+def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
+    if thoughts := message.reasoning_content or message.reasoning:
+        yield Thinking(thoughts)
+    if message.content:
+        yield Text(message.content)
+    if message.refusal:
+        yield Refusal(message.refusal)
+    for index, call in enumerate(message.tool_calls or ()):
+        yield ToolCall(call.id or f"call_{index}", call.function.name, call.function.arguments or "")
+
+
+def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReason:
+    """Say why an answer ended. Some servers say `stop` where a tool is called, and all where the model declined."""
+    stop = STOPS.get(finish, "end")
+    if stop != "end":
+        return stop
+    return "tool_use" if has_calls else "refusal" if has_refused else "end"
+
+
+def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
+    """Give a whole answer as a chat completion."""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": _join(completion, Text),
+        "refusal": (refusal := _join(completion, Refusal)),
+    }
+    if (thoughts := _join(completion, Thinking)) is not None:
+        message["reasoning_content"] = thoughts
+    blocks = [write_block(p) for p in completion.parts if isinstance(p, Thinking) and (p.signature or p.data)]
+    if blocks:
+        message["thinking_blocks"] = blocks
+    calls = [part for part in completion.parts if isinstance(part, ToolCall)]
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+            for call in calls
+        ]
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": finish_reason(completion.stop, has_refused=refusal is not None),
+    }
+    document = {
+        "id": completion.id,
+        "object": "chat.completion",
+        "created": completion.created,
+        "model": completion.model,
+        "choices": [choice],
+        "usage": None if completion.usage is None else write_usage(completion.usage),
+        "service_tier": completion.service_tier,
+    }
+    return msgspec.json.encode({name: value for name, value in document.items() if value is not None})
+
+
+def finish_reason(stop: StopReason, *, has_refused: bool) -> str:
+    """Give OpenAI's word for why an answer ended: one that declines in words has ended as others do."""
+    return "stop" if stop == "refusal" and has_refused else FINISH_REASONS[stop]
+
+
+def write_block(thinking: Thinking) -> dict[str, str]:
+    """Give thoughts that their maker wants back unchanged; a client returns them in the message that it got."""
+    if thinking.data:
+        return {"type": "redacted_thinking", "data": thinking.data}
+    return {"type": "thinking", "thinking": thinking.text, "signature": thinking.signature}
+
+
+def _join(completion: Completion, kind: type[Text | Thinking | Refusal]) -> str | None:
+    texts = [part.text for part in completion.parts if isinstance(part, kind) and part.text]
+    return "".join(texts) if texts else None
+
+
+# Errors
+
+
+def read_rejection(body: bytes) -> Rejection | None:
+    """Give the error in a body; None where it holds none."""
+    try:
+        found = _decode_error(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(found.error, _Error):
+        error = found.error
+        code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
+        return Rejection(error.message or "", error.type, code, error.param)
+    message = found.error or found.message
+    return None if message is None else Rejection(message)
+
+
+def encode_rejection(rejection: Rejection, status: int) -> bytes:
+    """Give a provider's error of another dialect in OpenAI's shape."""
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    shape = {"message": rejection.message, "type": kind, "param": rejection.param, "code": rejection.code}
+    return msgspec.json.encode({"error": shape})

@@ -1,0 +1,178 @@
+"""Neutral requests as OpenAI's chat completions, for providers. What maps to what is a table in docs/dialects.md."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.core.conversation import (
+    Conversation,
+    Document,
+    Image,
+    OutputFormat,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
+from gateway.dialects.unsupported_params import Losses, untranslatable
+
+_NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that take `max_completion_tokens` only
+
+
+def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+    asked = conversation
+    for name in asked.others:
+        losses.lose(name)
+    if asked.top_k is not None:
+        losses.lose("top_k")
+    effort = _effort(asked.reasoning)
+    newer = effort is not None or _NEWER.match(model) is not None
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": list(_messages(asked)),
+        "max_completion_tokens" if newer else "max_tokens": asked.max_tokens,
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "stop": list(asked.stop) or None,
+        "seed": asked.seed,
+        "presence_penalty": asked.presence_penalty,
+        "frequency_penalty": asked.frequency_penalty,
+        "logit_bias": asked.logit_bias,
+        "n": None if asked.n in (None, 1) else asked.n,
+        "tools": [_write_tool(tool) for tool in asked.tools] or None,
+        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
+        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
+        "response_format": _write_output(asked.output),
+        "reasoning_effort": effort,
+        "verbosity": asked.verbosity,
+        "user": asked.user,
+        "metadata": asked.metadata,
+        "service_tier": asked.service_tier,
+        "prompt_cache_key": asked.prompt_cache_key,
+        "store": asked.store,
+        "stream": asked.stream or None,
+        "stream_options": {"include_usage": True} if asked.stream else None,
+    }
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _messages(asked: Conversation) -> Iterator[dict[str, Any]]:
+    if asked.system:
+        yield {"role": "system", "content": _write_content(asked.system)}
+    for turn in asked.turns:
+        if turn.role == "assistant":
+            yield _write_said(turn)
+        else:
+            yield from _write_user(turn)
+
+
+def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Give a message for each tool result, then one for the rest; pictures of results go there, a tool has but words."""
+    rest: list[Part] = []
+    for part in turn.parts:
+        if not isinstance(part, ToolResult):
+            rest.append(part)
+            continue
+        words = [one for one in part.parts if not isinstance(one, Image)]
+        images = [one for one in part.parts if isinstance(one, Image)]
+        if part.is_error:
+            words.insert(0, Text("Error: "))
+        yield {"role": "tool", "tool_call_id": part.id, "content": "".join(map(_plain, words))}
+        if images:
+            rest[:0] = [Text(f"What the tool call {part.id} shows:"), *images]
+    if rest or not turn.parts:
+        yield _named({"role": "user", "content": _write_content(rest)}, turn)
+
+
+def _write_said(turn: Turn) -> dict[str, Any]:
+    texts = [part for part in turn.parts if isinstance(part, Text)]
+    message: dict[str, Any] = {"role": "assistant", "content": _write_content(texts) if texts else None}
+    if thoughts := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):
+        message["reasoning_content"] = thoughts
+    if refusal := "".join(part.text for part in turn.parts if isinstance(part, Refusal)):
+        message["refusal"] = refusal
+    calls = [part for part in turn.parts if isinstance(part, ToolCall)]
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
+            for call in calls
+        ]
+    elif message["content"] is None:
+        message["content"] = ""
+    return _named(message, turn)
+
+
+def _named(message: dict[str, Any], turn: Turn) -> dict[str, Any]:
+    return message if turn.name is None else {**message, "name": turn.name}
+
+
+def _write_content(parts: Sequence[Part]) -> Any:
+    """Give a string where there is one text, since every server takes that; else a list of parts."""
+    if not parts:
+        return ""
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return parts[0].text
+    return [_write_part(part) for part in parts]
+
+
+def _write_part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Image():
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
+        case Document():
+            return {"type": "text", "text": _plain(part)}
+    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+
+
+def _plain(part: Part) -> str:
+    match part:
+        case Text():
+            return part.text
+        case Document(url="", data=""):
+            return f"{part.title}\n\n{part.text}" if part.title else part.text
+    raise untranslatable("messages", "a document that is no plain text has no counterpart there")
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.schema, "strict": tool.strict}
+    return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}
+
+
+def _write_choice(choice: ToolChoice | None) -> Any:
+    if choice is None or choice.mode != "named":
+        return None if choice is None else choice.mode
+    return {"type": "function", "function": {"name": choice.name}}
+
+
+def _write_output(output: OutputFormat | None) -> dict[str, Any] | None:
+    if output is None:
+        return None
+    if output.schema is None:
+        return {"type": "json_object"}
+    schema = {
+        "name": output.name or "answer",
+        "description": output.description,
+        "schema": output.schema,
+        "strict": True if output.strict is None else output.strict,
+    }
+    return {"type": "json_schema", "json_schema": {key: value for key, value in schema.items() if value is not None}}
+
+
+def _effort(reasoning: Reasoning | None) -> str | None:
+    if reasoning is None:
+        return None
+    if reasoning.effort is not None or reasoning.budget_tokens is None:
+        return reasoning.effort
+    return next((name for limit, name in ((2048, "low"), (8192, "medium")) if reasoning.budget_tokens <= limit), "high")

@@ -1,0 +1,117 @@
+"""Requests of OpenAI's completions in neutral words and back. What maps to what is a table in docs/completions.md."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.chat import ChatRequest
+from gateway.core.conversation import Conversation, Text, Turn
+from gateway.dialects.fields import Fields
+from gateway.dialects.unsupported_params import Losses, untranslatable
+
+PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
+
+DEFAULT_MAX_TOKENS: Final = 16
+"""What an answer is bounded by where the client does not say, by the API's own rule."""
+
+_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"best_of": 1, "echo": False, "suffix": ""})
+_KNOWN: Final = frozenset(
+    (
+        "frequency_penalty",
+        "logit_bias",
+        "max_tokens",
+        "model",
+        "n",
+        "presence_penalty",
+        "prompt",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_p",
+        "user",
+    )
+)
+_SAME: Final = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "user")
+"""Parameters that are called the same and mean the same."""
+
+_UNKNOWN: Final = ("top_k", "reasoning", "verbosity", "metadata", "service_tier", "output", "tool_choice")
+
+
+def to_conversation(request: ChatRequest) -> Conversation:
+    """Give a prompt as what one user says. Raises `InvalidRequest` where it is more than one, or tokens."""
+    fields = Fields(request.fields)
+    others = list(fields.others(_KNOWN, _DEFAULTS))
+    if (fields.get("n", int) or 1) > 1:
+        others.append("n")
+    max_tokens = request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS
+    if not max_tokens:
+        raise untranslatable("max_tokens", "a chat answers with one token at least")
+    stop = fields.get("stop", str | list[str])  # type: ignore[arg-type]
+    return Conversation(
+        turns=(Turn("user", (Text(_prompt(fields)),)),),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        max_tokens=max_tokens,
+        temperature=request.temperature,
+        top_p=fields.get("top_p", float),
+        seed=fields.get("seed", int),
+        presence_penalty=fields.get("presence_penalty", float),
+        frequency_penalty=fields.get("frequency_penalty", float),
+        logit_bias=fields.raw("logit_bias"),
+        user=fields.get("user", str),
+        stream=request.stream,
+        others=tuple(others),
+    )
+
+
+def _prompt(fields: Fields) -> str:
+    prompt = fields.get("prompt", str | list[Any])  # type: ignore[arg-type]
+    match [prompt] if isinstance(prompt, str) else prompt:
+        case [str() as text]:
+            return text
+        case None:
+            raise untranslatable("prompt", "there is none, and a chat begins with what somebody says")
+        case [str(), *_]:
+            raise untranslatable("prompt", "several prompts are several chats")
+    raise untranslatable("prompt", "tokens are one model's own, and a chat is text")
+
+
+def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+    """Give the body that says the same: one user's text is a prompt. Raises `InvalidRequest` for all else."""
+    asked = conversation
+    for name in (*asked.others, *_lost(asked)):
+        losses.lose(name)
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": _text_of(asked),
+        "max_tokens": asked.max_tokens,
+        "stop": list(asked.stop) or None,
+        **{name: getattr(asked, name) for name in _SAME},
+        "stream": asked.stream or None,
+        "stream_options": {"include_usage": True} if asked.stream else None,
+    }
+    return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
+
+
+def _lost(asked: Conversation) -> Iterator[str]:
+    for name in _UNKNOWN:
+        if getattr(asked, name) is not None:
+            yield name
+    if asked.n not in (None, 1):
+        yield "n"
+    if asked.store:
+        yield "store"
+
+
+def _text_of(asked: Conversation) -> str:
+    if asked.tools:
+        raise untranslatable("tools", "a completion calls none")
+    match asked.turns:
+        case [Turn(role="user", parts=parts, name=None)] if not asked.system:
+            texts = [part.text for part in parts if isinstance(part, Text)]
+            if len(texts) == len(parts):
+                return "".join(texts)
+    raise untranslatable("messages", "the model completes one text and knows of no chats: there is no system, no turns")

@@ -1,0 +1,174 @@
+"""The items of a responses client's input, as turns."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw
+
+from gateway.core.conversation import Document, Image, Part, Refusal, Text, Thinking, ToolCall, ToolResult, Turn
+from gateway.core.errors import InvalidRequest
+from gateway.dialects.fields import strangers
+from gateway.dialects.openai_responses.reasoning import read_reasoning
+from gateway.dialects.unsupported_params import untranslatable
+
+_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
+
+
+class _Said(msgspec.Struct):
+    text: str
+
+
+class _Item(msgspec.Struct):
+    """Any item; what its type does not have stays empty."""
+
+    type: str = "message"
+    role: str = ""
+    content: str | list[Raw] | None = None
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    output: str | list[Raw] | None = None
+    summary: list[_Said] | None = None
+    encrypted_content: str | None = None
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: str = ""
+    refusal: str = ""
+    image_url: str | None = None
+    detail: str | None = None
+    file_id: str | None = None
+    file_url: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+    prompt_cache_breakpoint: Raw = Raw(b"null")
+    annotations: Raw = Raw(b"null")  # of an answer that comes back
+    logprobs: Raw = Raw(b"null")  # likewise
+
+
+_decode_item = msgspec.json.Decoder(_Item).decode
+_decode_part = msgspec.json.Decoder(_Part).decode
+
+
+def read_items(given: str | list[Raw] | None, system: list[Text], others: list[str]) -> Iterator[Turn]:
+    """Give turns; what the model said in a row, thoughts and calls included, is one. Adds to `system`."""
+    if isinstance(given, str):
+        yield Turn("user", (Text(given),))
+        return
+    said: list[Part] = []
+    for index, raw in enumerate(given or ()):
+        path = f"input[{index}]"
+        item = _item(raw, path)
+        others += strangers(raw, _Item.__struct_fields__, path)
+        if item.type in ("function_call", "reasoning") or item.role == "assistant":
+            said += _said(item, path)
+            continue
+        if said:
+            yield Turn("assistant", tuple(said))
+            said = []
+        if item.type == "function_call_output":
+            yield Turn("user", (_result(item, path),))
+        elif item.type == "message" and item.role == "user":
+            yield Turn("user", tuple(_content(item.content, path)), item.name)
+        elif item.type == "message" and item.role in ("system", "developer"):
+            system += _only_text(item, path)
+        elif item.type == "message":
+            raise untranslatable(f"{path}.role", f"there is no role {item.role[:40]!r}")
+        else:
+            raise untranslatable(path, f"an item of type {item.type[:40]!r} belongs to the provider that made it")
+    if said:
+        yield Turn("assistant", tuple(said))
+
+
+def _item(raw: Raw, path: str) -> _Item:
+    try:
+        return _decode_item(raw)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"{path} is not an item of a conversation", param=path, code="invalid_type") from None
+
+
+def _said(item: _Item, path: str) -> Iterator[Part]:
+    match item.type:
+        case "reasoning":
+            thinking = read_reasoning(_thoughts(item, path), item.encrypted_content)
+            if thinking != Thinking():
+                yield thinking
+        case "function_call":
+            if item.call_id is None or item.name is None:
+                raise _missing(f"{path}.{'name' if item.name is None else 'call_id'}")
+            yield ToolCall(item.call_id, item.name, item.arguments)
+        case _:
+            yield from _content(item.content, path)
+
+
+def _thoughts(item: _Item, path: str) -> list[str]:
+    """Give the summary of thoughts, or the thoughts themselves, as servers of open models show them."""
+    if item.summary or not isinstance(item.content, list):
+        return [one.text for one in item.summary or ()]
+    return [part.text for part in _content(item.content, path) if isinstance(part, Text)]
+
+
+def _result(item: _Item, path: str) -> ToolResult:
+    if item.call_id is None:
+        raise _missing(f"{path}.call_id")
+    parts = tuple(_content(item.output, path, "output"))
+    shown = tuple(part for part in parts if isinstance(part, Text | Image | Document))
+    if len(shown) < len(parts):
+        raise untranslatable(f"{path}.output", "a tool gives text, images and files")
+    return ToolResult(item.call_id, shown)
+
+
+def _missing(param: str) -> InvalidRequest:
+    return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
+
+
+def _only_text(item: _Item, path: str) -> Iterator[Text]:
+    for part in _content(item.content, path):
+        if not isinstance(part, Text):
+            raise untranslatable(path, "only text can be in a system prompt")
+        yield part
+
+
+def _content(content: str | list[Raw] | None, path: str, member: str = "content") -> Iterator[Part]:
+    if isinstance(content, str):
+        yield Text(content)
+        return
+    for index, raw in enumerate(content or ()):
+        yield _part(raw, f"{path}.{member}[{index}]")
+
+
+def _part(raw: Raw, path: str) -> Part:
+    try:
+        part = _decode_part(raw)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"{path} is not a part of a message", param=path, code="invalid_type") from None
+    match part.type:
+        case "input_text" | "output_text" | "reasoning_text" | "text":
+            return Text(part.text)
+        case "refusal":
+            return Refusal(part.refusal)
+        case "input_image" if part.image_url is not None:
+            return _image(part.image_url, part.detail, path)
+        case "input_file" if part.file_url is not None:
+            return Document(url=part.file_url, title=part.filename)
+        case "input_file" if part.file_data is not None:
+            if (found := _DATA_URL.fullmatch(part.file_data)) is not None:
+                return Document(data=found[2], media_type=found[1] or "", title=part.filename)
+            raise InvalidRequest(f"{path}.file_data is no base64 data URL", param=path, code="invalid_value")
+        case "input_image" | "input_file" if part.file_id is not None:
+            raise untranslatable(f"{path}.file_id", "the file is kept by the provider that it was sent to")
+    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
+
+
+def _image(url: str, detail: str | None, path: str) -> Image:
+    detail = None if detail == "auto" else detail  # it must be said here, and is what holds unsaid elsewhere
+    if (found := _DATA_URL.fullmatch(url)) is not None:
+        return Image(data=found[2], media_type=found[1] or "", detail=detail)
+    if url.startswith("data:"):
+        raise InvalidRequest(f"{path} is no base64 data URL", param=path, code="invalid_value")
+    return Image(url=url, detail=detail)

@@ -1,0 +1,217 @@
+"""Neutral requests as OpenAI's responses, for providers. What maps to what is a table in docs/responses.md."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.conversation import (
+    Conversation,
+    Document,
+    Image,
+    OutputFormat,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
+from gateway.dialects.openai_responses.reasoning import give_back
+from gateway.dialects.unsupported_params import Losses, untranslatable
+
+_UNKNOWN: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
+_BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking, up to which an effort is
+_NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
+
+
+def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+    """Give the body that says the same. Raises `InvalidRequest` where it can't be said.
+
+    Nothing is kept at the provider unless the client asked for it, unlike what holds where `store` is not said.
+    """
+    asked = conversation
+    for name in (*asked.others, *_lost(asked)):
+        losses.lose(name)
+    instructions = asked.system[0].text if len(asked.system) == 1 else None
+    body: dict[str, Any] = {
+        "model": model,
+        "instructions": instructions,
+        "input": list(_items(asked, losses)),
+        "tools": [_write_tool(tool) for tool in asked.tools] or None,
+        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
+        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
+        "text": _without_nulls({"format": _write_output(asked.output), "verbosity": asked.verbosity}) or None,
+        "reasoning": _write_reasoning(asked.reasoning),
+        "max_output_tokens": asked.max_tokens,
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "user": asked.user,
+        "metadata": asked.metadata,
+        "service_tier": asked.service_tier,
+        "prompt_cache_key": asked.prompt_cache_key,
+        "include": ["reasoning.encrypted_content"] if asked.reasoning is not None else None,
+        "store": bool(asked.store),
+        "stream": asked.stream or None,
+    }
+    return msgspec.json.encode(_without_nulls(body))
+
+
+def _without_nulls(shape: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shape.items() if value is not None}
+
+
+def _lost(asked: Conversation) -> Iterator[str]:
+    for name in _UNKNOWN:
+        if getattr(asked, name) is not None:
+            yield name
+    for name in _PENALTIES:
+        if getattr(asked, name):
+            yield name
+    if asked.stop:
+        yield "stop"
+    if asked.n not in (None, 1):
+        yield "n"
+
+
+# Items
+
+
+def _items(asked: Conversation, losses: Losses) -> Iterator[dict[str, Any]]:
+    if len(asked.system) > 1:
+        yield _message("system", [{"type": "input_text", "text": part.text} for part in asked.system])
+    for turn in asked.turns:
+        if turn.name is not None:
+            losses.lose("messages.name")
+        yield from _write_said(turn) if turn.role == "assistant" else _write_user(turn)
+
+
+def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": content}
+
+
+def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Give an item for each tool result, then a message of the rest."""
+    rest: list[Part] = []
+    for part in turn.parts:
+        if isinstance(part, ToolResult):
+            yield {"type": "function_call_output", "call_id": part.id, "output": _write_output_of(part)}
+        else:
+            rest.append(part)
+    if rest or not turn.parts:
+        yield _message("user", [_write_part(part) for part in rest])
+
+
+def _write_output_of(result: ToolResult) -> Any:
+    """Give a string where there is but text, since every server takes that. No word says that a tool has failed."""
+    parts: list[Part] = [Text("Error: "), *result.parts] if result.is_error else list(result.parts)
+    if all(isinstance(part, Text) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, Text))
+    return [_write_part(part) for part in parts]
+
+
+def _write_part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "input_text", "text": part.text}
+        case Image():
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
+        case Document(url="", data=""):
+            text = f"{part.title}\n\n{part.text}" if part.title else part.text
+            return {"type": "input_text", "text": text}
+        case Document(url=""):
+            data = f"data:{part.media_type};base64,{part.data}"
+            return {"type": "input_file", "filename": part.title or "document", "file_data": data}
+        case Document():
+            return {"type": "input_file", "file_url": part.url}
+    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+
+
+def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Give items in their order; texts and refusals in a row are one message."""
+    content: list[dict[str, Any]] = []
+    for part in turn.parts:
+        match part:
+            case Text():
+                content.append({"type": "output_text", "text": part.text, "annotations": []})
+                continue
+            case Refusal():
+                content.append({"type": "refusal", "refusal": part.text})
+                continue
+            case ToolCall():
+                item = _write_call(part)
+            case Thinking():
+                kept = give_back(part)
+                if kept is None:  # another maker's, whose seal nobody here can open
+                    continue
+                item = kept
+            case _:
+                raise untranslatable("messages", f"a model does not say a part {type(part).__name__} there")
+        yield from _flushed(content)
+        content = []
+        yield item
+    yield from _flushed(content)
+    if not turn.parts:
+        yield _said([{"type": "output_text", "text": "", "annotations": []}])
+
+
+def _flushed(content: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    return (_said(list(content)),) if content else ()
+
+
+def _said(content: list[dict[str, Any]]) -> dict[str, Any]:
+    return _message("assistant", content) | {"status": "completed"}
+
+
+def _write_call(call: ToolCall) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments or "{}"}
+
+
+# Tools, formats, thinking
+
+
+def _write_tool(tool: Tool) -> dict[str, Any]:
+    """Give a tool; what is strict unless said otherwise there is not in other dialects."""
+    shape = {"type": "function", "name": tool.name, "description": tool.description}
+    schema = tool.schema if tool.schema is not None else _NO_ARGUMENTS
+    return _without_nulls(shape | {"parameters": schema, "strict": bool(tool.strict)})
+
+
+def _write_choice(choice: ToolChoice | None) -> Any:
+    if choice is None or choice.mode != "named":
+        return None if choice is None else choice.mode
+    return {"type": "function", "name": choice.name}
+
+
+def _write_output(output: OutputFormat | None) -> dict[str, Any] | None:
+    if output is None:
+        return None
+    if output.schema is None:
+        return {"type": "json_object"}
+    shape = {
+        "type": "json_schema",
+        "name": output.name or "answer",
+        "description": output.description,
+        "schema": output.schema,
+        "strict": True if output.strict is None else output.strict,
+    }
+    return _without_nulls(shape)
+
+
+def _write_reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
+    """Who gives thoughts a budget wants to see them; so a summary is asked for."""
+    if reasoning is None:
+        return None
+    effort, summary = reasoning.effort, reasoning.summary
+    if reasoning.budget_tokens is not None:
+        budget = reasoning.budget_tokens
+        effort = effort or next((name for limit, name in _BUDGETS if budget <= limit), "high")
+    if reasoning.budget_tokens is not None or reasoning.is_adaptive:
+        summary = summary or "auto"
+    return _without_nulls({"effort": effort, "summary": summary}) or None

@@ -1,0 +1,61 @@
+"""Who of a pool is asked: those that can be, of the lowest priority number, and of them whom the balancer picks."""
+
+import random
+from collections.abc import Callable, Container, Sequence
+
+from gateway.pools.balancers.base import Facts
+from gateway.pools.endpoint import Endpoint, Hop, Target
+from gateway.pools.slow_start import ramped
+
+IsWarming = Callable[[str], bool]
+
+
+def candidates(
+    hop: Hop, path: str, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
+) -> list[Target]:
+    """Give the targets of a pool that can be asked at `now`, of the lowest priority number that has any.
+
+    `path`: what the client asks, for which a provider may have no way. `without`: endpoints that are passed over.
+    `context`: only windows larger than so many tokens, where it is not 0.
+    """
+    found: list[Target] = []
+    for target in hop.targets:
+        if found and target.priority != found[0].priority:
+            break
+        if (
+            can_be_asked(target, path, now, without, context)
+            and target.has_room
+            and not is_warming(target.endpoint.provider)
+        ):
+            found.append(target)
+    return found
+
+
+def can_be_asked(target: Target, path: str, at: float, without: Container[Endpoint], context: int) -> bool:
+    """Whether a target may be asked at the moment `at`, where it then has room and is up."""
+    endpoint = target.endpoint
+    return (
+        path in target.ways
+        and endpoint not in without
+        and endpoint.is_in_rotation(at)
+        and endpoint.breaker.is_available
+        and (not context or (target.model.context or 0) > context)
+    )
+
+
+def wait_s(endpoint: Endpoint, now: float) -> float | None:
+    """Give in how many seconds an endpoint can be asked again; None where nobody knows: it is drained, or ill."""
+    if endpoint.is_drained or not endpoint.is_healthy:
+        return None
+    told_s = endpoint.told_until - now if endpoint.rests_until > now else 0.0
+    return max(0.0, endpoint.breaker.retry_in_s(), told_s, endpoint.credential.refused_until - now)
+
+
+def pick(hop: Hop, among: Sequence[Target], facts: Facts, rng: random.Random) -> Target:
+    """Give one of `among`: whom the conversation is used to, else whom the balancer picks."""
+    if len(among) == 1:
+        return among[0]
+    if hop.is_sticky and (preferred := hop.state.sticky.prefer(facts.affinity, among)) is not None:
+        return preferred
+    among = ramped(among, facts.now, rng)
+    return among[0] if len(among) == 1 else hop.balancer.pick(among, facts)

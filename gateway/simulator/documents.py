@@ -1,0 +1,171 @@
+"""The small endpoints of OpenAI's: each takes JSON and gives one document, but for speech, which is a stream of bytes."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from itertools import islice, repeat
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from gateway.simulator.answer import Answer, encode
+from gateway.simulator.ask import Ask, decode, words_of
+from gateway.simulator.chat import ChatShape, model_of
+from gateway.simulator.face import Stream
+
+SOUND: Final = "audio/mpeg"
+BYTES: Final = "application/octet-stream"
+CHUNK_BYTES: Final = 1024  # of a binary stream, where `bytes` does not say
+
+_PIXEL: Final = b64encode(b"\x89PNG\r\n\x1a\nsimulated").decode()
+_CATEGORIES: Final = (
+    "harassment",
+    "harassment/threatening",
+    "hate",
+    "hate/threatening",
+    "illicit",
+    "illicit/violent",
+    "self-harm",
+    "self-harm/instructions",
+    "self-harm/intent",
+    "sexual",
+    "sexual/minors",
+    "violence",
+    "violence/graphic",
+)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class _Document(ChatShape):
+    """Reads the whole body as an object and keeps it."""
+
+    @classmethod
+    def read(cls, body: bytes, given: Mapping[str, Any]) -> Ask:
+        said = decode(body, _OBJECT, "JSON object") if body else {}
+        model = said.get("model")
+        return Ask(
+            model=model_of(model if isinstance(model, str) else "sim", given),
+            words=max(1, words_of(said.get("input", said.get("query", said.get("prompt"))))),
+            kept={**said, **given},
+        )
+
+
+class Moderations(_Document):
+    """`POST /v1/moderations`: what holds the word `flag` is flagged as harassment."""
+
+    path: ClassVar[str] = "/v1/moderations"
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        given = answer.ask.kept.get("input", "")
+        results = [_judged("flag" in str(one)) for one in (given if isinstance(given, list) else [given])]
+        return encode({"id": f"modr-sim-{answer.number}", "model": answer.ask.model, "results": results})
+
+
+class Rerank(_Document):
+    """`POST /v1/rerank`: documents by how many words they share with the query."""
+
+    path: ClassVar[str] = "/v1/rerank"
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        said = answer.ask.kept
+        asked = set(str(said.get("query", "")).split())
+        scores = [_likeness(asked, document) for document in said.get("documents", [])]
+        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))[: said.get("top_n")]
+        results = [{"index": index, "relevance_score": scores[index]} for index in order]
+        usage = {"total_tokens": answer.prompt_tokens}
+        return encode(
+            {"id": f"rerank-sim-{answer.number}", "model": answer.ask.model, "results": results, "usage": usage}
+        )
+
+
+class Images(_Document):
+    """`POST /v1/images/generations`: `n` pictures, all the same."""
+
+    path: ClassVar[str] = "/v1/images/generations"
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        pictures = [{"b64_json": _PIXEL}] * (answer.ask.kept.get("n") or 1)
+        tokens = {"input_tokens": answer.prompt_tokens, "output_tokens": answer.count}
+        details = {"text_tokens": answer.prompt_tokens, "image_tokens": 0}
+        usage = {**tokens, "total_tokens": sum(tokens.values()), "input_tokens_details": details}
+        return encode({"created": answer.created, "data": pictures, "usage": usage})
+
+
+class Speech(_Document):
+    """`POST /v1/audio/speech`: `tokens` chunks of `bytes` bytes."""
+
+    path: ClassVar[str] = "/v1/audio/speech"
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        return Binary(SOUND, answer.count, answer.behaviour.bytes or CHUNK_BYTES)
+
+
+class Batches(_Document):
+    """`POST /v1/batches`, and with an id in the path what became of it."""
+
+    path: ClassVar[str] = "/v1/batches"
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        said = answer.ask.kept
+        return encode(
+            {
+                "id": said.get("id", f"batch_sim_{answer.number}"),
+                "object": "batch",
+                "endpoint": said.get("endpoint", "/v1/chat/completions"),
+                "input_file_id": said.get("input_file_id", "file-sim-1-0"),
+                "completion_window": said.get("completion_window", "24h"),
+                "status": said.get("status", "validating"),
+                "created_at": answer.created,
+                "metadata": said.get("metadata"),
+            }
+        )
+
+
+class Binary:
+    """A stream of bytes without events: `count` chunks of `size`."""
+
+    def __init__(self, content_type: str, count: int, size: int) -> None:
+        self.content_type = content_type
+        self._count = count
+        self._chunk = noise(size)
+
+    def opening(self) -> Iterator[bytes]:
+        yield from ()
+
+    def contents(self) -> Iterator[tuple[bytes, bytes]]:
+        return islice(repeat((b"", self._chunk)), self._count)
+
+    def ending(self) -> Iterator[bytes]:
+        yield from ()
+
+    def mark(self) -> bytes:
+        return b""
+
+    def failure(self) -> bytes:
+        return b""
+
+
+def noise(size: int) -> bytes:
+    """Give bytes of all values, in which a hole or a swap would show; the same at every call."""
+    block = hashlib.shake_256(b"simulator").digest(min(size, 65536))
+    return (block * (size // len(block) + 1))[:size] if size else b""
+
+
+def _judged(is_flagged: bool) -> dict[str, Any]:
+    flags = {name: is_flagged and name == "harassment" for name in _CATEGORIES}
+    return {
+        "flagged": is_flagged,
+        "categories": flags,
+        "category_scores": {name: 0.99 if flag else 0.01 for name, flag in flags.items()},
+        "category_applied_input_types": {name: ["text"] for name in _CATEGORIES},
+    }
+
+
+def _likeness(asked: set[str], document: Any) -> float:
+    text = document.get("text", "") if isinstance(document, dict) else str(document)
+    return round(len(asked & set(text.split())) / max(1, len(asked)), 6)

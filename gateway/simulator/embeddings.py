@@ -1,0 +1,82 @@
+"""Embeddings: unit vectors that follow from the text alone.
+
+Shapes: https://platform.openai.com/docs/api-reference/embeddings.
+"""
+
+import struct
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import shake_256
+from math import sqrt
+from typing import Any, ClassVar, Final, Literal
+
+import msgspec
+
+from gateway.simulator.answer import Answer, encode
+from gateway.simulator.ask import Ask, BadAsk, decode
+from gateway.simulator.chat import ChatShape, model_of
+from gateway.simulator.completions import read_prompts
+from gateway.simulator.face import Stream
+
+MAX_INPUTS: Final = 2048
+
+
+class _Body(msgspec.Struct):
+    input: str | list[Any]
+    model: str = ""
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = None
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+
+
+class Embeddings(ChatShape):
+    """`POST /v1/embeddings`: `input` is a text, tokens, or a list of either; one empty input fails the whole call."""
+
+    path: ClassVar[str] = "/v1/embeddings"
+
+    @staticmethod
+    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
+        read = decode(body, _BODY, "request for embeddings")
+        inputs = read_prompts(read.input)
+        if not all(text for text, _ in inputs):
+            raise BadAsk("'$.input' is invalid: an input must not be empty")
+        if len(inputs) > MAX_INPUTS:
+            raise BadAsk(f"'$.input' is invalid: at most {MAX_INPUTS} inputs (got {len(inputs)})")
+        if read.dimensions is not None and read.dimensions < 1:
+            raise BadAsk("'$.dimensions' is invalid: must be 1 or more")
+        return Ask(
+            model=model_of(read.model, given),
+            words=max(1, sum(tokens for _, tokens in inputs)),
+            inputs=len(inputs),
+            kept={
+                "texts": [text for text, _ in inputs],
+                "dimensions": read.dimensions,
+                "is_base64": read.encoding_format == "base64",
+            },
+        )
+
+    @staticmethod
+    def tell(answer: Answer) -> bytes | Stream:
+        kept, behaviour = answer.ask.kept, answer.behaviour
+        dimensions = kept["dimensions"] or behaviour.dimensions
+        data = [
+            {"object": "embedding", "index": index, "embedding": _written(vector(text, dimensions), kept["is_base64"])}
+            for index, text in enumerate(kept["texts"])
+        ]
+        body: dict[str, Any] = {"object": "list", "data": data, "model": answer.ask.model}
+        if not behaviour.no_usage:
+            body["usage"] = {"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens}
+        return encode(body)
+
+
+def vector(text: str, dimensions: int) -> tuple[float, ...]:
+    """Give the embedding of a text: float32 [dimensions], of length 1."""
+    numbers = struct.unpack(f"<{dimensions}h", shake_256(text.encode()).digest(2 * dimensions))
+    length = sqrt(sum(number * number for number in numbers)) or 1.0
+    return struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(number / length for number in numbers)))
+
+
+def _written(numbers: tuple[float, ...], is_base64: bool) -> Any:
+    return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if is_base64 else numbers

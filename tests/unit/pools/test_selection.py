@@ -1,0 +1,195 @@
+"""Who of a pool can be asked, who of them is, and when those come back who can't."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.config.spec import BreakerSpec
+from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.round_robin import RoundRobin
+from gateway.pools.endpoint import Endpoint, EndpointId, Hop, Target
+from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
+from gateway.pools.state import PoolState
+from gateway.resilience.breaker import Breaker
+from tests.support.clock import FakeClock
+from tests.support.targets import names, target
+
+NOW = 1000.0
+PATH = "/v1/chat/completions"
+
+
+def one(name: str, clock: FakeClock | None = None, **settings: Any) -> Target:
+    """Give a target with a breaker that opens at its first failure."""
+    breaker = Breaker(BreakerSpec(failures=1, recovery_s=30.0), clock or FakeClock())
+    return target(name, endpoint=Endpoint(EndpointId(f"web/{name}"), "web", name, breaker), **settings)
+
+
+def hop(*targets: Target, **settings: Any) -> Hop:
+    ordered = tuple(sorted(targets, key=lambda one: one.priority))
+    state = PoolState.new(FakeClock())
+    return Hop("main", ordered, RoundRobin(ordered, random.Random(1)), state, **settings)
+
+
+def found(hop: Hop, **settings: Any) -> str:
+    is_warming = settings.pop("is_warming", lambda provider: False)
+    return names(candidates(hop, PATH, NOW, is_warming, **settings))
+
+
+def open_breaker(endpoint: Endpoint) -> None:
+    permit = endpoint.breaker.try_acquire()
+    assert permit is not None
+    permit.fail()
+
+
+def test_all_that_can_be_asked_are_candidates_in_their_order() -> None:
+    assert found(hop(one("a"), one("b"), one("c"))) == "abc"
+
+
+def take_out(endpoint: Endpoint, why: str) -> None:
+    match why:
+        case "drained":
+            endpoint.is_drained = True
+        case "ill":
+            endpoint.is_healthy = False
+        case "resting":
+            endpoint.rests_until = NOW + 1
+        case "its key refused":
+            endpoint.credential.refused_until = NOW + 1
+        case "its breaker open":
+            open_breaker(endpoint)
+
+
+@pytest.mark.parametrize("why", ["drained", "ill", "resting", "its key refused", "its breaker open"])
+def test_who_is_out_of_rotation_is_passed_over(why: str) -> None:
+    pool = hop(one("a"), one("b"))
+    take_out(pool.targets[0].endpoint, why)
+    assert found(pool) == "b"
+    assert not can_be_asked(pool.targets[0], PATH, NOW, (), 0)
+    assert can_be_asked(pool.targets[1], PATH, NOW, (), 0)
+
+
+def test_rests_end_in_time() -> None:
+    pool = hop(one("a"))
+    endpoint = pool.targets[0].endpoint
+    endpoint.rests_until = endpoint.credential.refused_until = NOW
+    assert found(pool) == "a"
+
+
+def test_who_is_full_or_warms_up_is_passed_over_but_may_be_asked_later() -> None:
+    full, crowd, cold = one("a", max_inflight=1), one("b", provider_max_inflight=3), one("c")
+    full.endpoint.in_flight = 1
+    crowd.endpoint.load.in_flight = 3
+    assert found(hop(full, crowd)) == ""
+    assert found(hop(cold), is_warming=lambda provider: provider == "web") == ""
+    assert all(can_be_asked(one, PATH, NOW, (), 0) for one in (full, crowd, cold))
+
+
+def test_a_half_open_breaker_makes_a_candidate_while_no_probe_runs() -> None:
+    clock = FakeClock()
+    pool = hop(one("a", clock))
+    open_breaker(pool.targets[0].endpoint)
+    clock.advance(30)
+    assert found(pool) == "a"
+    probe = pool.targets[0].endpoint.breaker.try_acquire()
+    assert probe is not None
+    assert found(pool) == ""
+    probe.abandon()
+    assert found(pool) == "a"
+
+
+def test_a_provider_that_has_no_way_for_the_path_is_passed_over() -> None:
+    assert candidates(hop(one("a")), "/v1/elsewhere", NOW, lambda provider: False) == []
+
+
+def test_those_left_out_are_passed_over() -> None:
+    pool = hop(one("a"), one("b"))
+    assert found(pool, without={pool.targets[0].endpoint}) == "b"
+
+
+def test_only_the_lowest_number_that_has_anybody_is_looked_at() -> None:
+    pool = hop(one("c", priority=3), one("a"), one("b"), one("d", priority=2))
+    assert found(pool) == "ab"
+    out = {pool.targets[0].endpoint}
+    assert found(pool, without=out) == "b"
+    out.add(pool.targets[1].endpoint)
+    assert found(pool, without=out) == "d"
+
+
+@pytest.mark.parametrize(("context", "expected"), [(0, "abc"), (8000, "c"), (16000, ""), (1, "bc")])
+def test_a_window_has_to_be_larger_and_known(context: int, expected: str) -> None:
+    sizes = {"a": None, "b": 8000, "c": 16000}
+    targets = [replace(one(name), model=replace(one(name).model, context=size)) for name, size in sizes.items()]
+    assert found(hop(*targets), context=context) == expected
+
+
+# Picking
+
+
+def picks(pool: Hop, count: int, affinity: str = "", now: float = NOW) -> str:
+    rng = random.Random(1)
+    return names([pick(pool, pool.targets, Facts(now, False, affinity), rng) for _ in range(count)])
+
+
+def test_the_balancer_picks() -> None:
+    assert picks(hop(one("a"), one("b"), one("c")), 6) == "abcabc"
+
+
+def test_a_single_one_is_picked_without_asking_anybody() -> None:
+    pool = hop(one("a"))
+    pool.targets[0].endpoint.recovered_at = NOW
+    assert picks(pool, 3) == "aaa"
+
+
+def test_who_had_the_conversation_is_preferred_where_that_is_wished() -> None:
+    pool = hop(one("a"), one("b"), is_sticky=True)
+    pool.state.sticky.note("talk", pool.targets[1].endpoint)
+    assert picks(pool, 3, "talk") == "bbb"
+    assert picks(pool, 2, "other") == "ab"
+    plain = hop(one("a"), one("b"))
+    plain.state.sticky.note("talk", plain.targets[1].endpoint)
+    assert picks(plain, 2, "talk") == "ab"
+
+
+def test_one_that_recovered_takes_a_small_share_at_first() -> None:
+    pool = hop(one("a", slow_start_s=10.0), one("b", slow_start_s=10.0))
+    pool.targets[0].endpoint.recovered_at = NOW
+    assert 0 < picks(pool, 1000).count("a") < 120
+    assert picks(pool, 1000, now=NOW + 10).count("a") == 500
+
+
+def test_every_strategy_is_there() -> None:
+    assert "round_robin" in BALANCERS
+
+
+# Coming back
+
+
+def test_who_can_be_asked_need_not_be_waited_for() -> None:
+    assert wait_s(one("a").endpoint, NOW) == 0.0
+
+
+def test_the_longest_of_all_that_keeps_it_away_counts() -> None:
+    clock = FakeClock(NOW)
+    endpoint = one("a", clock).endpoint
+    endpoint.rests_until = endpoint.told_until = NOW + 5
+    assert wait_s(endpoint, NOW) == 5
+    open_breaker(endpoint)
+    assert wait_s(endpoint, NOW) == 30
+    endpoint.credential.refused_until = NOW + 300
+    assert wait_s(endpoint, NOW) == 300
+
+
+def test_what_it_told_counts_in_full_while_it_rests() -> None:
+    endpoint = one("a").endpoint
+    endpoint.rests_until, endpoint.told_until = NOW + 20, NOW + 60
+    assert wait_s(endpoint, NOW) == 60
+    assert wait_s(endpoint, NOW + 20) == 0
+
+
+@pytest.mark.parametrize("why", ["drained", "ill"])
+def test_nobody_knows_when_an_operator_or_a_sick_provider_comes_back(why: str) -> None:
+    endpoint = one("a").endpoint
+    take_out(endpoint, why)
+    assert wait_s(endpoint, NOW) is None

@@ -1,0 +1,43 @@
+"""Restarts come slower the more often they are needed."""
+
+from gateway.runtime.restart_backoff import FIRST_PAUSE_S, LONG_LIFE_S, LONGEST_PAUSE_S, Pauses
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    pauses = Pauses(HandClock())
+    pauses.begin()
+    taken = [pauses.after_end() for _ in range(11)]
+    assert taken[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert taken[-2:] == [LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+
+
+def test_a_long_life_is_forgiven() -> None:
+    clock = HandClock()
+    pauses = Pauses(clock)
+    for _ in range(5):
+        pauses.begin()
+        pauses.after_end()
+    pauses.begin()
+    clock.now += LONG_LIFE_S
+    assert pauses.after_end() == FIRST_PAUSE_S
+
+
+def test_a_life_just_short_of_long_is_not_forgiven() -> None:
+    clock = HandClock()
+    pauses = Pauses(clock)
+    pauses.begin()
+    pauses.after_end()
+    pauses.begin()
+    clock.now += LONG_LIFE_S - 0.001
+    assert pauses.after_end() == 2 * FIRST_PAUSE_S

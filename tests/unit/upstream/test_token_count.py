@@ -1,0 +1,112 @@
+"""Counts of tokens: by who would answer, else by the gateway itself."""
+
+import json
+
+import pytest
+
+from gateway.core.chat import Usage
+from gateway.core.errors import NoCapacity, Rejected
+from gateway.core.exchange import Exchange, RequestId
+from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
+from gateway.pools.endpoint import Path
+from gateway.upstream.attempt import Upstream
+from gateway.upstream.token_count import counted
+from tests.support.clock import FakeClock
+from tests.support.replay import Line, Play, whole
+
+BODY = {"model": "auto", "messages": [{"role": "user", "content": "How many tokens would that be?"}]}
+TEXT = """
+version: 1
+providers:
+  a: {{kind: anthropic, url: "http://a.test"}}
+  b: {{kind: openai, url: "http://b.test/v1"}}
+models:
+  m-a: {{provider: a, price: {{input: 1, output: 2}}, quality: 0.5}}
+  m-b: {{provider: b, price: {{input: 1, output: 2}}, quality: 0.5}}
+defaults: {{timeout: {{answer: 50ms}}}}
+pools:
+  main: {{members: [{members}], retry: none{then}}}
+routes:
+  - {{name: all, match: [auto], to: main}}
+"""
+COUNT = whole(b'{"input_tokens": 41}')
+
+
+def line_of(clock: FakeClock, members: str, then: str = "") -> Line:
+    return Line(TEXT.format(members=members, then=f", then: {then}" if then else ""), clock)
+
+
+def question(line: Line) -> Exchange:
+    x = Exchange(RequestId("r-1"), line.services.clock.monotonic(), 1, anthropic_token_count.PATH, {})
+    x.request = anthropic_token_count.decode_request(json.dumps(BODY).encode())
+    return x
+
+
+async def count(line: Line) -> tuple[Upstream, int, Exchange]:
+    x = question(line)
+    with await counted(x, line.path(x), line.snapshot, line.services) as upstream:
+        assert upstream.body is not None
+        return upstream, json.loads(upstream.body)["input_tokens"], x
+
+
+async def test_who_would_answer_and_can_count_is_asked(clock: FakeClock) -> None:
+    line = line_of(clock, "m-b, m-a")
+    line.play(a=COUNT)
+    upstream, tokens, x = await count(line)
+    assert (tokens, x.model, line.transport.hosts) == (41, "m-a", ["a.test"])
+    assert upstream.answer.header(b"x-gateway-estimated") == ""
+    assert upstream.usage == Usage()
+    (call,) = line.transport.calls
+    assert call.head.startswith(b"POST /v1/messages/count_tokens HTTP/1.1\r\n")
+    assert json.loads(call.body) == BODY | {"model": "m-a"}
+
+
+async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeClock) -> None:
+    line = line_of(clock, "m-b", then="m-a")
+    upstream, tokens, x = await count(line)
+    assert x.request is not None
+    assert (tokens, line.transport.calls, x.attempts) == (x.request.tokens, [], [])
+    assert upstream.answer.header(b"x-gateway-estimated") == "true"
+    assert (upstream.answer.status, upstream.answer.header(b"content-type")) == (200, "application/json")
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        whole(b'{"type": "error"}', 404),
+        whole(b"no", 405),
+        whole(b"no", 429),
+        whole(b"no", 503),
+        whole(b"no", 401),
+        whole(b"<html>"),
+    ],
+    ids=["404", "405", "429", "503", "401", "html"],
+)
+async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(clock: FakeClock, play: Play) -> None:
+    line = line_of(clock, "m-a")
+    line.play(a=play)
+    upstream, tokens, x = await count(line)
+    assert x.request is not None
+    assert (tokens, upstream.answer.header(b"x-gateway-estimated")) == (x.request.tokens, "true")
+    assert [attempt.outcome for attempt in x.attempts] == ["failed"]
+
+
+async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
+    line = line_of(clock, "m-a")
+    line.play(a=whole(b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', 400))
+    with pytest.raises(Rejected):
+        await count(line)
+
+
+async def test_where_every_provider_is_off_there_is_nobody_to_count_for(clock: FakeClock) -> None:
+    line = line_of(clock, "m-a")
+    with pytest.raises(NoCapacity):
+        await counted(question(line), Path(()), line.snapshot, line.services)
+
+
+async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: FakeClock) -> None:
+    line = line_of(clock, "m-a")
+    line.play(a=COUNT)
+    x = question(line)
+    with pytest.raises(Rejected), await counted(x, line.path(x), line.snapshot, line.services):
+        raise Rejected("later", status=404, body=b"", content_type="")
