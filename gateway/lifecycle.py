@@ -9,7 +9,7 @@ from gateway.accounting.cost import charge
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.snapshot import Services, Snapshot
 from gateway.upstream.dispatcher import Upstream, dispatch
 
@@ -24,7 +24,7 @@ class Client(Protocol):
         """Invite, read and check the body. Raises `CallerError`."""
         ...
 
-    def expect(self, path: Path) -> None:
+    def expect(self, path: RoutePlan) -> None:
         """Send signs of life before the first content, where the route wants that (and so commit)."""
         ...
 
@@ -41,42 +41,44 @@ class Client(Protocol):
         ...
 
 
-Obtain = Callable[[Exchange, Path, Snapshot, Services], Awaitable[AbstractContextManager[Upstream]]]
+Obtain = Callable[[Exchange, RoutePlan, Snapshot, Services], Awaitable[AbstractContextManager[Upstream]]]
 """How an answer is got, to be entered and left: by `dispatch`, or by what stands in front of it."""
 
 
-async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Client, obtain: Obtain = dispatch) -> None:
+async def serve(
+    exchange: Exchange, snapshot: Snapshot, services: Services, client: Client, obtain: Obtain = dispatch
+) -> None:
     """Take one request from arrival to account. What goes wrong is told to the client; only its leaving passes through.
 
     A request runs to its end on the snapshot that it began with.
     """
     try:
-        x.principal = snapshot.auth.identify(x.headers)
+        exchange.principal = snapshot.auth.identify(exchange.headers)
         services.check_room()
-        x.request = await client.read()
-        match = snapshot.router.match(x.request, x.headers, x.principal, services.clock.wall())
-        x.route, path = match.route, snapshot.paths[match]
+        exchange.request = await client.read()
+        match = snapshot.router.match(exchange.request, exchange.headers, exchange.principal, services.clock.wall())
+        exchange.route, path = match.route, snapshot.paths[match]
         client.expect(path)
-        with await obtain(x, path, snapshot, services) as upstream:
+        with await obtain(exchange, path, snapshot, services) as upstream:
             if upstream.body is not None:
-                x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
+                exchange.meter.usage, exchange.cost_picodollars = charge(exchange, snapshot.prices)
                 client.send(upstream.body, upstream)
             else:
                 await client.relay(upstream)
-        x.outcome = "ok"
+        exchange.outcome = "ok"
     except GatewayError as error:
-        x.outcome, x.error = "failed", error
+        exchange.outcome, exchange.error = "failed", error
         client.fail(error)
     except asyncio.CancelledError:
-        if x.cut is None:
-            x.outcome, x.status = "abandoned", x.status or 499
+        if exchange.cut is None:
+            exchange.outcome, exchange.status = "abandoned", exchange.status or 499
             raise
-        x.outcome, x.error = "failed", x.cut
-        client.fail(x.cut)
+        exchange.outcome, exchange.error = "failed", exchange.cut
+        client.fail(exchange.cut)
     except BaseException:  # a failure of our own: the edge answers 500
-        x.outcome, x.status = "failed", x.status or 500
+        exchange.outcome, exchange.status = "failed", exchange.status or 500
         raise
     finally:
-        x.finished_at = services.clock.monotonic()
-        x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
-        services.reporter.file(x)
+        exchange.finished_at = services.clock.monotonic()
+        exchange.meter.usage, exchange.cost_picodollars = charge(exchange, snapshot.prices)
+        services.reporter.file(exchange)

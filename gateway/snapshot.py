@@ -16,13 +16,13 @@ from gateway.core.tasks import Tasks
 from gateway.observability.lag import LoopLag
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
+from gateway.pools.batches import Batches
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, EndpointId, Path
-from gateway.pools.managed_servers import Children, State
-from gateway.pools.rotation import Standing
+from gateway.pools.endpoint import Endpoint, EndpointId, RoutePlan
+from gateway.pools.managed_servers import ManagedServers, State
+from gateway.pools.rotation import EndpointRotation
 from gateway.providers.transport import Transport
 from gateway.routing.router import Match, Router
-from gateway.upstream.batching import Batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Snapshot:
     spec: Spec
     auth: Auth
     router: Router
-    paths: Mapping[Match, Path]
+    paths: Mapping[Match, RoutePlan]
     prices: Mapping[str, Price]  # by model
     endpoints: Mapping[Endpoint, EndpointSettings]
     pools: Mapping[str, PoolSettings]
-    pass_paths: Mapping[str, Path] = field(default_factory=dict)  # by name of the route for paths
+    pass_paths: Mapping[str, RoutePlan] = field(default_factory=dict)  # by name of the route for paths
     certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 
@@ -65,12 +65,12 @@ class Services:
     tasks: Tasks
     transport: Transport
     directory: Directory
-    children: Children
+    managed_servers: ManagedServers
     metrics: Metrics
     reporter: Reporter
     rng: random.Random = field(default_factory=random.Random)
     snapshot: Snapshot = field(init=False)  # unset until the first is activated
-    standing: Standing = field(init=False)
+    rotation: EndpointRotation = field(init=False)
     batches: Batches = field(init=False)
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
     draining: bool = False  # `/ready` says no
@@ -79,7 +79,7 @@ class Services:
     lag: LoopLag | None = None  # once the worker's loop is watched
 
     def __post_init__(self) -> None:
-        self.standing = Standing(self.directory, self.clock, self.metrics)
+        self.rotation = EndpointRotation(self.directory, self.clock, self.metrics)
         self.batches = Batches(self.tasks)
 
     @property
@@ -99,7 +99,7 @@ class Services:
 
     def child_changed(self, provider: str, state: State) -> None:
         """Note the state of an embedded server."""
-        self.children.change(provider, state)
+        self.managed_servers.change(provider, state)
 
     def circuits(self) -> dict[str, str]:
         """Give each endpoint's breaker: closed, open or half_open."""

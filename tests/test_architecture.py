@@ -21,12 +21,12 @@ NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
     "config/units.py": "an example in an error message",
     "runtime/model_server.py": "is the embedded model's server",
-    "runtime/simulator/heads.py": "plays providers, headers and all",
+    "simulator/heads.py": "plays providers, headers and all",
 }
 
 # Foreign packages that have one home each; each is the beginning of a path.
 HOMES: Final = {
-    "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_doors.py", "runtime/simulator"),
+    "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_listener.py", "runtime/simulator_process.py", "simulator/"),
     "aiohttp_cors": ("api/cors.py",),
     "aioprometheus": ("observability/exposition.py",),
     "cel_expr_python": ("dsl/compile.py",),

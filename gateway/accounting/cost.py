@@ -12,18 +12,18 @@ from gateway.dialects.output_text import said_in_document, said_in_events
 LONGEST_DOCUMENT: Final = 2**20  # bytes of an answer without a count that are looked into
 
 
-def charge(x: Exchange, prices: Mapping[str, Price]) -> tuple[Usage | None, int]:
+def charge(exchange: Exchange, prices: Mapping[str, Price]) -> tuple[Usage | None, int]:
     """Give the usage of an exchange and its cost in picodollars.
 
     The provider's own count holds where it came. A stream that was cut, or an answer whose provider does not count, is charged for
     what was seen of it and for the prompt, both as estimated. An answer that never began costs nothing.
     """
-    usage, meter = x.meter.usage, x.meter
-    if usage is None and x.request is not None and (meter.events or meter.samples):
-        usage = Usage(input=x.request.tokens, output=_output_tokens(meter), is_estimated=True)
-    price = prices.get(x.model)
+    usage, meter = exchange.meter.usage, exchange.meter
+    if usage is None and exchange.request is not None and (meter.events or meter.samples):
+        usage = Usage(input=exchange.request.tokens, output=_output_tokens(meter), is_estimated=True)
+    price = prices.get(exchange.model)
     cost = price.cost(usage) if usage is not None and price is not None else 0
-    return usage, cost + x.lost_picodollars
+    return usage, cost + exchange.lost_picodollars
 
 
 def _output_tokens(meter: Meter) -> int:

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.config.globs import fits
 from gateway.config.spec import ModelSpec
-from gateway.core.chat import Usage, told_tokens
+from gateway.core.chat import Usage, bounded_tokens
 
 COPY_LIMIT = 2**20  # bytes of an answer that is looked at
 
@@ -35,25 +35,25 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-def used(body: bytes) -> tuple[str, Usage] | None:
+def reported_usage(body: bytes) -> tuple[str, Usage] | None:
     """Give the model that an answer names, and what it says was used; None where it does not say both."""
     try:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     usage = answer.usage
-    output = told_tokens(usage.completion_tokens or usage.output_tokens)
+    output = bounded_tokens(usage.completion_tokens or usage.output_tokens)
     given = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens
     if given is None:
         if usage.total_tokens is None:
             return None
         given = max(0, usage.total_tokens) - output
     details = usage.prompt_tokens_details or usage.input_tokens_details
-    cached = told_tokens(details.cached_tokens if details is not None else 0)
-    return answer.model, Usage(input=max(0, told_tokens(given) - cached), cached_input=cached, output=output)
+    cached = bounded_tokens(details.cached_tokens if details is not None else 0)
+    return answer.model, Usage(input=max(0, bounded_tokens(given) - cached), cached_input=cached, output=output)
 
 
-def model_called(said: str, provider: str, models: Mapping[str, ModelSpec]) -> str | None:
+def model_known_as(said: str, provider: str, models: Mapping[str, ModelSpec]) -> str | None:
     """Give the configured model that `provider` calls `said`; None where there is none."""
     own = [model for model in models.values() if model.provider == provider]
     exact = [model.name for model in own if not model.is_family and said in (model.id, model.name)]

@@ -38,35 +38,37 @@ class Chat:
         """Serve a request; what is returned has been sent already."""
         services = self._services
         snapshot = services.snapshot
-        x = Exchange(
+        exchange = Exchange(
             self._ids.of(request.headers),
             services.clock.monotonic(),
             snapshot.generation,
             self._dialect.PATH,
             request.headers,
         )
-        client = HttpClient(request, x, self._dialect, snapshot.spec.server.limits, services.clock)
+        client = HttpClient(request, exchange, self._dialect, snapshot.spec.server.limits, services.clock)
         if self._cors is not None:
             client.cors = self._cors.lines(request.headers)
-        return await attend(x, services, client, pipeline.serve(x, snapshot, services, client, self._obtain))
+        return await attend(
+            exchange, services, client, pipeline.serve(exchange, snapshot, services, client, self._obtain)
+        )
 
 
 async def attend(
-    x: Exchange, services: Services, client: HttpClient, line: Coroutine[None, None, None]
+    exchange: Exchange, services: Services, client: HttpClient, line: Coroutine[None, None, None]
 ) -> web.StreamResponse:
     """Send an exchange down its line, and see to the end that its client gets an answer; that has been sent then."""
     if services.draining:
         client.response.keep_alive = False  # the client's next request goes to somebody who stays
     task = asyncio.current_task()
     assert task is not None
-    services.running[x] = task
+    services.running[exchange] = task
     try:
         await line
         await client.drained()
     except Exception:  # a mistake of our own: the last catch
-        log.exception("unexpected failure of a request", extra={"request_id": x.id})
+        log.exception("unexpected failure of a request", extra={"request_id": exchange.id})
         client.break_down(GatewayError("an unexpected failure", code="internal_error"))
     finally:
         client.leave()
-        del services.running[x]
+        del services.running[exchange]
     return cast(web.StreamResponse, client.response)

@@ -11,17 +11,17 @@ def health(services: Services) -> dict[str, Any]:
 
     What the operator has drained and what rests because a provider asked for it is `out` too, but no illness.
     """
-    circuits, out = services.circuits(), services.standing.out()
+    circuits, out = services.circuits(), services.rotation.out()
     is_healthy = (
         all(state == "closed" for state in circuits.values())
         and ILL.isdisjoint(out.values())
-        and not services.children.down
+        and not services.managed_servers.down
     )
     return {
         "status": "healthy" if is_healthy else "degraded",
         "circuits": circuits,
         "out": out,
-        "down": services.children.down,
+        "down": services.managed_servers.down,
     }
 
 
@@ -29,7 +29,7 @@ def ready(services: Services) -> tuple[int, dict[str, Any]]:
     """Give 200 while new requests are welcome, else 503; with what still warms up and the configuration's generation."""
     body = {
         "ready": not services.draining,
-        "warming": services.children.warming,
+        "warming": services.managed_servers.warming,
         "config": services.snapshot.generation,
     }
     return (503 if services.draining else 200), body

@@ -29,7 +29,7 @@ from gateway.core.exchange import Exchange
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
 from gateway.dialects.vendors import id_lines
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.streaming.relay import KEEP_ALIVE
 from gateway.upstream.dispatcher import Upstream
 
@@ -65,12 +65,12 @@ class HttpClient:
     """One request on a client's connection; see `pipeline.Client` and `relay.Reply`, which it is."""
 
     def __init__(
-        self, request: web.BaseRequest, x: Exchange, dialect: Dialect, limits: "LimitsSpec", clock: Clock
+        self, request: web.BaseRequest, exchange: Exchange, dialect: Dialect, limits: "LimitsSpec", clock: Clock
     ) -> None:
         connection: ClientConnection = request.protocol  # type: ignore[assignment]
         self._request = request
         self._connection = connection
-        self._x = x
+        self._exchange = exchange
         self._dialect = dialect
         self._limits = limits
         self._clock = clock
@@ -94,8 +94,8 @@ class HttpClient:
         self._invite()
         return self._dialect.decode_request(await self._read_body(limit))
 
-    def expect(self, path: Path) -> None:
-        request = self._x.request
+    def expect(self, path: RoutePlan) -> None:
+        request = self._exchange.request
         if path.early_keepalive and path.keepalive_s is not None and request is not None and request.stream:
             self._sign_in(path.keepalive_s)
 
@@ -104,7 +104,7 @@ class HttpClient:
         if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
             content_type = "application/json"
         lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
-        lines += f"x-gateway-cost: {dollars(self._x.cost_picodollars)}\r\n{self._answer_headers(upstream)}"
+        lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._answer_headers(upstream)}"
         self._commit(200, lines, body)
 
     async def relay(self, upstream: Upstream) -> None:
@@ -124,7 +124,7 @@ class HttpClient:
             if not isinstance(error, StreamFailed):
                 self.write(self._dialect.encode_error_event(error))
             self._close_stream()
-        elif not self._x.committed_at:
+        elif not self._exchange.committed_at:
             body, content_type = error_body(error, self._dialect)
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
             if isinstance(error, ShuttingDown) or not self._request.content.is_eof():
@@ -135,7 +135,7 @@ class HttpClient:
     def break_down(self, error: GatewayError) -> None:
         """Give up after a failure of our own: say so while that is possible, and end the connection in any case."""
         self.response.keep_alive = False
-        if self._x.committed_at:
+        if self._exchange.committed_at:
             self._abort()
         else:
             self.fail(error)
@@ -202,17 +202,17 @@ class HttpClient:
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
         finally:
-            self._x.waited_s += self._clock.monotonic() - since
+            self._exchange.waited_s += self._clock.monotonic() - since
         return b"".join(parts)
 
     # The answer
 
     def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
         """Write the head of the answer, and its body or the beginning of it: from here on nothing can be taken back."""
-        x = self._x
-        x.committed_at, x.status = self._clock.monotonic(), status
+        exchange = self._exchange
+        exchange.committed_at, exchange.status = self._clock.monotonic(), status
         last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
-        reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, x.id)
+        reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, exchange.id)
         head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}{ids}{last}\r\n"
         self._write(head.encode("latin-1", "replace") + body)
 
@@ -245,17 +245,17 @@ class HttpClient:
 
     def _gateway_headers(self) -> str:
         """Say which way the request went; what is not known yet is left out."""
-        x = self._x
-        overhead_ms = (self._clock.monotonic() - x.received_at - x.waited_s) * 1000
-        lines = f"x-gateway-config: {x.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
-        if x.route:
-            lines += f"x-gateway-route: {_plain(x.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"
-        if x.attempts:
-            model = x.request.model if "*" in x.model and x.request is not None else x.model
-            lines += f"x-gateway-pool: {_plain(x.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
-            lines += f"x-gateway-attempts: {len(x.attempts)}\r\n"
-            if x.degraded:
-                lines += f"x-gateway-degraded: {_plain(x.degraded)}\r\n"
+        exchange = self._exchange
+        overhead_ms = (self._clock.monotonic() - exchange.received_at - exchange.waited_s) * 1000
+        lines = f"x-gateway-config: {exchange.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
+        if exchange.route:
+            lines += f"x-gateway-route: {_plain(exchange.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"
+        if exchange.attempts:
+            model = exchange.request.model if "*" in exchange.model and exchange.request is not None else exchange.model
+            lines += f"x-gateway-pool: {_plain(exchange.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
+            lines += f"x-gateway-attempts: {len(exchange.attempts)}\r\n"
+            if exchange.degraded:
+                lines += f"x-gateway-degraded: {_plain(exchange.degraded)}\r\n"
         return lines
 
     def _write(self, data: bytes) -> None:

@@ -24,7 +24,7 @@ from gateway.core.errors import (
 from gateway.core.exchange import Exchange
 from gateway.dialects import spoken_at
 from gateway.dialects.rate_limits import limit_lines
-from gateway.providers.transport import Answer
+from gateway.providers.transport import UpstreamResponse
 from gateway.snapshot import Services
 from gateway.streaming.download import Download
 from gateway.streaming.upload import LAST_CHUNK, Upload
@@ -69,20 +69,20 @@ class PassThrough:
         services = self._services
         snapshot = services.snapshot
         headers = request.headers
-        x = Exchange(self._ids.of(headers), services.clock.monotonic(), snapshot.generation, path, headers)
-        client = PassingClient(request, x, snapshot.spec.server.limits, services.clock, services.tasks)
+        exchange = Exchange(self._ids.of(headers), services.clock.monotonic(), snapshot.generation, path, headers)
+        client = PassingClient(request, exchange, snapshot.spec.server.limits, services.clock, services.tasks)
         if self._cors is not None:
             client.cors = self._cors.lines(headers)
-        return await attend(x, services, client, pass_through.serve(x, snapshot, services, client))
+        return await attend(exchange, services, client, pass_through.serve(exchange, snapshot, services, client))
 
 
 class PassingClient(HttpClient):
     """One such request on a client's connection; see `pass_through.Client` and `relay.Reply`, which it is."""
 
     def __init__(
-        self, request: web.BaseRequest, x: Exchange, limits: "LimitsSpec", clock: Clock, tasks: "Tasks"
+        self, request: web.BaseRequest, exchange: Exchange, limits: "LimitsSpec", clock: Clock, tasks: "Tasks"
     ) -> None:
-        super().__init__(request, x, spoken_at(x.path, x.headers), limits, clock)
+        super().__init__(request, exchange, spoken_at(exchange.path, exchange.headers), limits, clock)
         self.method = request.method
         self._tasks = tasks
         self._upload: Upload | None = None
@@ -95,13 +95,13 @@ class PassingClient(HttpClient):
         query = query_of(self._request.raw_path)
         self._keep_keys(query)
         if not query:
-            return self._x.path
+            return self._exchange.path
         if not query.isascii() or not query.isprintable() or " " in query or "#" in query:
             raise InvalidRequest("the query must be printable ASCII")
         for name, _ in parse_qsl(query, keep_blank_values=True):
             if name.lower() in KEYS:
                 raise InvalidRequest("the query must hold no key; send it as a header", param=name[:64])
-        return f"{self._x.path}?{query}"
+        return f"{self._exchange.path}?{query}"
 
     async def body(self) -> bytes | Upload:
         if not self._request.body_exists:
@@ -116,10 +116,10 @@ class PassingClient(HttpClient):
             return self._upload
         self._invite()
         body = await self._read_body(SMALL)
-        self._x.meter.bytes_in = len(body)
+        self._exchange.meter.bytes_in = len(body)
         return body
 
-    async def hand_on(self, answer: Answer, download: Download) -> None:
+    async def hand_on(self, answer: UpstreamResponse, download: Download) -> None:
         status, length = answer.status, answer.header(b"content-length")
         if not self._request.content.is_eof():
             self.response.keep_alive = False  # behind a body that was not read no next request can be found
@@ -137,8 +137,8 @@ class PassingClient(HttpClient):
         if self._frames:
             self._write(LAST_CHUNK)
 
-    def refuse(self, error: GatewayError, answer: Answer, body: bytes) -> None:
-        if not body or self._x.committed_at:
+    def refuse(self, error: GatewayError, answer: UpstreamResponse, body: bytes) -> None:
+        if not body or self._exchange.committed_at:
             self.fail(error)
             return
         self.leave()
@@ -149,7 +149,7 @@ class PassingClient(HttpClient):
         self._commit(answer.status, lines + self._gateway_headers(), body)
 
     def fail(self, error: GatewayError) -> None:
-        if self._x.committed_at or isinstance(error, ClientStalled):
+        if self._exchange.committed_at or isinstance(error, ClientStalled):
             self.leave()
             self._abort()  # what has begun can't be taken back; cut short, it can't be taken for whole
         else:
@@ -158,7 +158,7 @@ class PassingClient(HttpClient):
     # relay.Reply
 
     def write(self, data: bytes) -> bool:
-        self._x.meter.bytes_out += len(data)
+        self._exchange.meter.bytes_out += len(data)
         self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._frames else data)
         return not self._connection.writing_paused
 
@@ -182,7 +182,7 @@ class PassingClient(HttpClient):
             raise RequestTimeout("the next piece of the body took too long to arrive") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left; its request is being cancelled too
-        meter = self._x.meter
+        meter = self._exchange.meter
         meter.bytes_in += len(piece)
         if meter.bytes_in > self._limits.upload:
             raise RequestTooLarge(f"the body is larger than {self._limits.upload} bytes")
@@ -195,12 +195,12 @@ class PassingClient(HttpClient):
 
     def _keep_keys(self, query: str) -> None:
         """Refuse a target that holds what the client showed to the gateway; its path is written down without it."""
-        path, names = self._x.path, unquote_plus(query)
+        path, names = self._exchange.path, unquote_plus(query)
         values = [value for pair in parse_qsl(query, keep_blank_values=True) for value in pair]
         for key in self._credentials():
             is_telling = len(key) >= TELLING
             if is_telling and key in path:
-                self._x.path = path.replace(key, "…")
+                self._exchange.path = path.replace(key, "…")
                 raise InvalidRequest("the path must hold no key; send it as a header")
             if key in values or (is_telling and key in names):
                 raise InvalidRequest("the query must hold no key; send it as a header")
@@ -215,7 +215,7 @@ class PassingClient(HttpClient):
     def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
         super()._commit(status, lines, b"" if self.method == "HEAD" else body)
 
-    def _handed_on(self, answer: Answer) -> str:
+    def _handed_on(self, answer: UpstreamResponse) -> str:
         lines = ""
         for name in HANDED_ON:
             if name in answer.headers and (value := answer.header(name)):
@@ -224,11 +224,11 @@ class PassingClient(HttpClient):
 
     def _gateway_headers(self) -> str:
         """Say which way the request went; there is no model in it, and no cache."""
-        x = self._x
-        overhead_ms = (self._clock.monotonic() - x.received_at - x.waited_s) * 1000
-        lines = f"x-gateway-config: {x.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
-        if x.route:
-            lines += f"x-gateway-route: {x.route}\r\n"
-        if x.attempts:
-            lines += f"x-gateway-pool: {x.pool}\r\nx-gateway-attempts: {len(x.attempts)}\r\n"
+        exchange = self._exchange
+        overhead_ms = (self._clock.monotonic() - exchange.received_at - exchange.waited_s) * 1000
+        lines = f"x-gateway-config: {exchange.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
+        if exchange.route:
+            lines += f"x-gateway-route: {exchange.route}\r\n"
+        if exchange.attempts:
+            lines += f"x-gateway-pool: {exchange.pool}\r\nx-gateway-attempts: {len(exchange.attempts)}\r\n"
         return lines

@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.config.spec import ModelSpec, PriceSpec
-from gateway.pools.endpoint import Hop, Way
+from gateway.pools.endpoint import DialectBinding, PoolStage
 
 NO_MODEL: Final = "-"  # in the ids of endpoints: "local/-"
 NAMELESS: Final = "-"  # with a provider behind it the key of this model; no name of the configuration begins so
 
 
-class _AnyPath(Mapping[str, Way]):
+class _AnyPath(Mapping[str, DialectBinding]):
     """Holds every path, so that routes alone decide what a provider is asked; gives a way to none."""
 
     def __contains__(self, path: object) -> bool:
         return True
 
-    def __getitem__(self, path: str) -> Way:
+    def __getitem__(self, path: str) -> DialectBinding:
         raise KeyError(path)
 
     def __iter__(self) -> Iterator[str]:
@@ -35,8 +35,8 @@ def nameless(provider: str) -> ModelSpec:
     return ModelSpec(NO_MODEL, provider, NO_MODEL, PriceSpec(0, 0), quality=0.0)
 
 
-def to_any_path(hop: Hop) -> Hop:
+def to_any_path(stage: PoolStage) -> PoolStage:
     """Give a hop for requests that are not read: its endpoints take any path, and nobody is asked beside another."""
-    ways = _AnyPath()
-    targets = tuple(replace(target, ways=ways) for target in hop.targets)
-    return replace(hop, targets=targets, hedge=None, is_sticky=False)
+    bindings = _AnyPath()
+    targets = tuple(replace(target, bindings=bindings) for target in stage.targets)
+    return replace(stage, targets=targets, hedge=None, is_sticky=False)

@@ -5,7 +5,7 @@ from gateway.resilience.policies import Policies, merge
 from gateway.runtime.cpus import worker_count
 
 
-class Settings:
+class EffectivePolicies:
     """The settings of one configuration, merged from the levels at which they may stand."""
 
     def __init__(self, spec: Spec) -> None:

@@ -5,20 +5,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gateway.compile.any_path import NAMELESS, NO_MODEL, to_any_path
-from gateway.compile.policies import Settings, least, models_of
+from gateway.compile.policies import EffectivePolicies, least, models_of
 from gateway.compile.targets import Targets
 from gateway.config.spec import MemberSpec, PathRouteSpec, Policy, PoolSpec, Spec
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, Hop, Path, Target
+from gateway.pools.endpoint import Endpoint, PoolStage, RoutePlan, Target
 from gateway.routing.router import Match
 from gateway.snapshot import PoolSettings
 
 
-class Paths:
+class RoutePlans:
     """Makes the paths of one configuration. `pools`: all that were made, and what is said of each."""
 
-    def __init__(self, spec: Spec, settings: Settings, targets: Targets, directory: Directory) -> None:
+    def __init__(self, spec: Spec, settings: EffectivePolicies, targets: Targets, directory: Directory) -> None:
         self.pools: dict[str, PoolSettings] = {}
         self._spec = spec
         self._settings = settings
@@ -27,45 +27,47 @@ class Paths:
         self._routes = {route.name: route for route in spec.routes}
         self._rng = random.Random()
 
-    def of(self, match: Match) -> Path:
+    def of(self, match: Match) -> RoutePlan:
         """Give where the requests of one route for one goal go: the goal, then what stands behind it."""
         policy = self._routes[match.route].policy
-        hops = tuple(_once(self._hops(match, policy)))
+        stages = tuple(_once(self._stages(match, policy)))
         # Comments may have to be sent before it is known who answers.
-        keepalive = self._settings.of_model(hops[0].targets[0].model, hops[0].pool, policy).keepalive if hops else None
-        return Path(
-            hops=hops,
+        keepalive = (
+            self._settings.of_model(stages[0].targets[0].model, stages[0].pool, policy).keepalive if stages else None
+        )
+        return RoutePlan(
+            stages=stages,
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
         )
 
-    def of_path_route(self, route: PathRouteSpec) -> Path:
+    def of_path_route(self, route: PathRouteSpec) -> RoutePlan:
         """Give where the requests of a route for paths go: one provider, whatever is asked."""
-        hops = self._hop(f"{route.provider}/{NO_MODEL}", [MemberSpec(NAMELESS + route.provider)], route.policy)
-        return Path(tuple(to_any_path(hop) for hop in hops))
+        stages = self._stage(f"{route.provider}/{NO_MODEL}", [MemberSpec(NAMELESS + route.provider)], route.policy)
+        return RoutePlan(tuple(to_any_path(stage) for stage in stages))
 
     def _pool_of(self, goal: str) -> PoolSpec | None:
         """Give the pool that a goal names, or the first that lists it as a member."""
         pools = self._spec.pools
         return pools.get(goal) or next((pool for pool in pools.values() if goal in models_of(pool)), None)
 
-    def _hops(self, match: Match, policy: Policy) -> Iterator[Hop]:
+    def _stages(self, match: Match, policy: Policy) -> Iterator[PoolStage]:
         pool, goal = self._pool_of(match.goal), match.goal
         if pool is None:
-            yield from self._hop(goal, [MemberSpec(goal)], policy)
+            yield from self._stage(goal, [MemberSpec(goal)], policy)
             return
         members = list(pool.members)
         if goal != pool.name:  # the model asked for comes first, its pool-mates only stand in
             first = min(member.priority for member in members) - 1
             members = [replace(one, priority=first) if one.model == goal else one for one in members]
-        yield from self._hop(pool.name, members, policy)
+        yield from self._stage(pool.name, members, policy)
         then = pool.then
         while then is not None:
             following = self._spec.pools.get(then)
-            yield from self._hop(then, [MemberSpec(then)] if following is None else list(following.members), policy)
+            yield from self._stage(then, [MemberSpec(then)] if following is None else list(following.members), policy)
             then = following.then if following is not None else None
 
-    def _hop(self, pool: str, members: list[MemberSpec], policy: Policy) -> Iterator[Hop]:
+    def _stage(self, pool: str, members: list[MemberSpec], policy: Policy) -> Iterator[PoolStage]:
         """Give a pool's hop, where anybody in it can be asked at all."""
         targets = [target for member in members for target in self._targets.of(member, pool, policy)]
         if not targets:
@@ -74,12 +76,12 @@ class Paths:
         policies = self._settings.of_pool(pool, policy)
         max_inflight = least(self._settings.share(policies.max_inflight), _room(targets))
         self.pools.setdefault(pool, PoolSettings(max_inflight, policies.queue))
-        yield Hop(
+        yield PoolStage(
             pool=pool,
             targets=tuple(targets),
             balancer=BALANCERS[policies.balance](targets, self._rng),
             state=self._directory.pool(pool),
-            is_gated=max_inflight is not None,
+            is_limited=max_inflight is not None,
             is_sticky=policies.sticky is not None,
             affinity=policies.hash_by if policies.balance == "consistent_hash" else policies.sticky or "",
             hedge=policies.hedge if len(targets) > 1 else None,
@@ -103,11 +105,11 @@ def _room(targets: Sequence[Target]) -> int | None:
     return room
 
 
-def _once(hops: Iterator[Hop]) -> Iterator[Hop]:
+def _once(stages: Iterator[PoolStage]) -> Iterator[PoolStage]:
     """Give the hops with each endpoint where it comes first only: a pool behind has to offer somebody else."""
     seen: set[Endpoint] = set()
-    for hop in hops:
-        targets = tuple(target for target in hop.targets if target.endpoint not in seen)
+    for stage in stages:
+        targets = tuple(target for target in stage.targets if target.endpoint not in seen)
         seen.update(target.endpoint for target in targets)
         if targets:
-            yield replace(hop, targets=targets) if len(targets) < len(hop.targets) else hop
+            yield replace(stage, targets=targets) if len(targets) < len(stage.targets) else stage

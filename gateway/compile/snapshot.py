@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from gateway.accounting.prices import Price
 from gateway.admission.auth import Auth
 from gateway.compile.certificates import context_of
-from gateway.compile.policies import Settings
-from gateway.compile.route_plans import Paths
+from gateway.compile.policies import EffectivePolicies
+from gateway.compile.route_plans import RoutePlans
 from gateway.compile.targets import Targets
 from gateway.config.spec import Spec
 from gateway.core.clock import Clock, SystemClock
@@ -23,7 +23,7 @@ from gateway.observability.metrics import Metrics, Value
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog
 from gateway.pools.directory import Directory
-from gateway.pools.managed_servers import Children
+from gateway.pools.managed_servers import ManagedServers
 from gateway.providers.transport import Transport
 from gateway.routing.router import Router
 from gateway.snapshot import Services, Snapshot
@@ -38,7 +38,7 @@ def build_services(tasks: Tasks, clock: Clock | None = None, number: int = 1) ->
         tasks=tasks,
         transport=Transport(),
         directory=Directory(clock),
-        children=Children(),
+        managed_servers=ManagedServers(),
         metrics=metrics,
         reporter=Reporter(metrics, RequestLog(sys.stdout.fileno()), clock),
     )
@@ -59,10 +59,10 @@ def _fill(services: Services, own_requests: Value) -> None:
     metrics.condition_errors.value = services.past_condition_errors + services.snapshot.router.condition_errors
     metrics.set_breakers((e.id, e.provider, e.breaker.state) for e in services.snapshot.endpoints)
     for name in services.snapshot.pools:
-        gate = services.directory.pool(name).gate
-        metrics.pool_in_flight[name].value = gate.in_flight
-        metrics.pool_waiting[name].value = gate.waiting
-        for reason, count in gate.refusals.items():
+        limiter = services.directory.pool(name).limiter
+        metrics.pool_in_flight[name].value = limiter.in_flight
+        metrics.pool_waiting[name].value = limiter.waiting
+        for reason, count in limiter.refusals.items():
             metrics.pool_refusals[name, reason].value = count
 
 
@@ -71,9 +71,9 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
 
     `addresses` tells where the children listen (`unix:/path`), by provider. Safe in a thread.
     """
-    settings = Settings(spec)
+    settings = EffectivePolicies(spec)
     targets = Targets(spec, settings, addresses, directory)
-    paths = Paths(spec, settings, targets, directory)
+    paths = RoutePlans(spec, settings, targets, directory)
     router = Router(spec)
     return Snapshot(
         generation=generation,
@@ -98,14 +98,14 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         endpoint.id = settings.id
         endpoint.breaker.reconfigure(settings.breaker)
     for name, pool in snapshot.pools.items():
-        gate = services.directory.pool(name).gate
-        gate.configure(pool.max_inflight, pool.queue)
-        gate.on_wait = services.metrics.queue_s[name].observe
+        limiter = services.directory.pool(name).limiter
+        limiter.configure(pool.max_inflight, pool.queue)
+        limiter.on_wait = services.metrics.queue_s[name].observe
     services.directory.retain(snapshot.endpoints, snapshot.pools)
-    services.standing.follow(snapshot.endpoints)
-    services.children.retain(set(snapshot.spec.providers))
+    services.rotation.follow(snapshot.endpoints)
+    services.managed_servers.retain(set(snapshot.spec.providers))
     paths = (*snapshot.paths.values(), *snapshot.pass_paths.values())
-    services.transport.retain({t.provider.origin for p in paths for h in p.hops for t in h.targets})
+    services.transport.retain({t.provider.origin for p in paths for h in p.stages for t in h.targets})
     services.metrics.configure(
         models=snapshot.spec.models,
         endpoints=[endpoint.id for endpoint in snapshot.endpoints],

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from gateway.compile.any_path import NAMELESS, nameless
-from gateway.compile.policies import Settings, least
+from gateway.compile.policies import EffectivePolicies, least
 from gateway.config.spec import MemberSpec, Policy, ProviderSpec, Spec
 from gateway.dialects import BY_NAME, BY_PATH
 from gateway.dialects.bridge import bridge, can_translate
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, EndpointId, Target, Way
+from gateway.pools.endpoint import DialectBinding, Endpoint, EndpointId, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
 from gateway.providers.tls_contexts import Contexts
@@ -25,7 +25,7 @@ class _Place:
 
     spec: ProviderSpec  # with this URL and key alone
     provider: Provider
-    ways: Mapping[str, Way]
+    bindings: Mapping[str, DialectBinding]
     key: str  # its hash, "" for none
     address: str
 
@@ -33,7 +33,9 @@ class _Place:
 class Targets:
     """Makes the targets of one configuration. `endpoints`: all that were made, and what is said of each."""
 
-    def __init__(self, spec: Spec, settings: Settings, addresses: Mapping[str, str], directory: Directory) -> None:
+    def __init__(
+        self, spec: Spec, settings: EffectivePolicies, addresses: Mapping[str, str], directory: Directory
+    ) -> None:
         load_kinds()
         self.endpoints: dict[Endpoint, EndpointSettings] = {}
         self._spec = spec
@@ -63,8 +65,8 @@ class Targets:
                 endpoint=endpoint,
                 provider=place.provider,
                 model=model,
-                clocks=policies.clocks,
-                ways=_ways(place.provider, model.id) if place.provider.has_places else place.ways,
+                timeouts=policies.timeouts,
+                bindings=_bindings(place.provider, model.id) if place.provider.has_places else place.bindings,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,
@@ -85,19 +87,19 @@ class Targets:
                 one = replace(spec, url=url, urls=(), key=key, keys=())
                 provider = KINDS[spec.kind](one, address, self._contexts)
                 hashed = sha256(key.value.encode()).hexdigest() if key else ""
-                places.append(_Place(one, provider, _ways(provider), hashed, address or url))
+                places.append(_Place(one, provider, _bindings(provider), hashed, address or url))
         return tuple(places)
 
 
-def _ways(provider: Provider, model_id: str = "") -> dict[str, Way]:
+def _bindings(provider: Provider, model_id: str = "") -> dict[str, DialectBinding]:
     """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated.
 
     `model_id`: of the model that they are for, where the provider has a place for each.
     """
     spoken = [BY_NAME[name] for name in provider.dialects if name in BY_NAME]
-    ways = {}
+    bindings = {}
     for path, client in BY_PATH.items():
         able = [client] if client in spoken else [one for one in spoken if can_translate(client, one)]
         if able:
-            ways[path] = Way(bridge(client, able[0]), provider.request_head(able[0].PATH, model_id))
-    return ways
+            bindings[path] = DialectBinding(bridge(client, able[0]), provider.request_head(able[0].PATH, model_id))
+    return bindings

@@ -11,7 +11,7 @@ from gateway.config.spec import BreakerSpec
 _BUILT_IN: Final = {key.removesuffix("_s"): value for key, value in asdict(BreakerSpec()).items()}
 
 
-def judge_breakers(reader: Reader, names: Names) -> None:
+def check_breakers(reader: Reader, names: Names) -> None:
     """Refuse a pool that gives a model another breaker than a pool before it does. Pools that say nothing take what is said."""
     first: dict[str, tuple[str, Any]] = {}
     for pool, settings in names.pools.items():

@@ -8,7 +8,7 @@ from gateway.core.problem import Place, Problem
 from gateway.dsl.compile import ConditionError, Conditions
 
 
-def judge_conditions(reader: Reader, lets: dict[str, object], whens: list[tuple[Trail, str]]) -> None:
+def check_conditions(reader: Reader, lets: dict[str, object], whens: list[tuple[Trail, str]]) -> None:
     """Type-check every named condition and every `when`."""
     # A let that is broken as YAML keeps its name, so that conditions that use it are not blamed.
     sources = {name: source if isinstance(source, str) else "true" for name, source in lets.items()}

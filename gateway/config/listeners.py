@@ -53,7 +53,7 @@ def admin_listener(server: Mapping[str, Any], directory: Path) -> Listen:
     return _listen(_admin(server), directory)
 
 
-def judge_listeners(reader: Reader, names: Names) -> None:
+def check_listeners(reader: Reader, names: Names) -> None:
     """Tell `reader` of listeners that are in each other's way, lack what they need, or are open to everybody unasked."""
     admin = _admin(names.server)
     allowed = names.server.get("allow_without_keys", "loopback")

@@ -19,9 +19,9 @@ from gateway.config.nodes import Mapping as MappingNode
 from gateway.config.outbound import take_outbound
 from gateway.config.read import Reader
 from gateway.config.schema import build_schema
-from gateway.config.schema_errors import judge
+from gateway.config.schema_errors import check_schema
 from gateway.config.secrets import References
-from gateway.config.semantic_checks import validate
+from gateway.config.semantic_checks import check_semantics
 from gateway.config.sources import gather, read_builtin
 from gateway.config.spec import Spec
 from gateway.core.kinds import ProviderKind
@@ -54,8 +54,8 @@ def load_text(data: bytes, path: Path, *, env: Mapping[str, str], kinds: Mapping
     schema = build_schema(kinds)
     references = References(env)
     reader = Reader(sources.root, schema, references)
-    judge(reader, schema, kinds)
-    validate(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
+    check_schema(reader, schema, kinds)
+    check_semantics(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
     certificates = take_certificates(reader, main.parent) | take_outbound(reader, main.parent, kinds, env)
     problems = {*sources.problems, *reader.problems.values()}
     if problems:

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.config.nodes import Trail
 from gateway.config.read import BROKEN, Reader
 from gateway.config.schema import INCLUDABLE
-from gateway.config.schema_errors import meant
+from gateway.config.schema_errors import did_you_mean
 from gateway.core.secret import Secret
 
 REQUESTED = "requested"
@@ -54,7 +54,7 @@ class Names:
         if not isinstance(word, str) or word in known or self.broken.intersection(sections):
             return isinstance(word, str) and word in known
         what = " or ".join(of.removesuffix("s") for of in sections)
-        reader.complain(trail, f"there is no {what} {reader.shown(trail)}{meant(word, sorted(known))}")
+        reader.complain(trail, f"there is no {what} {reader.shown(trail)}{did_you_mean(word, sorted(known))}")
         return False
 
     @staticmethod

@@ -14,7 +14,7 @@ from gateway.core.reserved_paths import NO_REALTIME, REALTIME, is_own, is_realti
 DEFAULT_METHODS = PathRouteSpec("", (), "").methods
 
 
-def judge_paths(reader: Reader, names: Names) -> None:
+def check_paths(reader: Reader, names: Names) -> None:
     """Each route that has `paths`, then each against those before it."""
     for index, route in names.routes:
         if "paths" not in route:

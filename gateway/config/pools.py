@@ -10,7 +10,7 @@ BY_WEIGHT: Final = ("weighted", "least_inflight", "p2c", "cheapest", "consistent
 """The strategies that ask for a member's weight; a test holds them to it."""
 
 
-def judge_effects(reader: Reader, names: Names) -> None:
+def check_effects(reader: Reader, names: Names) -> None:
     """Warn of what is sound and does nothing."""
     for pool, settings in names.pools.items():
         if isinstance(settings, dict):

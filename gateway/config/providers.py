@@ -9,7 +9,7 @@ from gateway.config.secrets import referred
 from gateway.core.secret import Secret
 
 
-def judge_providers(reader: Reader, names: Names) -> None:
+def check_providers(reader: Reader, names: Names) -> None:
     """One way to give keys and URLs each; warn of every provider that is off and of keys that are left out."""
     for provider, settings in names.providers.items():
         if not isinstance(settings, dict):

@@ -9,7 +9,7 @@ from gateway.config.read import Reader, one_of
 from gateway.core.kinds import ProviderKind
 
 
-def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind], priced: Set[str]) -> None:
+def check_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind], priced: Set[str]) -> None:
     """Each model: its provider, its price, the settings of its provider's kind."""
     for model, settings in names.models.items():
         trail: Trail = ("models", model)
@@ -34,7 +34,7 @@ def judge_models(reader: Reader, names: Names, kinds: Mapping[str, ProviderKind]
         _of_its_kind(reader, names, trail, settings, kinds)
 
 
-def judge_pools(reader: Reader, names: Names) -> None:
+def check_pools(reader: Reader, names: Names) -> None:
     """Each pool: members that are single models, a `then` that ends."""
     for pool, settings in names.pools.items():
         trail: Trail = ("pools", pool)
@@ -58,8 +58,8 @@ def judge_pools(reader: Reader, names: Names) -> None:
     _cycles(reader, names)
 
 
-def judge_life(reader: Reader, names: Names) -> None:
-    """Every pool must have a live member, or lead to one; after `judge_pools`."""
+def check_life(reader: Reader, names: Names) -> None:
+    """Every pool must have a live member, or lead to one; after `check_pools`."""
     for pool, off in _off(names).items():
         if off is not None:
             said = f"no member can answer: {_are_off(sorted(off))}; set a key, or give `then`"

@@ -9,7 +9,7 @@ from gateway.config.read import Reader
 from gateway.config.spec import RetrySpec
 
 
-def judge_retries(reader: Reader, names: Names) -> None:
+def check_retries(reader: Reader, names: Names) -> None:
     """Refuse a `backoff` that is longer than its `backoff_cap`, at the level that says so."""
     general = names.defaults.get("retry")
     for trail, level in _levels(names):

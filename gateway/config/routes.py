@@ -7,10 +7,10 @@ from gateway.config.names import REQUESTED, Names
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.references import single
-from gateway.config.schema_errors import meant
+from gateway.config.schema_errors import did_you_mean
 
 
-def judge_routes(reader: Reader, names: Names) -> None:
+def check_routes(reader: Reader, names: Names) -> None:
     """Each route by itself, then each against those before it."""
     seen: dict[str, int] = {}
     for index, route in names.routes:
@@ -37,7 +37,7 @@ def _requested(reader: Reader, names: Names, trail: Trail, patterns: list[tuple[
         if pattern in known or any(meet(pattern, one) for one in known if "*" in one or "*" in pattern):
             continue
         what = "no model or pool fits" if "*" in pattern else "there is no model or pool"
-        hint = "" if "*" in pattern else meant(pattern, sorted(known))
+        hint = "" if "*" in pattern else did_you_mean(pattern, sorted(known))
         said = f"{what} {reader.shown((*trail, 'match', index))}, and `to: {REQUESTED}` leads only to those; name one, or send it to a pool"
         reader.complain((*trail, "match", index), said + (hint if "did you mean" in hint else ""))
 

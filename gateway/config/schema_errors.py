@@ -15,13 +15,13 @@ from gateway.config.unavailable import refused_key, refused_value
 from gateway.core.kinds import ProviderKind
 
 
-def judge(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKind]) -> None:
+def check_schema(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKind]) -> None:
     """Tell `reader` of everything in its plain tree that the schema does not allow."""
     for error in Draft202012Validator(schema).iter_errors(reader.plain):
         _explain(error, reader, kinds)
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Give `; did you mean "…"?` where a known word is close, else the known words where they are few, else nothing."""
     words = [str(one) for one in known]
     lowered = {one.lower(): one for one in reversed(words)}
@@ -39,7 +39,7 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
         known = [key for key, schema in error.schema["properties"].items() if schema is not True]
         for key in error.instance:
             if key not in error.schema["properties"]:
-                said = refused_key((*trail, key)) or f"unknown key{meant(hide_keys(key), known)}"
+                said = refused_key((*trail, key)) or f"unknown key{did_you_mean(hide_keys(key), known)}"
                 reader.complain((*trail, key), said, at_key=True)
     elif error.validator == "required":
         for key in error.validator_value:
@@ -84,7 +84,7 @@ def _value(error: Any, reader: Reader, trail: Trail) -> str:
             return f"{wanted_of(error.schema)}{got}"
         case "enum":
             known = one_of(wanted)
-            hint = meant(str(error.instance), wanted)
+            hint = did_you_mean(str(error.instance), wanted)
             return f"must be {known}{got}{hint if 'did you mean' in hint else ''}"
         case "const":
             return f"must be {str(wanted).lower() if isinstance(wanted, bool) else wanted}{got}"

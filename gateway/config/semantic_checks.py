@@ -5,41 +5,41 @@ Works on the values of a `Reader`, in which anything may be broken; what is brok
 
 from collections.abc import Mapping, Set
 
-from gateway.config.breakers import judge_breakers
-from gateway.config.conditions import judge_conditions
+from gateway.config.breakers import check_breakers
+from gateway.config.conditions import check_conditions
 from gateway.config.globs import fits
-from gateway.config.listeners import judge_listeners
+from gateway.config.listeners import check_listeners
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
-from gateway.config.paths import judge_paths
-from gateway.config.pools import judge_effects
-from gateway.config.providers import judge_providers
+from gateway.config.paths import check_paths
+from gateway.config.pools import check_effects
+from gateway.config.providers import check_providers
 from gateway.config.read import Reader, path_text
-from gateway.config.references import judge_life, judge_models, judge_pools
-from gateway.config.retries import judge_retries
-from gateway.config.routes import judge_routes, patterns_of
-from gateway.config.schema_errors import meant
+from gateway.config.references import check_life, check_models, check_pools
+from gateway.config.retries import check_retries
+from gateway.config.routes import check_routes, patterns_of
+from gateway.config.schema_errors import did_you_mean
 from gateway.core.kinds import ProviderKind
 
 
-def validate(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, priced: Set[str]) -> None:
+def check_semantics(reader: Reader, kinds: Mapping[str, ProviderKind], is_whole: bool, priced: Set[str]) -> None:
     """Tell `reader` of everything that does not fit together.
 
     `is_whole`: every file could be read; else what is not there may be in one that could not. `priced`: models known to a
     builtin that is not included.
     """
     names = Names(reader.values, is_whole)
-    judge_providers(reader, names)
-    judge_models(reader, names, kinds, priced)
-    judge_pools(reader, names)
-    judge_routes(reader, names)
-    judge_paths(reader, names)
-    judge_life(reader, names)
-    judge_breakers(reader, names)
-    judge_retries(reader, names)
-    judge_effects(reader, names)
+    check_providers(reader, names)
+    check_models(reader, names, kinds, priced)
+    check_pools(reader, names)
+    check_routes(reader, names)
+    check_paths(reader, names)
+    check_life(reader, names)
+    check_breakers(reader, names)
+    check_retries(reader, names)
+    check_effects(reader, names)
     _tenants(reader, names)
-    judge_listeners(reader, names)
+    check_listeners(reader, names)
     _checks(reader, names)
     if "let" not in names.broken:
         _conditions(reader, names)
@@ -65,7 +65,9 @@ def _tenants(reader: Reader, names: Names) -> None:
             if not any(fits(one, pattern) for one in askable):
                 at: Trail = ("tenants", tenant, "models", index)
                 known = sorted({*names.models, *names.pools})
-                reader.complain(at, f"nothing of the name {reader.shown(at)} can be asked for{meant(pattern, known)}")
+                reader.complain(
+                    at, f"nothing of the name {reader.shown(at)} can be asked for{did_you_mean(pattern, known)}"
+                )
 
 
 def _checks(reader: Reader, names: Names) -> None:
@@ -82,7 +84,7 @@ def _checks(reader: Reader, names: Names) -> None:
         if isinstance(route, str) and route not in routes and None not in routes and "routes" not in names.broken:
             at = (*trail, "expect", "route")
             literal = [str(title) for i, title in titles if reader.shown(("routes", i, "name")).startswith('"')]
-            reader.complain(at, f"there is no route {reader.shown(at)}{meant(route, literal)}")
+            reader.complain(at, f"there is no route {reader.shown(at)}{did_you_mean(route, literal)}")
         for key in ("pool", "model"):
             if key in expect:
                 names.refer(reader, (*trail, "expect", key), expect[key], (f"{key}s",))
@@ -96,4 +98,4 @@ def _conditions(reader: Reader, names: Names) -> None:
     whens: list[tuple[Trail, str]] = [
         (("routes", i, "when"), one["when"]) for i, one in names.routes if isinstance(one.get("when"), str)
     ]
-    judge_conditions(reader, names.lets, whens)
+    check_conditions(reader, names.lets, whens)

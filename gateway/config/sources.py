@@ -13,7 +13,7 @@ from gateway.config.files import absolute, read_bounded
 from gateway.config.nodes import MAX_BYTES, Entry, Mapping, Node, Scalar, Sequence, Trail, compose, name
 from gateway.config.read import path_text
 from gateway.config.schema import INCLUDABLE
-from gateway.config.schema_errors import meant
+from gateway.config.schema_errors import did_you_mean
 from gateway.config.unavailable import refused_key
 from gateway.core.problem import ConfigError, Place, Problem
 
@@ -92,7 +92,7 @@ class _Gatherer:
         wanted = item.text.removeprefix("builtin:")
         if wanted not in BUILTIN:
             known = [f"builtin:{one}" for one in BUILTIN]
-            self._complain(item, trail, f"there is no {name(item.text)}{meant(item.text, known)}")
+            self._complain(item, trail, f"there is no {name(item.text)}{did_you_mean(item.text, known)}")
             return
         root, _ = compose(read_builtin(wanted), item.text)
         assert isinstance(root, Mapping)  # shipped with the package

@@ -57,6 +57,6 @@ class Usage(msgspec.Struct, frozen=True):
         return self.output + self.reasoning + self.audio_out
 
 
-def told_tokens(number: int | None) -> int:
+def bounded_tokens(number: int | None) -> int:
     """Give a count of tokens as a provider told it: none for nothing or less, and never more than an answer can have."""
     return 0 if number is None else min(max(0, number), MOST_TOKENS)

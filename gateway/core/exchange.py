@@ -30,7 +30,7 @@ ANYBODY = Principal()
 
 
 @dataclass(slots=True)
-class Attempt:
+class AttemptRecord:
     """One try at one endpoint. `outcome`: ok, failed or abandoned (the client left); `code` is the error's."""
 
     endpoint: str
@@ -77,7 +77,7 @@ class Exchange:
     pool: str = ""
     model: str = ""
     provider: str = ""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     degraded: str = ""  # the pool, or the member of it, that should have answered, and why another one did
     cost_picodollars: int = 0

@@ -11,8 +11,8 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
-from gateway.dialects.rejection import Rejection
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.rejection import ProviderError
+from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
 
 
@@ -99,13 +99,13 @@ class ConversationDialect(Dialect, Protocol):
 
     def open_encoder(self, request: ChatRequest) -> StreamEncoder: ...
 
-    def encode_rejection(self, rejection: Rejection, status: int) -> bytes:
+    def encode_provider_error(self, rejection: ProviderError, status: int) -> bytes:
         """Give a provider's own error as one of this dialect."""
         ...
 
     # For providers that speak it
 
-    def from_conversation(self, conversation: Conversation, model: str, losses: Losses) -> bytes:
+    def from_conversation(self, conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
         """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
         ...
 
@@ -115,7 +115,7 @@ class ConversationDialect(Dialect, Protocol):
 
     def open_decoder(self) -> StreamDecoder: ...
 
-    def read_rejection(self, body: bytes) -> Rejection | None:
+    def read_provider_error(self, body: bytes) -> ProviderError | None:
         """Give the error in a body; None where it holds none in this dialect."""
         ...
 

@@ -9,7 +9,7 @@ from gateway.core.conversation import Failure, Finish, Start, StreamEvent, Usage
 from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 
@@ -102,8 +102,8 @@ class _Translation:
         conversation = self._client.to_conversation(request)
         if conversation.max_tokens is None and default_max_tokens is not None and self._provider.NEEDS_MAX_TOKENS:
             conversation = msgspec.structs.replace(conversation, max_tokens=default_max_tokens)
-        losses = Losses(drops_params=drops_params, names=self._client.PARAMS)
-        return self._provider.from_conversation(conversation, model, losses)
+        unsupported = UnsupportedParams(drops_params=drops_params, names=self._client.PARAMS)
+        return self._provider.from_conversation(conversation, model, unsupported)
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
         try:
@@ -121,10 +121,10 @@ class _Translation:
         return Translator(self._client, self._provider.open_decoder(), watched, request, int(now_s))
 
     def reword(self, error: Rejected) -> bytes:
-        rejection = self._provider.read_rejection(error.body)
+        rejection = self._provider.read_provider_error(error.body)
         if rejection is None:
             return self._client.encode_error(error)
-        return self._client.encode_rejection(rejection, error.http_status)
+        return self._client.encode_provider_error(rejection, error.http_status)
 
 
 class Translator:

@@ -8,7 +8,7 @@ TOO_LONG: Final = "context_length_exceeded"
 """The `code` of a prompt that is too long, whatever the provider calls it: clients cut their history at that."""
 
 
-class Rejection(msgspec.Struct, frozen=True):
+class ProviderError(msgspec.Struct, frozen=True):
     """What a provider said of a request that it does not take."""
 
     message: str

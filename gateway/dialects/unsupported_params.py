@@ -9,7 +9,7 @@ from gateway.core.errors import InvalidRequest
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class Losses:
+class UnsupportedParams:
     """Collects what the translation of one request can't carry over.
 
     With `drops_params` a parameter that has no counterpart is left out and noted in `dropped`; without, it is refused.

@@ -63,72 +63,77 @@ class Reporter:
         """Write lines as JSON or for people from now on."""
         self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
 
-    def file(self, x: Exchange) -> None:
-        """Report `x`, which is over. Queues and adds up only; call it once, from a `finally`."""
-        ended_at = x.finished_at or self._clock.monotonic()
-        duration_s = ended_at - x.received_at
-        overhead_s = max(0.0, duration_s - x.waited_s)
-        self._count(x, duration_s, overhead_s)
+    def file(self, exchange: Exchange) -> None:
+        """Report `exchange`, which is over. Queues and adds up only; call it once, from a `finally`."""
+        ended_at = exchange.finished_at or self._clock.monotonic()
+        duration_s = ended_at - exchange.received_at
+        overhead_s = max(0.0, duration_s - exchange.waited_s)
+        self._count(exchange, duration_s, overhead_s)
         if self._log is not None:
-            self._log.write(self._encode(self._line(x, duration_s, overhead_s)))
+            self._log.write(self._encode(self._line(exchange, duration_s, overhead_s)))
 
     def close(self) -> None:
         """Write the lines that are queued; whatever is filed later gets none. Blocks, for two seconds at most."""
         if self._log is not None:
             self._log.close()
 
-    def _count(self, x: Exchange, duration_s: float, overhead_s: float) -> None:
-        metrics, meter = self._metrics, x.meter
-        asked_for = x.request.model if x.request is not None else OTHER
-        model = metrics.model_label(x.model or asked_for)
-        metrics.requests[model, str(x.status)].value += 1
+    def _count(self, exchange: Exchange, duration_s: float, overhead_s: float) -> None:
+        metrics, meter = self._metrics, exchange.meter
+        asked_for = exchange.request.model if exchange.request is not None else OTHER
+        model = metrics.model_label(exchange.model or asked_for)
+        metrics.requests[model, str(exchange.status)].value += 1
         metrics.latency_s[model].observe(duration_s)
         metrics.overhead_s.observe(overhead_s)
-        metrics.cost_picodollars[model].value += x.cost_picodollars
-        if x.outcome == "abandoned" and x.cut is None:
+        metrics.cost_picodollars[model].value += exchange.cost_picodollars
+        if exchange.outcome == "abandoned" and exchange.cut is None:
             metrics.client_disconnects.value += 1
-        for attempt in x.attempts:
+        for attempt in exchange.attempts:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
         output_tokens = 0
         if (usage := meter.usage) is not None:
             output_tokens = usage.total_output
             metrics.input_tokens[model].value += usage.total_input
             metrics.output_tokens[model].value += output_tokens
-        if meter.first_event_at and x.request is not None and x.request.stream:
-            metrics.first_token_s[model].observe(meter.first_event_at - x.received_at)
+        if meter.first_event_at and exchange.request is not None and exchange.request.stream:
+            metrics.first_token_s[model].observe(meter.first_event_at - exchange.received_at)
             if output_tokens > 1:
                 spread_s = meter.last_event_at - meter.first_event_at
                 metrics.per_output_token_s[model].observe(spread_s / (output_tokens - 1))
 
-    def _line(self, x: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
-        usage, first_event_at, error = x.meter.usage, x.meter.first_event_at, x.error or x.cut
+    def _line(self, exchange: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
+        usage, first_event_at, error = (
+            exchange.meter.usage,
+            exchange.meter.first_event_at,
+            exchange.error or exchange.cut,
+        )
         return RequestLine(
             iso_time(self._clock.wall()),
-            x.id,
-            x.principal.tenant,
-            x.principal.key_id,
-            x.path,
-            x.route,
-            x.pool,
-            x.model or (self._metrics.model_label(x.request.model) if x.request is not None else ""),
-            x.provider,
-            len(x.attempts),
-            x.status,
-            x.outcome,
+            exchange.id,
+            exchange.principal.tenant,
+            exchange.principal.key_id,
+            exchange.path,
+            exchange.route,
+            exchange.pool,
+            exchange.model
+            or (self._metrics.model_label(exchange.request.model) if exchange.request is not None else ""),
+            exchange.provider,
+            len(exchange.attempts),
+            exchange.status,
+            exchange.outcome,
             error.error_code if error is not None else None,
-            x.request is not None and x.request.stream,
+            exchange.request is not None and exchange.request.stream,
             usage.total_input if usage is not None else 0,
             usage.total_output if usage is not None else 0,
             usage is not None and usage.is_estimated,
-            x.cost_picodollars / PICODOLLARS,
+            exchange.cost_picodollars / PICODOLLARS,
             round(duration_s * 1000, 3),
-            round((first_event_at - x.received_at) * 1000, 3) if first_event_at else None,
+            round((first_event_at - exchange.received_at) * 1000, 3) if first_event_at else None,
             round(overhead_s * 1000, 3),
-            round(x.queued_s * 1000, 3),
-            x.degraded or None,
-            x.meter.bytes_in + (len(x.request.raw) if x.request is not None else 0),
-            x.meter.bytes_out,
-            x.generation,
+            round(exchange.queued_s * 1000, 3),
+            exchange.degraded or None,
+            exchange.meter.bytes_in + (len(exchange.request.raw) if exchange.request is not None else 0),
+            exchange.meter.bytes_out,
+            exchange.generation,
         )
 
     def _count_dropped_lines(self) -> None:

@@ -34,7 +34,7 @@ REFUSALS: Final[tuple[Refusal, ...]] = ("no_queue", "full", "too_long", "crowded
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
+class QueueEntry:
     """Who wants to enter. `cost`: how much of the tenant's share it takes, an estimate in tokens."""
 
     tenant: str
@@ -55,7 +55,7 @@ class _Waiter:
     cost: int
 
 
-class Gate:
+class ConcurrencyLimiter:
     """One pool's room. Live: it outlasts reloads, which `configure` it. Used from one event loop only.
 
     Every entry that succeeds must be followed by one `leave`. `on_wait` is called with the seconds that each request
@@ -93,7 +93,7 @@ class Gate:
         self.in_flight += 1
         return True
 
-    async def enter(self, entrant: Entrant, deadline_at: float | None = None) -> None:
+    async def enter(self, entry: QueueEntry, deadline_at: float | None = None) -> None:
         """Take a slot, waiting for it in turn: until `deadline_at` (in the event loop's time) or for `queue.wait`.
 
         Raises `Overloaded`, whose `retry_after_s` is an estimate of the wait from the rate at which requests leave.
@@ -103,8 +103,8 @@ class Gate:
             return
         loop = asyncio.get_running_loop()
         since = loop.time()
-        line, weight = self._line(entrant)
-        waiter = _Waiter(loop.create_future(), line, weight, entrant.priority, max(1, entrant.cost))
+        line, weight = self._line(entry)
+        waiter = _Waiter(loop.create_future(), line, weight, entry.priority, max(1, entry.cost))
         patience_s = self._line_up(waiter, None if deadline_at is None else deadline_at - since)
         timer = loop.call_at(since + patience_s, self._expire, waiter)
         try:
@@ -138,13 +138,13 @@ class Gate:
                 self.in_flight += 1
                 turn.set_result(None)
 
-    def _line(self, entrant: Entrant) -> tuple[str, int]:
+    def _line(self, entry: QueueEntry) -> tuple[str, int]:
         """Give in whose line one waits, and the line's weight."""
         match self._queue:
             case QueueSpec(fair_by="tenant"):
-                return entrant.tenant, entrant.weight
+                return entry.tenant, entry.weight
             case QueueSpec(fair_by="key"):
-                return entrant.key, entrant.weight
+                return entry.key, entry.weight
             case _:
                 return "", 1
 

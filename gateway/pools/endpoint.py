@@ -9,7 +9,7 @@ from gateway.dialects.bridge import Bridge
 from gateway.pools.averages import Average, Recent
 from gateway.providers.base import Provider
 from gateway.resilience.breaker import Breaker
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from gateway.pools.balancers.base import Balancer
@@ -40,7 +40,7 @@ class Endpoint:
     """A provider, a model, a URL and a key: the owner of the breaker. Live: it outlasts reloads that still name it.
 
     Moments are monotonic seconds, 0.0 = never. Attempts write here and what their errors tell (`attempt`, `search`), and
-    what takes endpoints out of rotation (`directory`, `standing`).
+    what takes endpoints out of rotation (`directory`, `rotation`).
     """
 
     id: EndpointId  # "openai/gpt-4o"; with further keys or URLs "openai/gpt-4o#2"
@@ -70,7 +70,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class DialectBinding:
     """How requests of one client dialect are put to a provider."""
 
     bridge: Bridge
@@ -84,8 +84,10 @@ class Target:
     endpoint: Endpoint
     provider: Provider
     model: ModelSpec
-    clocks: Clocks
-    ways: Mapping[str, Way]  # by the path that clients ask; what is not there can't be asked of the provider
+    timeouts: Timeouts
+    bindings: Mapping[
+        str, DialectBinding
+    ]  # by the path that clients ask; what is not there can't be asked of the provider
     retry: RetrySpec
     drops_params: bool = False  # leave out what the provider's dialect can't say
     batch: BatchSpec | None = None  # gather small calls, where they can be one
@@ -106,14 +108,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hop:
+class PoolStage:
     """One pool on the way of a request: its targets, who picks among them, and its live parts."""
 
     pool: str
     targets: tuple[Target, ...]  # by priority, then as the file has them
     balancer: "Balancer"
     state: "PoolState"
-    is_gated: bool = False  # there is a bound to how many run
+    is_limited: bool = False  # there is a bound to how many run
     is_sticky: bool = False
     affinity: str = ""  # what requests are kept together by: "", conversation, tenant or header:<name>
     hedge: HedgeSpec | None = None
@@ -121,9 +123,9 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class RoutePlan:
     """Where the requests of one route for one name go: hops in fallback order."""
 
-    hops: tuple[Hop, ...]
+    stages: tuple[PoolStage, ...]
     keepalive_s: float | None = None
     early_keepalive: bool = False

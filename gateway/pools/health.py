@@ -23,9 +23,9 @@ from gateway.core.errors import GatewayError
 from gateway.core.tasks import Tasks
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Target
-from gateway.pools.rotation import Standing
-from gateway.providers.transport import Answer, Call, Origin
-from gateway.resilience.timeouts import Clocks
+from gateway.pools.rotation import EndpointRotation
+from gateway.providers.transport import Origin, UpstreamResponse, WireRequest
+from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.relay import Document
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ BODY_LIMIT: Final = 2**20  # bytes of an answer that are read, so that its conne
 class Asking(Protocol):
     """The way to providers."""
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its answer. Raises `UpstreamError`."""
         ...
 
@@ -57,11 +57,11 @@ class HealthChecks:
     """The checks of the configuration in force. Their tasks are owned by `tasks`."""
 
     def __init__(
-        self, transport: Asking, directory: Directory, standing: Standing, tasks: Tasks, rng: random.Random
+        self, transport: Asking, directory: Directory, rotation: EndpointRotation, tasks: Tasks, rng: random.Random
     ) -> None:
         self._transport = transport
         self._directory = directory
-        self._standing = standing
+        self._standing = rotation
         self._tasks = tasks
         self._rng = rng
         self._running: dict[Question, _Check] = {}
@@ -101,11 +101,11 @@ class HealthChecks:
         """Give the status of an answer, None where there is none in time."""
         timeout_s = question.spec.timeout_s
         loop = asyncio.get_running_loop()
-        call = Call(
+        call = WireRequest(
             origin=check.origin or question.origin,
             head=question.head,
             body=b"",
-            clocks=Clocks(timeout_s, timeout_s, timeout_s, timeout_s, timeout_s),
+            timeouts=Timeouts(timeout_s, timeout_s, timeout_s, timeout_s, timeout_s),
             is_stream=False,
             total_at=loop.time() + timeout_s,
             write_timeout_s=timeout_s,

@@ -6,7 +6,7 @@ from typing import Literal
 State = Literal["warming", "up", "down"]
 
 
-class Children:
+class ManagedServers:
     """The states of the embedded servers, as control tells them; a provider that is none of them is always up."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ ILL: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
 """The reasons that somebody should look into."""
 
 
-class Standing:
+class EndpointRotation:
     """Watches over the endpoints of the configuration in force. On the loop only; nothing here waits.
 
     `tell` is given what other workers should hear: whose identity it is (a digest that outlives names), what happened,

@@ -4,14 +4,14 @@ import random
 from collections.abc import Callable, Container, Sequence
 
 from gateway.pools.balancers.base import Facts
-from gateway.pools.endpoint import Endpoint, Hop, Target
+from gateway.pools.endpoint import Endpoint, PoolStage, Target
 from gateway.pools.slow_start import ramped
 
 IsWarming = Callable[[str], bool]
 
 
 def candidates(
-    hop: Hop, path: str, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
+    stage: PoolStage, path: str, now: float, is_warming: IsWarming, without: Container[Endpoint] = (), context: int = 0
 ) -> list[Target]:
     """Give the targets of a pool that can be asked at `now`, of the lowest priority number that has any.
 
@@ -19,7 +19,7 @@ def candidates(
     `context`: only windows larger than so many tokens, where it is not 0.
     """
     found: list[Target] = []
-    for target in hop.targets:
+    for target in stage.targets:
         if found and target.priority != found[0].priority:
             break
         if (
@@ -35,7 +35,7 @@ def can_be_asked(target: Target, path: str, at: float, without: Container[Endpoi
     """Whether a target may be asked at the moment `at`, where it then has room and is up."""
     endpoint = target.endpoint
     return (
-        path in target.ways
+        path in target.bindings
         and endpoint not in without
         and endpoint.is_in_rotation(at)
         and endpoint.breaker.is_available
@@ -51,11 +51,11 @@ def wait_s(endpoint: Endpoint, now: float) -> float | None:
     return max(0.0, endpoint.breaker.retry_in_s(), told_s, endpoint.credential.refused_until - now)
 
 
-def pick(hop: Hop, among: Sequence[Target], facts: Facts, rng: random.Random) -> Target:
+def pick(stage: PoolStage, among: Sequence[Target], facts: Facts, rng: random.Random) -> Target:
     """Give one of `among`: whom the conversation is used to, else whom the balancer picks."""
     if len(among) == 1:
         return among[0]
-    if hop.is_sticky and (preferred := hop.state.sticky.prefer(facts.affinity, among)) is not None:
+    if stage.is_sticky and (preferred := stage.state.sticky.prefer(facts.affinity, among)) is not None:
         return preferred
     among = ramped(among, facts.now, rng)
-    return among[0] if len(among) == 1 else hop.balancer.pick(among, facts)
+    return among[0] if len(among) == 1 else stage.balancer.pick(among, facts)

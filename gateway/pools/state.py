@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.core.clock import Clock
-from gateway.pools.concurrency import Gate
+from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.sticky import Sticky
 from gateway.resilience.retry import HedgeBudget, RetryBudget
 
@@ -12,7 +12,7 @@ from gateway.resilience.retry import HedgeBudget, RetryBudget
 class PoolState:
     """A pool's budgets, who is in it and who waits, and which endpoint had which conversation."""
 
-    gate: Gate
+    limiter: ConcurrencyLimiter
     sticky: Sticky
     budget: RetryBudget = field(default_factory=RetryBudget)
     hedges: HedgeBudget = field(default_factory=HedgeBudget)
@@ -20,4 +20,4 @@ class PoolState:
     @classmethod
     def new(cls, clock: Clock) -> "PoolState":
         """Give the state of a pool that nobody has asked yet."""
-        return cls(Gate(clock), Sticky(clock))
+        return cls(ConcurrencyLimiter(clock), Sticky(clock))

@@ -84,7 +84,7 @@ class Provider(Protocol):
         """Give the name under which the provider knows `model`, which the client called `asked`."""
         ...
 
-    def conceal(self, body: bytes) -> bytes:
+    def redact(self, body: bytes) -> bytes:
         """Give the body of an error without the gateway's key, should the provider repeat it."""
         ...
 
@@ -185,7 +185,7 @@ class HttpProvider:
     def model_id(self, model: ModelSpec, asked: str) -> str:
         return asked if model.is_family else model.id
 
-    def conceal(self, body: bytes) -> bytes:
+    def redact(self, body: bytes) -> bytes:
         return body if self._secret is None else body.replace(self._secret, b"***")
 
     def fault(

@@ -25,7 +25,7 @@ import httptools
 
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.faults import Fault
-from gateway.providers.response import Answer, Call
+from gateway.providers.response import UpstreamResponse, WireRequest
 
 HEAD_LIMIT: Final = 64 * 2**10  # bytes of an answer's head, interim answers included
 FRAMING_SHARE: Final = 64  # further bytes that are not body, for each that is: chunks of one byte need five
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._news = select.poll()
-        self._answer: Answer | None = None
+        self._answer: UpstreamResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._slack = 0  # bytes that may still come without being body
@@ -81,9 +81,9 @@ class Connection(asyncio.Protocol):
             and not self._news.poll(0)
         )
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: WireRequest) -> UpstreamResponse:
         """Write a request; its answer is pushed into what is returned."""
-        self._answer = answer = Answer(self, call)
+        self._answer = answer = UpstreamResponse(self, call)
         self._slack, self._in_head, self._is_complete = HEAD_LIMIT, True, False
         self.has_answered = False
         self._is_head, self._is_sending = call.is_head, call.upload is not None
@@ -182,14 +182,14 @@ class Connection(asyncio.Protocol):
     def _waits_to_send(self) -> bool:
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, answer: UpstreamResponse) -> None:
         if self._body:
             data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body.clear()
             self._slack += FRAMING_SHARE * len(data)
             answer.take(data)
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: UpstreamResponse) -> None:
         """Give the connection back before the answer's end is told, so that the next request can have it."""
         self._answer = None
         self._was_used = True

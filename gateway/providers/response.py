@@ -10,8 +10,8 @@ import msgspec
 
 from gateway.core.errors import GatewayError, ProtocolError
 from gateway.providers.origin import Origin
-from gateway.resilience.timeouts import Clocks
-from gateway.streaming.timers import Watch
+from gateway.resilience.timeouts import Timeouts
+from gateway.streaming.timers import AttemptTimers
 
 EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
 
@@ -19,12 +19,12 @@ EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
 class Upload(Protocol):
     """A request's body that is sent in pieces, as they come from the client."""
 
-    def start(self, answer: "Answer") -> None:
+    def start(self, answer: "UpstreamResponse") -> None:
         """Begin to send, by `answer.send` and at last `answer.sent`; called once a connection stands."""
         ...
 
 
-class Call(msgspec.Struct, frozen=True):
+class WireRequest(msgspec.Struct, frozen=True):
     """One request as it goes to a provider. `head` ends with its blank line; `total_at` is in the loop's time.
 
     With an `upload` there is no `body`. `is_head`: the answer has no body, whatever its head says.
@@ -33,7 +33,7 @@ class Call(msgspec.Struct, frozen=True):
     origin: Origin
     head: bytes
     body: bytes
-    clocks: Clocks
+    timeouts: Timeouts
     is_stream: bool
     total_at: float | None
     write_timeout_s: float
@@ -68,28 +68,28 @@ class Connection(Protocol):
     def sent(self) -> None: ...
 
 
-class Answer:
-    """One answer: its head once `head` is done, its body pushed into a sink, its clocks kept by `watch`.
+class UpstreamResponse:
+    """One answer: its head once `head` is done, its body pushed into a sink, its clocks kept by `timers`.
 
     `close` must be called when nobody needs it any more; it does nothing to an answer that is complete.
     """
 
-    __slots__ = ("_connection", "_early", "_ended", "_error", "_loop", "_sink", "head", "headers", "status", "watch")
+    __slots__ = ("_connection", "_early", "_ended", "_error", "_loop", "_sink", "head", "headers", "status", "timers")
 
-    def __init__(self, connection: "Connection", call: Call) -> None:
+    def __init__(self, connection: "Connection", call: WireRequest) -> None:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}  # names in lower case; of repeated ones the last
         self._loop = connection.loop
         self.head: asyncio.Future[None] = self._loop.create_future()
-        self.watch = Watch(
-            call.clocks,
+        self.timers = AttemptTimers(
+            call.timeouts,
             is_stream=call.is_stream,
             total_at=call.total_at,
             write_timeout_s=call.write_timeout_s,
             expire=self.fail,
         )
         if call.upload is not None:
-            self.watch.hold()
+            self.timers.hold()
         self._connection: Connection | None = connection
         self._sink: Sink | None = None
         self._early: list[bytes] = []
@@ -133,14 +133,14 @@ class Answer:
 
         What is sent behind the answer's end goes nowhere.
         """
-        self.watch.last_at = self._loop.time()  # an answer that has begun is not silent while it is still asked
+        self.timers.last_at = self._loop.time()  # an answer that has begun is not silent while it is still asked
         return None if self._connection is None else self._connection.send_more(data)
 
     def sent(self) -> None:
         """Note that the request's body has been sent whole."""
         if self._connection is not None:
             self._connection.sent()
-            self.watch.begin_wait()
+            self.timers.begin_wait()
 
     def fail(self, error: GatewayError) -> None:
         """End the answer with `error`, unless it has ended, and close its connection."""
@@ -153,7 +153,7 @@ class Answer:
         self._sink = None
 
     def _hang_up(self) -> None:
-        self.watch.stop()
+        self.timers.stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
@@ -161,7 +161,7 @@ class Answer:
     # What follows is called by the connection only.
 
     def take(self, data: bytes) -> None:
-        self.watch.last_at = self._loop.time()
+        self.timers.last_at = self._loop.time()
         if self._sink is not None:
             self._sink.feed(data)
         else:
@@ -173,7 +173,7 @@ class Answer:
         if self._ended:
             return
         self._ended, self._error, self._connection = True, error, None
-        self.watch.stop()
+        self.timers.stop()
         if not self.head.done():
             self.head.set_exception(error or ProtocolError("the provider's answer has no head"))
             self.head.exception()  # whoever waits is told; nobody has to

@@ -1,7 +1,7 @@
 """The HTTP/1.1 client: pooled connections to providers, and answers that are pushed as they arrive.
 
 Written for this path alone, because a general client is the largest single cost of a proxy. Two rules keep it honest.
-What belongs to one answer lives in `Answer`, never on the pooled connection, so a late byte can't reach another client.
+What belongs to one answer lives in `UpstreamResponse`, never on the pooled connection, so a late byte can't reach another client.
 And a connection goes back to the pool only when its answer's message is complete; in every other case it is closed.
 
 Read on in `connection.py` (what is believed of an answer), `answer.py`, and `connect.py` (how a connection comes about).
@@ -19,9 +19,19 @@ from gateway.providers.addresses import Lookup
 from gateway.providers.connect import Connector
 from gateway.providers.connection import HEAD_LIMIT, Connection
 from gateway.providers.origin import Origin, Proxy
-from gateway.providers.response import EARLY_LIMIT, Answer, Call, Sink, Upload
+from gateway.providers.response import EARLY_LIMIT, Sink, Upload, UpstreamResponse, WireRequest
 
-__all__ = ["EARLY_LIMIT", "HEAD_LIMIT", "Answer", "Call", "Origin", "Proxy", "Sink", "Transport", "Upload"]
+__all__ = [
+    "EARLY_LIMIT",
+    "HEAD_LIMIT",
+    "Origin",
+    "Proxy",
+    "Sink",
+    "Transport",
+    "Upload",
+    "UpstreamResponse",
+    "WireRequest",
+]
 
 IDLE_LIMIT_S: Final = 15.0  # providers close idle connections after 5 to 75 s; sooner is safer
 IDLE_LIMIT: Final = 1024  # connections kept for one origin
@@ -87,7 +97,7 @@ class Transport:
         pools = self._pools.values()
         return self._past[0] + sum(one.surplus for one in pools), self._past[1] + sum(one.stale for one in pools)
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its answer.
 
         A pooled connection that the provider had closed meanwhile, or on which something came that is no answer, is not
@@ -101,7 +111,7 @@ class Transport:
             pool = self._pools[call.origin] = _Pool()
         pooled = pool.take() if call.upload is None else None
         while True:
-            connection = pooled or await self._connect(call.origin, pool, call.clocks.connect_s)
+            connection = pooled or await self._connect(call.origin, pool, call.timeouts.connect_s)
             answer = connection.send(call)
             if call.upload is not None:
                 call.upload.start(answer)

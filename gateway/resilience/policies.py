@@ -14,7 +14,7 @@ from gateway.config.spec import (
     QueueSpec,
     RetrySpec,
 )
-from gateway.resilience.timeouts import Clocks, merge_clocks
+from gateway.resilience.timeouts import Timeouts, merge_timeouts
 
 NO_RETRY: Final = RetrySpec(attempts=1, when=())
 
@@ -23,7 +23,7 @@ NO_RETRY: Final = RetrySpec(attempts=1, when=())
 class Policies:
     """What holds under some levels; None is switched off. The defaults hold where no level says otherwise."""
 
-    clocks: Clocks = field(default_factory=Clocks)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
     keepalive: KeepaliveSpec | None = field(default_factory=KeepaliveSpec)
     retry: RetrySpec | None = field(default_factory=RetrySpec)
@@ -63,4 +63,4 @@ def merge(*levels: Policy) -> Policies:
                 before = found.get(name, getattr(Policies(), name))
                 fields = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
                 found[name] = kind(**fields) if before is None else replace(before, **fields)
-    return Policies(clocks=merge_clocks(*(level.timeout for level in levels)), **found)
+    return Policies(timeouts=merge_timeouts(*(level.timeout for level in levels)), **found)

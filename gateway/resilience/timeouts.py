@@ -7,7 +7,7 @@ from gateway.config import spec
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
+class Timeouts:
     """How long each wait of a request may take, in seconds; None = no limit. The defaults hold where no level says otherwise."""
 
     connect_s: float | None = 2.0  # DNS, TCP and TLS of one attempt
@@ -17,7 +17,7 @@ class Clocks:
     total_s: float | None = 600.0  # from the arrival of the request to the end of its answer
 
 
-def merge_clocks(*levels: Mapping[spec.Clock, float | None]) -> Clocks:
+def merge_timeouts(*levels: Mapping[spec.Clock, float | None]) -> Timeouts:
     """Give the clocks that hold under `levels`, the most general first: clock by clock, the last level that names it wins.
 
     A level names a clock as the configuration does (`first_token`); its value None switches the clock off.
@@ -25,4 +25,4 @@ def merge_clocks(*levels: Mapping[spec.Clock, float | None]) -> Clocks:
     merged: dict[spec.Clock, float | None] = {}
     for level in levels:
         merged.update(level)
-    return Clocks(**{f"{name}_s": value for name, value in merged.items()})
+    return Timeouts(**{f"{name}_s": value for name, value in merged.items()})

@@ -30,27 +30,27 @@ _decode_turn = msgspec.json.Decoder(_Turn).decode
 _decode_metadata = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def affinity(x: Exchange, by: str) -> str:
+def affinity(exchange: Exchange, by: str) -> str:
     """Give what requests are kept together by; `by`: conversation, tenant or `header:` and a name. "" for nothing.
 
     Different tenants never have the same.
     """
-    tenant = x.principal.tenant
+    tenant = exchange.principal.tenant
     if by == "tenant":
         return tenant
     if by.startswith("header:"):
-        value = x.headers.get(by.removeprefix("header:"), "")[:LONGEST]
+        value = exchange.headers.get(by.removeprefix("header:"), "")[:LONGEST]
         return f"{tenant}\0{value}" if value else ""  # neither can hold that
-    return conversation(x)
+    return conversation(exchange)
 
 
-def conversation(x: Exchange) -> str:
+def conversation(exchange: Exchange) -> str:
     """Give the id of the conversation that a request belongs to; ids of different tenants never meet."""
-    request = x.request
+    request = exchange.request
     assert request is not None
-    said = x.headers.get(HEADER) or _said(request.fields)
+    said = exchange.headers.get(HEADER) or _said(request.fields)
     parts: Iterable[bytes] = [said[:LONGEST].encode(errors="surrogatepass")] if said else _opening(request.fields)
-    digest = blake2b(x.principal.tenant.encode(), digest_size=16)
+    digest = blake2b(exchange.principal.tenant.encode(), digest_size=16)
     for part in parts:
         digest.update(b"\0%d\0" % len(part))
         digest.update(part)

@@ -26,7 +26,7 @@ ROOM: Final = 0.95  # of the most: so few connections before the doors open agai
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Acceptor:
     """One listening socket, and what is spoken behind it."""
 
     listener: socket.socket
@@ -34,19 +34,19 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Guests:
+class ConnectionFactory:
     """Those whom the doors are for: `welcome` gives the protocol of a new connection, `count` tells how many there are."""
 
     welcome: Callable[[], asyncio.BaseProtocol]
     count: Callable[[], int]
 
 
-class Doors:
+class Acceptors:
     """Accepts connections, up to `most` at the same time. Nothing is open before `open`."""
 
-    def __init__(self, doors: Sequence[Door], guests: Guests, most: int, tasks: Tasks) -> None:
-        self._doors = doors
-        self._guests = guests
+    def __init__(self, acceptors: Sequence[Acceptor], connections: ConnectionFactory, most: int, tasks: Tasks) -> None:
+        self._acceptors = acceptors
+        self._connections = connections
         self._most = most
         self._tasks = tasks
         self._open: dict[int, asyncio.Server] = {}
@@ -64,8 +64,8 @@ class Doors:
         """Accept nothing any more, and let go of every listener."""
         self._is_stopped = True
         await self._settle()
-        for door in self._doors:
-            door.listener.close()
+        for acceptor in self._acceptors:
+            acceptor.listener.close()
 
     async def _settle(self) -> None:
         async with self._lock:  # one change at a time
@@ -73,18 +73,18 @@ class Doors:
             for index in self._open.keys() - wanted:
                 self._open.pop(index).close()
             for index in wanted - self._open.keys():
-                self._open[index] = await self._accept_on(self._doors[index])
+                self._open[index] = await self._accept_on(self._acceptors[index])
 
-    async def _accept_on(self, door: Door) -> asyncio.Server:
+    async def _accept_on(self, acceptor: Acceptor) -> asyncio.Server:
         """Listen on a copy: closing it must not close what may be wanted again."""
-        loop, listener = asyncio.get_running_loop(), door.listener.dup()
-        if door.tls is None:
+        loop, listener = asyncio.get_running_loop(), acceptor.listener.dup()
+        if acceptor.tls is None:
             return await loop.create_server(self._greet, sock=listener, backlog=BACKLOG)
         return await loop.create_server(
             self._greet,
             sock=listener,
             backlog=BACKLOG,
-            ssl=door.tls,
+            ssl=acceptor.tls,
             ssl_handshake_timeout=HANDSHAKE_S,
             ssl_shutdown_timeout=FAREWELL_S,
         )
@@ -95,13 +95,13 @@ class Doors:
         if self._count() >= self._most and not self._is_full:
             self._is_full = True
             self._tasks.start(self._wait_for_room(), "wait for room")
-        return self._guests.welcome()
+        return self._connections.welcome()
 
     def _arrived(self) -> None:
         self._arriving -= 1
 
     def _count(self) -> int:
-        return self._guests.count() + self._arriving
+        return self._connections.count() + self._arriving
 
     async def _wait_for_room(self) -> None:
         log.warning("no descriptors for more connections, they wait", extra={"connections": self._count()})

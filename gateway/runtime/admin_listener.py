@@ -11,7 +11,7 @@ from gateway.config.spec import Listen
 from gateway.core.secret import Secret
 
 
-class AdminDoors:
+class AdminListener:
     """Serves the admin surface of `control` until closed."""
 
     def __init__(self, control: Control) -> None:

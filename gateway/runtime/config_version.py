@@ -9,7 +9,7 @@ from gateway.config.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
+class ConfigVersion:
     """A checked configuration with its number, and where the servers live that it makes the gateway run."""
 
     generation: int
@@ -18,7 +18,7 @@ class Edition:
     addresses: Mapping[str, str]  # provider → `unix:/…`
 
     @classmethod
-    def of(cls, generation: int, spec: Spec, addresses: Mapping[str, str]) -> "Edition":
+    def of(cls, generation: int, spec: Spec, addresses: Mapping[str, str]) -> "ConfigVersion":
         """Make one, encoding the spec once for all workers."""
         return cls(generation, spec, msgpack.encode(spec), dict(addresses))
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from gateway.runtime.descriptors import raise_limit
-from gateway.runtime.launch import Birth, launch_worker, make_lifeline
+from gateway.runtime.launch import Bootstrap, launch_worker, make_lifeline
 from gateway.runtime.notify import Notifier
 
 FAILED = 1
@@ -35,7 +35,7 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
     lifeline = make_lifeline()
     launched = launch_worker(lifeline)
     try:
-        return _run(config_path, pid_path, Birth(lifeline, launched, notifier, early))
+        return _run(config_path, pid_path, Bootstrap(lifeline, launched, notifier, early))
     except KeyboardInterrupt:
         return FAILED
     finally:
@@ -47,7 +47,7 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
         os.close(lifeline.write_fd)
 
 
-def _run(config_path: Path, pid_path: Path | None, birth: Birth) -> int:
+def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
     import asyncio  # none of these before the worker is on its way
 
     from gateway.core.problem import ConfigError
@@ -73,7 +73,7 @@ def _run(config_path: Path, pid_path: Path | None, birth: Birth) -> int:
     server = loaded.spec.server
     try:
         with pid_file(pid_path), Sockets.bind(config_path, server, worker_count(server.workers)) as sockets:
-            return asyncio.run(ControlLoop(config_path, loaded, sockets, birth).run())
+            return asyncio.run(ControlLoop(config_path, loaded, sockets, bootstrap).run())
     except (ListenError, PidFileError) as error:
         sys.stderr.write(f"gateway: {error}\n")
         return FAILED

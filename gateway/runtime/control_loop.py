@@ -22,19 +22,19 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
 from gateway.runtime.checked import load_and_check
-from gateway.runtime.config_version import Edition
-from gateway.runtime.file_watch import Watch
-from gateway.runtime.launch import Birth
+from gateway.runtime.config_version import ConfigVersion
+from gateway.runtime.file_watch import FileWatch
+from gateway.runtime.launch import Bootstrap
 from gateway.runtime.listeners import address_of
-from gateway.runtime.managed_servers import Children, Surroundings
+from gateway.runtime.managed_servers import ChildContext, ManagedServers
 from gateway.runtime.overview import Overview
 from gateway.runtime.reaper import Reaper
 from gateway.runtime.reload import Reloader, Roll, warn
 from gateway.runtime.sockets import Sockets
-from gateway.runtime.workers import Nursery, StartError, Workers
+from gateway.runtime.workers import StartError, WorkerFactory, Workers
 
 if TYPE_CHECKING:
-    from gateway.runtime.admin_listener import AdminDoors
+    from gateway.runtime.admin_listener import AdminListener
 
 log = logging.getLogger(__name__)
 
@@ -46,28 +46,28 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class ControlLoop:
     """The running control process."""
 
-    def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, birth: Birth) -> None:
+    def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, bootstrap: Bootstrap) -> None:
         self._sockets = sockets
         self._metrics = Metrics()
         self._merged = Merged()
         self._stop = asyncio.Event()
         self._is_ready = self._is_stopping = False
         self._exit_code = CLEAN
-        self._doors: AdminDoors | None = None
+        self._acceptors: AdminListener | None = None
         self._executor = ThreadPoolExecutor(1, "load")
         self._tasks = Tasks(on_fatal=self._fail)
         self._reaper = Reaper()
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
-        self._first = birth.first
-        self._notifier = birth.notifier
-        self._early = birth.early
+        self._first = bootstrap.first
+        self._notifier = bootstrap.notifier
+        self._early = bootstrap.early
         self._clock = clock = SystemClock()
-        nursery = Nursery(self._tasks, clock, self._reaper, birth.lifeline, sockets.data)
-        self._workers = Workers(nursery, self._merged, self._count_restart, self._fail)
+        factory = WorkerFactory(self._tasks, clock, self._reaper, bootstrap.lifeline, sockets.data)
+        self._workers = Workers(factory, self._merged, self._count_restart, self._fail)
         modules = {name: kind.child_module for name, kind in provider_kinds().items() if kind.is_child}
-        surroundings = Surroundings(self._tasks, clock, self._reaper, birth.lifeline, self._folder, modules)
-        self._children = Children(surroundings, self._workers.child_changed)
-        self._watch = Watch(self._tasks, self._files_changed)
+        context = ChildContext(self._tasks, clock, self._reaper, bootstrap.lifeline, self._folder, modules)
+        self._children = ManagedServers(context, self._workers.child_changed)
+        self._watch = FileWatch(self._tasks, self._files_changed)
         self._reloader = Reloader(
             loaded,
             load=lambda: load_and_check(config_path, os.environ),
@@ -107,12 +107,12 @@ class ControlLoop:
 
     async def _serve(self) -> None:
         spec = self._reloader.current.spec
-        edition = Edition.of(self._reloader.generation, spec, self._children.plan(spec))
+        version = ConfigVersion.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
         self._tasks.start(self._show_life(), "watchdog")
-        await asyncio.gather(self._workers.start(edition, self._first), self._open_admin())
+        await asyncio.gather(self._workers.start(version, self._first), self._open_admin())
         if not self._stop.is_set():
-            self._now_ready(edition)
+            self._now_ready(version)
         await self._stop.wait()
         self._notifier.stopping()
         drain = self._reloader.current.spec.server.drain
@@ -120,11 +120,11 @@ class ControlLoop:
         if not await self._workers.stop(drain.grace_s, drain.deadline_s):
             self._exit_code = FAILED
 
-    def _now_ready(self, edition: Edition) -> None:
+    def _now_ready(self, version: ConfigVersion) -> None:
         self._is_ready = True
         self._children.release()
         where = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
-        more = {"workers": self._workers.wanted, "generation": edition.generation}
+        more = {"workers": self._workers.wanted, "generation": version.generation}
         log.info("gateway is ready", extra={**where, **more})
         self._notifier.ready(self._status())
         self._tasks.start(self._reloader.run(), "reload", essential=True)
@@ -145,15 +145,15 @@ class ControlLoop:
         """Load the admin surface in a thread, for the import alone takes longer than all else here, and serve it."""
         doors_type = await asyncio.get_running_loop().run_in_executor(self._executor, _import_doors)
         spec = self._reloader.current.spec
-        self._doors = doors_type(self._overview)
+        self._acceptors = doors_type(self._overview)
         key = admin_key(spec, sys.stdout)
-        await self._doors.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
+        await self._acceptors.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
 
     async def _close(self) -> None:
         """Leave nothing behind, whatever had been begun."""
         self._workers.kill()
-        if self._doors is not None:
-            await self._doors.close()
+        if self._acceptors is not None:
+            await self._acceptors.close()
         await self._children.close()
         await self._tasks.close()
         self._reaper.close()
@@ -163,17 +163,17 @@ class ControlLoop:
     async def _apply(self, loaded: Loaded, generation: int) -> list[str]:
         """Bring a configuration to all workers, or to none; gives what went wrong."""
         before = self._reloader.current.spec
-        edition = Edition.of(generation, loaded.spec, self._children.plan(loaded.spec))
-        problems = await self._workers.prepare(edition)
+        version = ConfigVersion.of(generation, loaded.spec, self._children.plan(loaded.spec))
+        problems = await self._workers.prepare(version)
         if problems:
-            self._workers.discard(edition)
+            self._workers.discard(version)
             self._children.keep(before)
             return problems
         # First, so that workers hear of a server that still warms up before they send it requests.
         self._children.keep(loaded.spec, before.server.drain.deadline_s)
-        await self._workers.activate(edition)
-        if self._doors is not None:
-            self._doors.renew(loaded.spec.server.admin.listen)
+        await self._workers.activate(version)
+        if self._acceptors is not None:
+            self._acceptors.renew(loaded.spec.server.admin.listen)
         process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
         self._follow_files(loaded)
         return []
@@ -228,7 +228,7 @@ class ControlLoop:
         outcome.add_done_callback(lambda _: self._notifier.reloaded(self._status()))
 
 
-def _import_doors() -> "type[AdminDoors]":
-    from gateway.runtime.admin_listener import AdminDoors
+def _import_doors() -> "type[AdminListener]":
+    from gateway.runtime.admin_listener import AdminListener
 
-    return AdminDoors
+    return AdminListener

@@ -30,14 +30,14 @@ class Door(Protocol):
         """Stop accepting connections."""
 
 
-async def drain(services: Drainable, doors: Sequence[Door], grace_s: float, deadline_s: float) -> None:
+async def drain(services: Drainable, acceptors: Sequence[Door], grace_s: float, deadline_s: float) -> None:
     """Take requests for `grace_s` more, then none; finish what runs until `deadline_s` (both from now), then cut it."""
     loop = asyncio.get_running_loop()
     began_at = loop.time()
     services.draining = True
     await asyncio.sleep(grace_s)
-    for door in doors:
-        await door.stop()
+    for acceptor in acceptors:
+        await acceptor.stop()
     services.refuse_new()
     while services.in_flight and loop.time() < began_at + deadline_s:  # noqa: ASYNC110 (a count, not an event)
         await asyncio.sleep(IDLE_LOOK_S)

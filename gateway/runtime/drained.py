@@ -10,7 +10,7 @@ class UnknownName(Exception):
     """No endpoint answers to the name."""
 
 
-class DrainList:
+class DrainedEndpoints:
     """The names of what is drained: endpoints, or providers for all that they have, now and after the next reload."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Principal
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Path, Target
+from gateway.pools.endpoint import RoutePlan, Target
 from gateway.routing.router import Match
 
 
@@ -38,9 +38,9 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
         + (f" and its condition holds: {route.when}" if route.when else ""),
         "goal": match.goal,
         "endpoints": [
-            _endpoint(hop.pool, target, snapshot.endpoints[target.endpoint].id)
-            for hop in path.hops
-            for target in hop.targets
+            _endpoint(stage.pool, target, snapshot.endpoints[target.endpoint].id)
+            for stage in path.stages
+            for target in stage.targets
         ],
         "off": _off(spec, match, path),
         "facts": {
@@ -56,24 +56,24 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
 
 
 def _endpoint(pool: str, target: Target, endpoint: str) -> dict[str, Any]:
-    clocks = target.clocks
+    timeouts = target.timeouts
     return {
         "pool": pool,
         "endpoint": endpoint,
         "model_id": target.model.id,
         "clocks_s": {
-            "connect": clocks.connect_s,
-            "first_token": clocks.first_token_s,
-            "answer": clocks.answer_s,
-            "idle": clocks.idle_s,
-            "total": clocks.total_s,
+            "connect": timeouts.connect_s,
+            "first_token": timeouts.first_token_s,
+            "answer": timeouts.answer_s,
+            "idle": timeouts.idle_s,
+            "total": timeouts.total_s,
         },
     }
 
 
-def _off(spec: Spec, match: Match, path: Path) -> list[str]:
+def _off(spec: Spec, match: Match, path: RoutePlan) -> list[str]:
     """Give the models that would be asked as well if their providers had keys."""
     all_on = replace(spec, providers={name: replace(provider, is_on=True) for name, provider in spec.providers.items()})
-    asked = {target.model.name for hop in path.hops for target in hop.targets}
-    hops = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).paths[match].hops
-    return [target.model.name for hop in hops for target in hop.targets if target.model.name not in asked]
+    asked = {target.model.name for stage in path.stages for target in stage.targets}
+    stages = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).paths[match].stages
+    return [target.model.name for stage in stages for target in stage.targets if target.model.name not in asked]

@@ -11,10 +11,10 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
     now = services.clock.monotonic()
     pools: dict[Endpoint, dict[str, None]] = {}
     for path in services.snapshot.paths.values():
-        for hop in path.hops:
-            if hop.pool in services.snapshot.spec.pools:
-                for target in hop.targets:
-                    pools.setdefault(target.endpoint, {})[hop.pool] = None
+        for stage in path.stages:
+            if stage.pool in services.snapshot.spec.pools:
+                for target in stage.targets:
+                    pools.setdefault(target.endpoint, {})[stage.pool] = None
     return tuple(
         EndpointFigures(
             endpoint=endpoint.id,
@@ -32,7 +32,7 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
             key_refused=endpoint.credential.is_refused,
             resting_s=max(0.0, endpoint.rests_until - now),
         )
-        for endpoint in services.standing.endpoints
+        for endpoint in services.rotation.endpoints
     )
 
 
@@ -41,8 +41,8 @@ def pool_figures(services: Services) -> tuple[PoolFigures, ...]:
     found = []
     for name, settings in services.snapshot.pools.items():
         if name in services.snapshot.spec.pools:
-            gate = services.directory.pool(name).gate
-            found.append(PoolFigures(name, gate.in_flight, gate.waiting, settings.max_inflight))
+            limiter = services.directory.pool(name).limiter
+            found.append(PoolFigures(name, limiter.in_flight, limiter.waiting, settings.max_inflight))
     return tuple(found)
 
 

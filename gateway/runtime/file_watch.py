@@ -22,7 +22,7 @@ GATHER_MS = 1000  # for so long
 LOOK_MS = 60_000  # how long one look lasts while nothing happens
 
 
-class Watch:
+class FileWatch:
     """Calls `on_change` when one of the files that it follows may have changed."""
 
     def __init__(self, tasks: Tasks, on_change: Callable[[], None]) -> None:

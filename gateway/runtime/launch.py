@@ -37,7 +37,7 @@ class LaunchedWorker:
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class Bootstrap:
     """What control has before it has anything else."""
 
     lifeline: Lifeline

@@ -24,7 +24,7 @@ from gateway.core.tasks import Tasks
 from gateway.runtime.bus import ChildCondition
 from gateway.runtime.launch import Lifeline, launch
 from gateway.runtime.reaper import Reaper, end
-from gateway.runtime.restart_backoff import Pauses
+from gateway.runtime.restart_backoff import RestartBackoff
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,12 @@ class Recipe:
     options: tuple[str, ...]
 
 
-class Child:
+class ManagedServer:
     """One server process after another at one address. `on_change` hears of every new `condition`."""
 
-    def __init__(self, recipe: Recipe, path: Path, run: "Surroundings", on_change: Callable[["Child"], None]) -> None:
+    def __init__(
+        self, recipe: Recipe, path: Path, run: "ChildContext", on_change: Callable[["ManagedServer"], None]
+    ) -> None:
         self.recipe = recipe
         self.path = path
         self.condition: ChildCondition = "warming"
@@ -74,7 +76,7 @@ class Child:
             await asyncio.wait([self._task])
 
     async def _live(self) -> None:
-        pauses = Pauses(self._run.clock)
+        pauses = RestartBackoff(self._run.clock)
         while True:
             pauses.begin()
             code = await self._live_once()
@@ -126,7 +128,7 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ChildContext:
     """What children need of the process that runs them."""
 
     tasks: Tasks
@@ -137,17 +139,17 @@ class Surroundings:
     modules: Mapping[str, str]  # kind → the module that is its server
 
 
-class Children:
+class ManagedServers:
     """All children, by provider. None runs before `release`: the first worker comes first.
 
     `on_change(provider, condition)` hears of those that the current configuration names.
     """
 
-    def __init__(self, run: Surroundings, on_change: Callable[[str, ChildCondition], None]) -> None:
+    def __init__(self, run: ChildContext, on_change: Callable[[str, ChildCondition], None]) -> None:
         self._run = run
         self._on_change = on_change
-        self._living: dict[Recipe, Child] = {}
-        self._retiring: set[Child] = set()
+        self._living: dict[Recipe, ManagedServer] = {}
+        self._retiring: set[ManagedServer] = set()
         self._current: frozenset[Recipe] = frozenset()
         self._count = 0
         self._is_released = False
@@ -195,24 +197,24 @@ class Children:
     def _recipes(self, spec: Spec) -> list[Recipe]:
         return recipes(spec, self._run.modules)
 
-    def _start(self, recipe: Recipe) -> Child:
+    def _start(self, recipe: Recipe) -> ManagedServer:
         self._count += 1
-        child = Child(recipe, self._run.folder / f"child-{self._count}.sock", self._run, self._tell)
+        child = ManagedServer(recipe, self._run.folder / f"child-{self._count}.sock", self._run, self._tell)
         self._living[recipe] = child
         if self._is_released:
             child.start()
         return child
 
-    async def _retire(self, child: Child, linger_s: float) -> None:
+    async def _retire(self, child: ManagedServer, linger_s: float) -> None:
         await asyncio.sleep(linger_s)
         await child.stop()
         self._retiring.discard(child)
 
-    def _tell(self, child: Child) -> None:
+    def _tell(self, child: ManagedServer) -> None:
         if self._is_current(child):
             self._on_change(child.recipe.provider, child.condition)
 
-    def _is_current(self, child: Child) -> bool:
+    def _is_current(self, child: ManagedServer) -> bool:
         return child.recipe in self._current and self._living.get(child.recipe) is child
 
 

@@ -11,9 +11,9 @@ from gateway.observability.logging import iso_time
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.pools.rotation import ILL
-from gateway.runtime.drained import DrainList, UnknownName
+from gateway.runtime.drained import DrainedEndpoints, UnknownName
 from gateway.runtime.endpoint_report import SEVERITY, report, roster
-from gateway.runtime.managed_servers import Children
+from gateway.runtime.managed_servers import ManagedServers
 from gateway.runtime.reload import Reloader
 from gateway.runtime.workers import Workers
 
@@ -27,7 +27,7 @@ class Overview:
         self,
         *,
         workers: Workers,
-        children: Children,
+        children: ManagedServers,
         reloader: Reloader,
         merged: Merged,
         own: Metrics,
@@ -39,7 +39,7 @@ class Overview:
         self._merged = merged
         self._metrics = own
         self._is_stopping = is_stopping
-        self._drained = DrainList()
+        self._drained = DrainedEndpoints()
 
     async def metrics(self) -> bytes:
         """Give the exposition of all processes."""

@@ -7,7 +7,7 @@ LONGEST_PAUSE_S = 30.0
 LONG_LIFE_S = 60.0  # whoever lived so long begins with the first pause again, unless said otherwise
 
 
-class Pauses:
+class RestartBackoff:
     """Pauses that double with every short life."""
 
     def __init__(self, clock: Clock, long_life_s: float = LONG_LIFE_S) -> None:

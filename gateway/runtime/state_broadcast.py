@@ -4,7 +4,7 @@ from gateway.core.clock import Clock
 from gateway.runtime.bus import News
 
 
-class NewsBoard:
+class StateBroadcast:
     """Keeps the last word on each thing for as long as it holds."""
 
     def __init__(self, clock: Clock) -> None:

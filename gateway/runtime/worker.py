@@ -28,7 +28,7 @@ from gateway.observability import logging as process_log
 from gateway.observability.lag import LoopLag
 from gateway.pools.health import HealthChecks
 from gateway.runtime import bus
-from gateway.runtime.acceptors import Door, Doors, Guests
+from gateway.runtime.acceptors import Acceptor, Acceptors, ConnectionFactory
 from gateway.runtime.config_version import decode_spec
 from gateway.runtime.descriptors import most_connections
 from gateway.runtime.drain import drain
@@ -70,7 +70,7 @@ class Worker:
         self._checks = HealthChecks(
             self._services.transport,
             self._services.directory,
-            self._services.standing,
+            self._services.rotation,
             self._tasks,
             self._services.rng,
         )
@@ -84,17 +84,17 @@ class Worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
         for provider, condition in start.children.items():
             self._services.child_changed(provider, condition)
-        standing = self._services.standing
-        standing.drain(start.drained)
+        rotation = self._services.rotation
+        rotation.drain(start.drained)
         self._activate(await self._compile(start.spec, start.generation, start.addresses))
         for one in start.news:
-            standing.hear(one.identity, one.kind, one.seconds)
-        standing.tell = lambda identity, kind, seconds: link.send(bus.News(identity, kind, seconds))
+            rotation.hear(one.identity, one.kind, one.seconds)
+        rotation.tell = lambda identity, kind, seconds: link.send(bus.News(identity, kind, seconds))
 
         runner = make_runner(self._services)
         await runner.setup()
-        self._doors = self._make_doors(runner, start.entries)
-        await self._doors.open(start.accept)
+        self._acceptors = self._make_doors(runner, start.entries)
+        await self._acceptors.open(start.accept)
         link.send(bus.Ready(start.generation))
         gc.collect()
         gc.freeze()  # what was loaded stays: no collection need look at it again
@@ -104,7 +104,7 @@ class Worker:
         self._tasks.start(self._listen(link), "bus")
 
         await self._leaving.wait()
-        await drain(self._services, [self._doors], self._stop.grace_s, self._stop.deadline_s)
+        await drain(self._services, [self._acceptors], self._stop.grace_s, self._stop.deadline_s)
         with contextlib.suppress(TimeoutError):  # of a client that does not read what it is told last
             async with asyncio.timeout(CLEAN_UP_S):
                 await runner.cleanup()
@@ -116,12 +116,12 @@ class Worker:
         self._compiler.shutdown(wait=False)
         return self._exit_code
 
-    def _make_doors(self, runner: web.ServerRunner, entries: Sequence[int]) -> Doors:
+    def _make_doors(self, runner: web.ServerRunner, entries: Sequence[int]) -> Acceptors:
         server = runner.server
         assert server is not None  # it is set up
-        guests = Guests(server, lambda: len(server._connections))
-        doors = [Door(one, self._context(entry)) for one, entry in zip(self._listeners, entries, strict=True)]
-        return Doors(doors, guests, most_connections(), self._tasks)
+        connections = ConnectionFactory(server, lambda: len(server._connections))
+        acceptors = [Acceptor(one, self._context(entry)) for one, entry in zip(self._listeners, entries, strict=True)]
+        return Acceptors(acceptors, connections, most_connections(), self._tasks)
 
     def _context(self, entry: int) -> ssl.SSLContext | None:
         """Give what a socket opened for this entry of `server.listen` speaks TLS with, where it does."""
@@ -149,23 +149,23 @@ class Worker:
                     link.send(bus.Activated(message.id))
                 self._prepared = None
             case bus.Accept():
-                await self._doors.open(message.listeners)
+                await self._acceptors.open(message.listeners)
             case bus.Discard():
                 self._prepared = None
             case bus.AskMetrics():
                 link.send(bus.Metrics(message.id, self._services.metrics.snapshot()))
             case bus.AskHealth():
                 services = self._services
-                link.send(bus.Health(message.id, services.circuits(), services.in_flight, {**services.standing.out()}))
+                link.send(bus.Health(message.id, services.circuits(), services.in_flight, {**services.rotation.out()}))
             case bus.AskEndpoints():
                 endpoints, pools = endpoint_figures(self._services), pool_figures(self._services)
                 link.send(bus.Endpoints(message.id, endpoints, pools))
             case bus.Drain():
-                self._services.standing.drain(message.names)
-                self._services.standing.forgive(message.forgiven)
+                self._services.rotation.drain(message.names)
+                self._services.rotation.forgive(message.forgiven)
                 link.send(bus.Drained(message.id))
             case bus.News():
-                self._services.standing.hear(message.identity, message.kind, message.seconds)
+                self._services.rotation.hear(message.identity, message.kind, message.seconds)
             case bus.ChildState():
                 self._services.child_changed(message.provider, message.condition)
             case bus.Stop():
@@ -199,7 +199,7 @@ class Worker:
     def _activate(self, snapshot: Snapshot) -> None:
         spec = snapshot.spec
         build.activate(self._services, snapshot)
-        targets = (target for path in snapshot.paths.values() for hop in path.hops for target in hop.targets)
+        targets = (target for path in snapshot.paths.values() for stage in path.stages for target in stage.targets)
         self._checks.follow((target, spec.providers[target.endpoint.provider].health) for target in targets)
         process_log.setup(spec.log.format, spec.log.level)
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)

@@ -20,12 +20,12 @@ from gateway.core.clock import Clock
 from gateway.core.tasks import Tasks
 from gateway.observability.merge import Merged
 from gateway.runtime import bus
-from gateway.runtime.config_version import Edition
+from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
 from gateway.runtime.reaper import Reaper
-from gateway.runtime.restart_backoff import Pauses
+from gateway.runtime.restart_backoff import RestartBackoff
 from gateway.runtime.shared_ports import DataSockets
-from gateway.runtime.state_broadcast import NewsBoard
+from gateway.runtime.state_broadcast import StateBroadcast
 from gateway.runtime.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Nursery:
+class WorkerFactory:
     """What it takes to raise a worker."""
 
     tasks: Tasks
@@ -60,8 +60,10 @@ class Nursery:
 class Workers:
     """The workers of one gateway. `on_restart` is called for each that is replaced, `on_fatal` if replacing fails."""
 
-    def __init__(self, nursery: Nursery, merged: Merged, on_restart: Callable[[], None], on_fatal: Callable[[], None]):
-        self._nursery = nursery
+    def __init__(
+        self, factory: WorkerFactory, merged: Merged, on_restart: Callable[[], None], on_fatal: Callable[[], None]
+    ):
+        self._factory = factory
         self._merged = merged
         self._on_restart = on_restart
         self._on_fatal = on_fatal
@@ -69,15 +71,15 @@ class Workers:
         self._slots: list[asyncio.Task[None]] = []  # one a worker, for as long as there should be one
         self._stopping = asyncio.Event()
         self._first_ready: asyncio.Future[bool] | None = None
-        self._edition: Edition | None = None
+        self._version: ConfigVersion | None = None
         self._children: dict[str, bus.ChildCondition] = {}
         self._drained: tuple[str, ...] = ()
-        self._news = NewsBoard(nursery.clock)
+        self._news = StateBroadcast(factory.clock)
 
     @property
     def wanted(self) -> int:
         """How many there should be."""
-        return len(self._nursery.data.by_worker)
+        return len(self._factory.data.by_worker)
 
     @property
     def active(self) -> int:
@@ -88,36 +90,36 @@ class Workers:
         """The process ids of those that live."""
         return [worker.pid for worker in self._living]
 
-    async def start(self, edition: Edition, first: LaunchedWorker) -> None:
-        """Begin with `edition`; the first process is launched already. Returns when it serves. Raises StartError.
+    async def start(self, version: ConfigVersion, first: LaunchedWorker) -> None:
+        """Begin with `version`; the first process is launched already. Returns when it serves. Raises StartError.
 
         Its siblings are launched then: on few CPUs they would only delay it.
         """
-        self._edition = edition
+        self._version = version
         self._first_ready = asyncio.get_running_loop().create_future()
         self._keep_one(1, first)
-        self._nursery.tasks.start(self._watch(), "life signs")
+        self._factory.tasks.start(self._watch(), "life signs")
         if not await self._first_ready:
             raise StartError("the worker ended before it served")
         for number in range(2, self.wanted + 1):
             self._keep_one(number, None)
 
-    async def prepare(self, edition: Edition) -> list[str]:
-        """Make every worker compile `edition`; gives what went wrong, with the names of the workers."""
+    async def prepare(self, version: ConfigVersion) -> list[str]:
+        """Make every worker compile `version`; gives what went wrong, with the names of the workers."""
         workers = self._ready()
-        found = await asyncio.gather(*(self._prepare(worker, edition) for worker in workers))
+        found = await asyncio.gather(*(self._prepare(worker, version) for worker in workers))
         return [f"{worker.name} could not compile it: {one}" for worker, one in zip(workers, found, strict=True) if one]
 
-    def discard(self, edition: Edition) -> None:
+    def discard(self, version: ConfigVersion) -> None:
         """Make every worker forget what it prepared."""
         for worker in self._living:
             worker.prepared = 0
-            worker.tell(bus.Discard(edition.generation))
+            worker.tell(bus.Discard(version.generation))
 
-    async def activate(self, edition: Edition) -> None:
-        """Make `edition` the current configuration everywhere; a worker that can't is replaced."""
-        self._edition = edition
-        await asyncio.gather(*(self._bring_up_to_date(worker, edition) for worker in self._ready()))
+    async def activate(self, version: ConfigVersion) -> None:
+        """Make `version` the current configuration everywhere; a worker that can't is replaced."""
+        self._version = version
+        await asyncio.gather(*(self._bring_up_to_date(worker, version) for worker in self._ready()))
 
     def child_changed(self, provider: str, condition: bus.ChildCondition) -> None:
         """Tell all workers, now and later, about the server that the gateway runs for `provider`."""
@@ -177,15 +179,15 @@ class Workers:
             worker.kill()
 
     def _keep_one(self, number: int, launched: LaunchedWorker | None) -> None:
-        self._slots.append(self._nursery.tasks.start(self._keep(number, launched), f"worker-{number}"))
+        self._slots.append(self._factory.tasks.start(self._keep(number, launched), f"worker-{number}"))
 
     async def _keep(self, number: int, launched: LaunchedWorker | None) -> None:
         """Keep one worker alive until `stop`."""
-        pauses = Pauses(self._nursery.clock, LONG_LIFE_S)
+        pauses = RestartBackoff(self._factory.clock, LONG_LIFE_S)
         try:
             while not self._stopping.is_set():
                 pauses.begin()
-                await self._live_once(number, launched or self._nursery.launch(self._nursery.lifeline))
+                await self._live_once(number, launched or self._factory.launch(self._factory.lifeline))
                 launched = None
                 if self._stopping.is_set():
                     return
@@ -198,16 +200,16 @@ class Workers:
                 self._on_fatal()
 
     async def _live_once(self, number: int, launched: LaunchedWorker) -> None:
-        assert self._edition is not None
-        edition, data = self._edition, self._nursery.data
+        assert self._version is not None
+        version, data = self._version, self._factory.data
         worker = WorkerProcess(number, launched, self._heard)
         self._living.append(worker)
         worker.accepts = self._doors_of(worker)
         start = bus.Start(
             number=number,
-            generation=edition.generation,
-            spec=edition.encoded,
-            addresses=dict(edition.addresses),
+            generation=version.generation,
+            spec=version.encoded,
+            addresses=dict(version.addresses),
             children=dict(self._children),
             entries=data.entries,
             accept=worker.accepts,
@@ -215,7 +217,7 @@ class Workers:
             news=self._news.current(),
         )
         try:
-            code = await worker.live(start, data.sockets, self._nursery.reaper)
+            code = await worker.live(start, data.sockets, self._factory.reaper)
         finally:
             self._living.remove(worker)
             self._merged.retire(worker.name)
@@ -246,9 +248,9 @@ class Workers:
                 if self._stopping.is_set():
                     return
                 self._share_doors()
-                if self._edition is not None and not self._is_current(worker):
-                    work = self._bring_up_to_date(worker, self._edition)
-                    self._nursery.tasks.start(work, f"catch-up {worker.name}")
+                if self._version is not None and not self._is_current(worker):
+                    work = self._bring_up_to_date(worker, self._version)
+                    self._factory.tasks.start(work, f"catch-up {worker.name}")
                 if self._first_ready is not None and not self._first_ready.done():
                     self._first_ready.set_result(True)
             case bus.News():
@@ -261,24 +263,24 @@ class Workers:
             case _:
                 pass
 
-    async def _prepare(self, worker: WorkerProcess, edition: Edition) -> str:
-        """Make it compile `edition`; gives what went wrong, "" for nothing."""
-        question = bus.Prepare(edition.generation, edition.encoded, dict(edition.addresses))
+    async def _prepare(self, worker: WorkerProcess, version: ConfigVersion) -> str:
+        """Make it compile `version`; gives what went wrong, "" for nothing."""
+        question = bus.Prepare(version.generation, version.encoded, dict(version.addresses))
         answer = await worker.ask(question, PREPARE_PATIENCE_S)
         if not isinstance(answer, bus.Prepared):
             return "it ended or did not answer"
         if not answer.problem:
-            worker.prepared = edition.generation
+            worker.prepared = version.generation
         return answer.problem
 
-    async def _bring_up_to_date(self, worker: WorkerProcess, edition: Edition) -> None:
-        if worker.prepared != edition.generation and await self._prepare(worker, edition):
+    async def _bring_up_to_date(self, worker: WorkerProcess, version: ConfigVersion) -> None:
+        if worker.prepared != version.generation and await self._prepare(worker, version):
             worker.kill()
             return
-        if await worker.ask(bus.Activate(edition.generation), ACTIVATE_PATIENCE_S) is None:
+        if await worker.ask(bus.Activate(version.generation), ACTIVATE_PATIENCE_S) is None:
             worker.kill()
             return
-        worker.generation = edition.generation
+        worker.generation = version.generation
 
     async def _watch(self) -> None:
         """Kill workers whose loop has stood still for long; in checks, not seconds, lest a pause of our own count."""
@@ -296,20 +298,20 @@ class Workers:
         if self._stopping.is_set():
             return
         for worker in self._living:
-            doors = self._doors_of(worker)
-            if doors != worker.accepts:
-                worker.accepts = doors
-                worker.tell(bus.Accept(doors))
+            acceptors = self._doors_of(worker)
+            if acceptors != worker.accepts:
+                worker.accepts = acceptors
+                worker.tell(bus.Accept(acceptors))
 
     def _doors_of(self, worker: WorkerProcess) -> tuple[int, ...]:
         present = {one.number for one in self._ready() if one.silent_for <= DOUBTFUL_SILENCE}
-        shares = self._nursery.data.by_worker
-        kept = {door for number, share in enumerate(shares, 1) if number in present for door in share}
+        shares = self._factory.data.by_worker
+        kept = {acceptor for number, share in enumerate(shares, 1) if number in present for acceptor in share}
         mine = set(shares[worker.number - 1])
-        return tuple(sorted(mine | (set(range(len(self._nursery.data.sockets))) - kept)))
+        return tuple(sorted(mine | (set(range(len(self._factory.data.sockets))) - kept)))
 
     def _ready(self) -> list[WorkerProcess]:
         return [worker for worker in self._living if worker.generation]
 
     def _is_current(self, worker: WorkerProcess) -> bool:
-        return self._edition is not None and worker.generation == self._edition.generation
+        return self._version is not None and worker.generation == self._version.generation

@@ -4,8 +4,8 @@ import asyncio
 from typing import Protocol
 
 from gateway.core.errors import GatewayError
-from gateway.streaming.relay import Reply
-from gateway.streaming.timers import Watch
+from gateway.streaming.relay import ClientWriter
+from gateway.streaming.timers import AttemptTimers
 
 
 class Sink(Protocol):
@@ -19,7 +19,7 @@ class Sink(Protocol):
 class Source(Protocol):
     """The provider's side: an answer that is being received."""
 
-    watch: Watch
+    timers: AttemptTimers
 
     def attach(self, sink: Sink) -> None: ...
 
@@ -38,7 +38,7 @@ class Download:
         self._keep = keep
         self._copy = bytearray()
         self._has_begun = False
-        self._reply: Reply
+        self._reply: ClientWriter
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -46,7 +46,7 @@ class Download:
         """What has been kept."""
         return bytes(self._copy)
 
-    async def pump(self, reply: Reply) -> None:
+    async def pump(self, reply: ClientWriter) -> None:
         """Send everything to `reply`. Raises what the answer breaks off with, or the error of the clock that ran out."""
         self._reply = reply
         self._source.attach(self)
@@ -57,14 +57,14 @@ class Download:
     def feed(self, data: bytes) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self._source.watch.begin_body()
+            self._source.timers.begin_body()
         if self._keep:
             self._copy += data
             if len(self._copy) > self._keep:
                 self._copy.clear()
                 self._keep = 0
         if not self._reply.write(data):
-            self._source.watch.stall()
+            self._source.timers.stall()
             self._source.pause()
             self._reply.on_drain = self._go_on
 
@@ -77,5 +77,5 @@ class Download:
             self._done.set_exception(error)
 
     def _go_on(self) -> None:
-        self._source.watch.go_on()
+        self._source.timers.go_on()
         self._source.resume()

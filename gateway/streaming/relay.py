@@ -22,7 +22,7 @@ from gateway.core.errors import (
 )
 from gateway.core.faults import Fault
 from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
-from gateway.streaming.timers import Watch
+from gateway.streaming.timers import AttemptTimers
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so named in every dialect
@@ -31,7 +31,7 @@ ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so
 class Source(Protocol):
     """The provider's side: an answer that is being received."""
 
-    watch: Watch
+    timers: AttemptTimers
 
     def pause(self) -> None: ...
 
@@ -40,7 +40,7 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class Reply(Protocol):
+class ClientWriter(Protocol):
     """The client's side."""
 
     def write(self, data: bytes) -> bool:
@@ -69,13 +69,12 @@ class Codec(Protocol):
 class EventStream:
     """A streamed answer. `until_content`, then `pump`; the caller closes the source.
 
-    `limit` bounds one event, and all that comes before the first content. `conceal` takes what nobody should see out of an
+    `limit` bounds one event, and all that comes before the first content. `redact` takes what nobody should see out of an
     error that the provider reports.
     """
 
     __slots__ = (
         "_codec",
-        "_conceal",
         "_content",
         "_done",
         "_error",
@@ -84,23 +83,24 @@ class EventStream:
         "_held",
         "_held_bytes",
         "_limit",
+        "_redact",
         "_reply",
         "_source",
     )
 
     def __init__(
-        self, source: Source, codec: Codec, limit: int, conceal: Callable[[bytes], bytes] | None = None
+        self, source: Source, codec: Codec, limit: int, redact: Callable[[bytes], bytes] | None = None
     ) -> None:
         self._source = source
         self._codec = codec
-        self._conceal = conceal
+        self._redact = redact
         self._framer = Framer(limit)
         self._limit = limit
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._content: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._done: asyncio.Future[None] | None = None
-        self._reply: Reply | None = None
+        self._reply: ClientWriter | None = None
         self._has_ended = False
         self._error: GatewayError | None = None
 
@@ -108,22 +108,22 @@ class EventStream:
         """Wait for the first content. Raises `UpstreamError` where the answer ends or fails before."""
         await self._content
 
-    async def pump(self, reply: Reply, keepalive_s: float | None) -> None:
+    async def pump(self, reply: ClientWriter, keepalive_s: float | None) -> None:
         """Send everything to `reply`, from what was held back to the end.
 
         Raises `StreamInterrupted` where the answer broke off, and the error of the clock that ran out.
         """
         self._reply = reply
-        watch = self._source.watch
-        watch.begin_body()
+        timers = self._source.timers
+        timers.begin_body()
         held, self._held = b"".join(self._held), []
         self._send(held)
         if not self._has_ended:
-            if not watch.stalled_at:
+            if not timers.stalled_at:
                 self._source.resume()
             self._done = asyncio.get_running_loop().create_future()
             if keepalive_s is not None:
-                watch.call_on_silence(keepalive_s, self._sign_of_life)
+                timers.call_on_silence(keepalive_s, self._sign_of_life)
             await self._done
         self._close()
 
@@ -185,21 +185,21 @@ class EventStream:
         reply = self._reply
         assert reply is not None
         block = self._codec.pass_on(block)
-        if self._codec.has_failed and self._conceal is not None:
-            block = self._conceal(block)
+        if self._codec.has_failed and self._redact is not None:
+            block = self._redact(block)
         if block and not reply.write(block):
-            self._source.watch.stall()
+            self._source.timers.stall()
             self._source.pause()
             reply.on_drain = self._go_on
         if self._codec.has_failed:  # whatever may follow, nobody needs it
             self._fail(StreamFailed("the provider reported an error in its stream"))
 
     def _go_on(self) -> None:
-        self._source.watch.go_on()
+        self._source.timers.go_on()
         self._source.resume()
 
     def _sign_of_life(self) -> None:
-        if self._reply is not None and not self._source.watch.stalled_at:
+        if self._reply is not None and not self._source.timers.stalled_at:
             self._reply.write(KEEP_ALIVE)
 
     def _close(self) -> None:
@@ -255,7 +255,7 @@ class Document:
 
     def feed(self, data: bytes) -> None:
         if not self._parts:
-            self._source.watch.begin_body()
+            self._source.timers.begin_body()
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit:

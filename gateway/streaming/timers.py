@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from gateway.core.errors import ClientStalled, GatewayError, UpstreamTimeout
 from gateway.core.faults import Fault
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 
 
-class Watch:
+class AttemptTimers:
     """Calls `expire` with the error of the first clock that runs out, once; `stop` ends the watch.
 
     Until `begin_body`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
@@ -24,7 +24,6 @@ class Watch:
     """
 
     __slots__ = (
-        "_clocks",
         "_expire",
         "_first",
         "_first_at",
@@ -33,6 +32,7 @@ class Watch:
         "_on_silence",
         "_silence_s",
         "_silent_since",
+        "_timeouts",
         "_total_at",
         "_write_timeout_s",
         "last_at",
@@ -41,7 +41,7 @@ class Watch:
 
     def __init__(
         self,
-        clocks: Clocks,
+        timeouts: Timeouts,
         *,
         is_stream: bool,
         total_at: float | None,
@@ -49,13 +49,13 @@ class Watch:
         expire: Callable[[GatewayError], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._clocks = clocks
+        self._timeouts = timeouts
         self._expire = expire
         self._total_at = total_at
         self._write_timeout_s = write_timeout_s
         self._first: str | None = "first_token" if is_stream else "answer"
         self.last_at = self._loop.time()
-        first_s = clocks.first_token_s if is_stream else clocks.answer_s
+        first_s = timeouts.first_token_s if is_stream else timeouts.answer_s
         self._first_at = None if first_s is None else self.last_at + first_s
         self.stalled_at = 0.0
         self._silence_s: float | None = None
@@ -75,7 +75,7 @@ class Watch:
     @property
     def idle_s(self) -> float | None:
         """The longest silence; None for any."""
-        return self._clocks.idle_s
+        return self._timeouts.idle_s
 
     def hold(self) -> None:
         """Let the first-answer clock wait: the request has not been sent whole."""
@@ -83,7 +83,7 @@ class Watch:
 
     def begin_wait(self) -> None:
         """Note that the request has been sent whole: from now on the first-answer clock runs, where it is still of use."""
-        first_s = self._clocks.first_token_s if self._first == "first_token" else self._clocks.answer_s
+        first_s = self._timeouts.first_token_s if self._first == "first_token" else self._timeouts.answer_s
         if self._first is not None and first_s is not None:
             self._first_at = self._loop.time() + first_s
             self._arm()
@@ -118,8 +118,8 @@ class Watch:
                 due.append((self._first_at, self._first))
         elif self.stalled_at:
             due.append((self.stalled_at + self._write_timeout_s, "write"))
-        elif self._clocks.idle_s is not None:
-            due.append((self.last_at + self._clocks.idle_s, "idle"))
+        elif self._timeouts.idle_s is not None:
+            due.append((self.last_at + self._timeouts.idle_s, "idle"))
         return min(due, default=None)
 
     def _silence_at(self) -> float:

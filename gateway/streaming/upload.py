@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.core.errors import GatewayError, UpstreamTimeout
 from gateway.core.faults import Fault
 from gateway.core.tasks import Tasks
-from gateway.streaming.timers import Watch
+from gateway.streaming.timers import AttemptTimers
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -19,7 +19,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 class Outlet(Protocol):
     """The provider's side: the answer that is waited for."""
 
-    watch: Watch
+    timers: AttemptTimers
 
     def send(self, data: bytes) -> "asyncio.Future[None] | None":
         """Send a piece; give what is done when there is room for more, None where there is."""
@@ -76,7 +76,7 @@ class Upload:
         if room is None:
             return
         try:
-            async with asyncio.timeout(outlet.watch.idle_s):
+            async with asyncio.timeout(outlet.timers.idle_s):
                 await room
         except TimeoutError:
             message = "the provider took nothing in time (idle clock)"

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.core.errors import GatewayError
-from gateway.upstream.attempt import Trial
+from gateway.upstream.attempt import Attempt
 
-Answered = Callable[[Trial], Awaitable[Trial | None]]
+Answered = Callable[[Attempt], Awaitable[Attempt | None]]
 
 
-async def race(answered: Answered, first: Trial, second: Callable[[], Trial | None], after_s: float) -> Trial | None:
+async def race(
+    answered: Answered, first: Attempt, second: Callable[[], Attempt | None], after_s: float
+) -> Attempt | None:
     """Give the first of two trials that is answered, the other being cancelled; None where both failed.
 
     `answered` waits for a trial; it gives None, or raises `GatewayError`, where the trial failed. `second` is begun only
@@ -17,7 +19,7 @@ async def race(answered: Answered, first: Trial, second: Callable[[], Trial | No
     has ended when this returns.
     """
     begun, winner = [first], None
-    tasks: list[asyncio.Task[Trial | GatewayError | None]] = []
+    tasks: list[asyncio.Task[Attempt | GatewayError | None]] = []
     try:
         async with asyncio.TaskGroup() as group:
             tasks.append(group.create_task(_quietly(answered, first)))
@@ -32,9 +34,9 @@ async def race(answered: Answered, first: Trial, second: Callable[[], Trial | No
         winner = None
         raise
     finally:
-        for trial in begun:
-            if trial is not winner:
-                trial.discard()
+        for attempt in begun:
+            if attempt is not winner:
+                attempt.discard()
     if winner is None:
         for task in tasks:
             if isinstance(error := task.result(), GatewayError):
@@ -42,19 +44,19 @@ async def race(answered: Answered, first: Trial, second: Callable[[], Trial | No
     return winner
 
 
-async def _quietly(answered: Answered, trial: Trial) -> Trial | GatewayError | None:
+async def _quietly(answered: Answered, attempt: Attempt) -> Attempt | GatewayError | None:
     """Give an error as a value: one that is raised would cancel the other trial."""
     try:
-        return await answered(trial)
+        return await answered(attempt)
     except GatewayError as error:
         return error
 
 
-async def _first_answer(tasks: list["asyncio.Task[Trial | GatewayError | None]"]) -> Trial | None:
+async def _first_answer(tasks: list["asyncio.Task[Attempt | GatewayError | None]"]) -> Attempt | None:
     waiting = set(tasks)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
-            if task in done and isinstance(trial := task.result(), Trial):
-                return trial
+            if task in done and isinstance(attempt := task.result(), Attempt):
+                return attempt
     return None

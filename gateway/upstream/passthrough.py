@@ -14,14 +14,14 @@ import asyncio
 from typing import Final, Protocol
 
 from gateway.accounting.cost import charge
-from gateway.accounting.passthrough_usage import COPY_LIMIT, model_called, used
+from gateway.accounting.passthrough_usage import COPY_LIMIT, model_known_as, reported_usage
 from gateway.config.spec import LimitsSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import CredentialRefused, GatewayError, NoCapacity, ProtocolError, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.core.faults import Fault
 from gateway.pools.endpoint import Target
-from gateway.providers.transport import Answer, Call
+from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services, Snapshot
 from gateway.streaming.download import Download
 from gateway.streaming.upload import Upload
@@ -47,11 +47,11 @@ class Client(Protocol):
         """Give the body: whole where it is small, else to be sent as it comes. Raises `CallerError`."""
         ...
 
-    async def hand_on(self, answer: Answer, download: Download) -> None:
+    async def hand_on(self, answer: UpstreamResponse, download: Download) -> None:
         """Give the provider's answer as it comes; its head is the commit point. Raises `UpstreamError`."""
         ...
 
-    def refuse(self, error: GatewayError, answer: Answer, body: bytes) -> None:
+    def refuse(self, error: GatewayError, answer: UpstreamResponse, body: bytes) -> None:
         """Give the provider's own refusal, as it came."""
         ...
 
@@ -60,46 +60,48 @@ class Client(Protocol):
         ...
 
 
-async def serve(x: Exchange, snapshot: Snapshot, services: Services, client: Client) -> None:
+async def serve(exchange: Exchange, snapshot: Snapshot, services: Services, client: Client) -> None:
     """Take one request from arrival to account. What goes wrong is told to the client; only its leaving passes through."""
     passage: _Passage | None = None
     try:
-        x.principal = snapshot.auth.identify(x.headers)
+        exchange.principal = snapshot.auth.identify(exchange.headers)
         services.check_room()
-        x.route = snapshot.router.match_path(client.method, x.path, x.headers, x.principal, services.clock.wall())
-        x.request = ChatRequest(raw=b"", path=x.path, model="")
-        path = snapshot.pass_paths[x.route]
-        if not path.hops:
+        exchange.route = snapshot.router.match_path(
+            client.method, exchange.path, exchange.headers, exchange.principal, services.clock.wall()
+        )
+        exchange.request = ChatRequest(raw=b"", path=exchange.path, model="")
+        path = snapshot.pass_paths[exchange.route]
+        if not path.stages:
             raise NoCapacity("the provider of this route is off")
         passage = _Passage(client.method, client.target(), await client.body())
-        with await dispatch(x, path, snapshot, services, passage.ask) as upstream:
+        with await dispatch(exchange, path, snapshot, services, passage.ask) as upstream:
             download = Download(upstream.answer, COPY_LIMIT if _may_say_its_use(upstream.answer) else 0)
             await client.hand_on(upstream.answer, download)
-            _note_use(x, snapshot, download.copy)
-        x.outcome = "ok"
+            _note_use(exchange, snapshot, download.copy)
+        exchange.outcome = "ok"
     except GatewayError as error:
-        x.outcome, x.error = "failed", error
+        exchange.outcome, exchange.error = "failed", error
         if passage is not None and passage.refusal is not None and passage.refusal[0] is error:
             client.refuse(*passage.refusal)
         else:
             client.fail(error)
     except asyncio.CancelledError:
-        if x.cut is None:
-            x.outcome, x.status = "abandoned", x.status or 499
+        if exchange.cut is None:
+            exchange.outcome, exchange.status = "abandoned", exchange.status or 499
             raise
-        x.outcome, x.error = "failed", x.cut
-        client.fail(x.cut)
+        exchange.outcome, exchange.error = "failed", exchange.cut
+        client.fail(exchange.cut)
     except BaseException:  # a failure of our own: the edge answers 500
-        x.outcome, x.status = "failed", x.status or 500
+        exchange.outcome, exchange.status = "failed", exchange.status or 500
         raise
     finally:
         if passage is not None:
             passage.stop()
-        if x.meter.usage is None:
-            x.model = ""
-        x.finished_at = services.clock.monotonic()
-        x.meter.usage, x.cost_picodollars = charge(x, snapshot.prices)
-        services.reporter.file(x)
+        if exchange.meter.usage is None:
+            exchange.model = ""
+        exchange.finished_at = services.clock.monotonic()
+        exchange.meter.usage, exchange.cost_picodollars = charge(exchange, snapshot.prices)
+        services.reporter.file(exchange)
 
 
 class _Passage:
@@ -109,7 +111,7 @@ class _Passage:
         self._method = method
         self._target = target
         self._body = body
-        self.refusal: tuple[GatewayError, Answer, bytes] | None = None
+        self.refusal: tuple[GatewayError, UpstreamResponse, bytes] | None = None
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -117,24 +119,24 @@ class _Passage:
             self._body.stop()
 
     async def ask(
-        self, x: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
     ) -> Upstream:
         """Ask one endpoint, and wait for the head of what can be handed on. Raises `UpstreamError`; then nothing is left open."""
         try:
-            return Upstream(target, await self._ask(x, target, limits, services, total_at))
+            return Upstream(target, await self._ask(exchange, target, limits, services, total_at))
         except BaseException as error:
-            x.is_spent = not self._may_repeat(error)
+            exchange.is_spent = not self._may_repeat(error)
             raise
 
     async def _ask(
-        self, x: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
-    ) -> Answer:
+        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+    ) -> UpstreamResponse:
         answer = await services.transport.ask(
-            Call(
+            WireRequest(
                 origin=target.provider.origin,
-                head=self._head(x, target),
+                head=self._head(exchange, target),
                 body=b"" if isinstance(self._body, Upload) else self._body,
-                clocks=target.clocks,
+                timeouts=target.timeouts,
                 is_stream=False,
                 total_at=total_at,
                 write_timeout_s=limits.write_timeout_s,
@@ -146,7 +148,7 @@ class _Passage:
             return answer
         try:
             self.stop()  # whatever the provider says, it does not want the rest
-            body = target.provider.conceal(await read_fault(answer))
+            body = target.provider.redact(await read_fault(answer))
             if answer.status < 400:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)
@@ -158,14 +160,14 @@ class _Passage:
             answer.close()
             raise
 
-    def _head(self, x: Exchange, target: Target) -> bytes:
-        lines = f"x-request-id: {x.id}\r\n"
+    def _head(self, exchange: Exchange, target: Target) -> bytes:
+        lines = f"x-request-id: {exchange.id}\r\n"
         if isinstance(self._body, Upload):
             size = self._body.size
             lines += "transfer-encoding: chunked\r\n" if size is None else f"content-length: {size}\r\n"
         elif self._body or self._method not in ("GET", "HEAD", "DELETE"):
             lines += f"content-length: {len(self._body)}\r\n"
-        return target.provider.pass_head(self._method, self._target, x.headers) + f"{lines}\r\n".encode()
+        return target.provider.pass_head(self._method, self._target, exchange.headers) + f"{lines}\r\n".encode()
 
     def _may_repeat(self, error: BaseException) -> bool:
         """Whether the request can be sent again after `error`; the table at the top of this file."""
@@ -176,16 +178,16 @@ class _Passage:
         return error.fault in UNTOUCHED or error.error_code in NO_CONNECTION
 
 
-def _may_say_its_use(answer: Answer) -> bool:
+def _may_say_its_use(answer: UpstreamResponse) -> bool:
     length = answer.headers.get(b"content-length", b"0")
     return answer.content_type == b"application/json" and length.isdigit() and int(length) <= COPY_LIMIT
 
 
-def _note_use(x: Exchange, snapshot: Snapshot, body: bytes) -> None:
+def _note_use(exchange: Exchange, snapshot: Snapshot, body: bytes) -> None:
     """Note what an answer says it used, where its model has a price."""
-    said = used(body) if body else None
+    said = reported_usage(body) if body else None
     if said is None:
         return
-    model = model_called(said[0], x.provider, snapshot.spec.models)
+    model = model_known_as(said[0], exchange.provider, snapshot.spec.models)
     if model is not None:
-        x.model, x.meter.usage = model, said[1]
+        exchange.model, exchange.meter.usage = model, said[1]

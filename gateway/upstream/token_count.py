@@ -11,8 +11,8 @@ from typing import Final
 from gateway.core.errors import CapacityError, Rejected, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.dialects import ESTIMATED
-from gateway.pools.endpoint import Path
-from gateway.providers.transport import Answer
+from gateway.pools.endpoint import RoutePlan
+from gateway.providers.transport import UpstreamResponse
 from gateway.snapshot import Services, Snapshot
 from gateway.upstream.attempt import Upstream
 from gateway.upstream.dispatcher import dispatch
@@ -20,25 +20,27 @@ from gateway.upstream.dispatcher import dispatch
 CAN_T_COUNT: Final = frozenset({404, 405})  # statuses of servers that take messages and do not count
 
 
-async def counted(x: Exchange, path: Path, snapshot: Snapshot, services: Services) -> AbstractContextManager[Upstream]:
+async def counted(
+    exchange: Exchange, path: RoutePlan, snapshot: Snapshot, services: Services
+) -> AbstractContextManager[Upstream]:
     """Give the count of whoever would answer, else our estimate, which says that it is one. See `dispatch`."""
-    if not path.hops or any(x.path in target.ways for target in path.hops[0].targets):
+    if not path.stages or any(exchange.path in target.bindings for target in path.stages[0].targets):
         try:
-            return await dispatch(x, path, snapshot, services)
+            return await dispatch(exchange, path, snapshot, services)
         except (UpstreamError, CapacityError) as error:
-            if not path.hops or (isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT):
+            if not path.stages or (isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT):
                 raise
-    return nullcontext(_estimated(x, path))
+    return nullcontext(_estimated(exchange, path))
 
 
-def _estimated(x: Exchange, path: Path) -> Upstream:
-    request = x.request
+def _estimated(exchange: Exchange, path: RoutePlan) -> Upstream:
+    request = exchange.request
     assert request is not None
-    body = ESTIMATED[x.path].encode_estimate(request.tokens)
-    return Upstream(path.hops[0].targets[0], OwnAnswer(), body=body)
+    body = ESTIMATED[exchange.path].encode_estimate(request.tokens)
+    return Upstream(path.stages[0].targets[0], OwnAnswer(), body=body)
 
 
-class OwnAnswer(Answer):
+class OwnAnswer(UpstreamResponse):
     """An answer that nobody was asked for: a head without a connection, whose body is at hand."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import time
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import GatewayError, Rejected
-from gateway.providers.response import Answer, Call
+from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.upstream.dispatcher import dispatch
 from tests.support.dispatching import config
 from tests.support.replay import Line
@@ -29,7 +29,7 @@ async def measure(line: Line, *, is_asked: bool) -> float:
     """Give the mean time in microseconds, of the best round: whatever else runs on the machine only adds."""
     asked_at = 0
 
-    async def ask(call: Call) -> Answer:
+    async def ask(call: WireRequest) -> UpstreamResponse:
         nonlocal asked_at
         asked_at = time.perf_counter_ns()
         raise Stop("enough", status=404, body=b"", content_type="")
@@ -38,11 +38,11 @@ async def measure(line: Line, *, is_asked: bool) -> float:
     rounds = []
     for _ in range(ROUNDS):
         spent_ns = 0
-        for x in [line.exchange("auto") for _ in range(REQUESTS)]:
-            path = line.path(x)
+        for exchange in [line.exchange("auto") for _ in range(REQUESTS)]:
+            path = line.path(exchange)
             began_at = time.perf_counter_ns()
             try:
-                with await dispatch(x, path, line.snapshot, line.services):
+                with await dispatch(exchange, path, line.snapshot, line.services):
                     pass
             except GatewayError as error:
                 ended_at = time.perf_counter_ns()

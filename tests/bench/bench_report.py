@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gateway.config.spec import BreakerSpec
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.clock import SystemClock
-from gateway.core.exchange import Attempt, Exchange, Meter, Principal, RequestId
+from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog
@@ -20,7 +20,7 @@ from gateway.resilience.breaker import Breaker
 ROUNDS, COUNT = 7, 20_000
 
 
-def exchange(clock: SystemClock) -> Exchange:
+def an_exchange(clock: SystemClock) -> Exchange:
     now = clock.monotonic()
     return Exchange(
         id=RequestId("0123456789abcdef0123456789abcdef"),
@@ -34,7 +34,7 @@ def exchange(clock: SystemClock) -> Exchange:
         pool="strong",
         model="gpt-4o",
         provider="openai",
-        attempts=[Attempt("openai/gpt-4o", now - 0.9, "ok")],
+        attempts=[AttemptRecord("openai/gpt-4o", now - 0.9, "ok")],
         meter=Meter(30, 9000, Usage(100, output=30), now - 0.5, now),
         cost_picodollars=550_000_000,
         waited_s=0.99,
@@ -60,15 +60,15 @@ async def main() -> None:
     clock = SystemClock()
     metrics = Metrics()
     metrics.configure(models=["gpt-4o"], endpoints=["openai/gpt-4o"], pools=["strong"])
-    x = exchange(clock)
+    exchange = an_exchange(clock)
     sink = os.open(os.devnull, os.O_WRONLY)
     log = RequestLog(sink, limit=2**40)
 
     show("count one request", lambda: metrics.requests["gpt-4o", "200"])
     without_log, with_log = Reporter(metrics, None, clock), Reporter(metrics, log, clock)
-    show("file: metrics only", lambda: without_log.file(x))
+    show("file: metrics only", lambda: without_log.file(exchange))
     show("write one line of 500 bytes", lambda line=b"x" * 500: log.write(line))
-    show("file: metrics and line", lambda: with_log.file(x))
+    show("file: metrics and line", lambda: with_log.file(exchange))
 
     breaker = Breaker(BreakerSpec(), clock)
 

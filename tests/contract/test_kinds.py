@@ -29,7 +29,7 @@ from gateway.dialects import BY_NAME
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, HttpProvider
 from gateway.providers.connection import Connection
-from gateway.providers.response import Answer
+from gateway.providers.response import UpstreamResponse
 from gateway.streaming.relay import Document, EventStream
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
@@ -117,7 +117,7 @@ def provider_of(name: str) -> HttpProvider:
     return KINDS[kind](ProviderSpec("p", kind, "http://provider.test"))
 
 
-async def read(answer: Answer, provider: HttpProvider, is_stream: bool) -> tuple[bytes, Usage | None]:
+async def read(answer: UpstreamResponse, provider: HttpProvider, is_stream: bool) -> tuple[bytes, Usage | None]:
     """Give what a client is sent, as the request path would read it. Raises `UpstreamError`."""
     await answer.head
     document = Document(answer, 2**20)

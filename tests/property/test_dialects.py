@@ -36,7 +36,7 @@ from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.sse import Framer, events
 
 DIALECTS = st.sampled_from([openai_chat, anthropic_messages])
@@ -115,7 +115,9 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 def spoken(conversation: Conversation, dialect: Dialect) -> Conversation:
     """Give a conversation as a provider hears it that speaks a dialect."""
-    return dialect.to_conversation(dialect.decode_request(dialect.from_conversation(conversation, "m", Losses())))
+    return dialect.to_conversation(
+        dialect.decode_request(dialect.from_conversation(conversation, "m", UnsupportedParams()))
+    )
 
 
 def meaning(conversation: Conversation, *, thoughts: bool) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from gateway.dialects import anthropic_messages, openai_chat, openai_responses
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge
 from gateway.dialects.openai_responses import decode_request, encode_request
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.sse import Framer, events
 from tests.property.test_dialects import (
     TEXTS,
@@ -103,7 +103,7 @@ def test_what_the_provider_sealed_comes_back_to_it_and_other_thoughts_do_not(giv
     for seal, count in (("openai-responses:", 1), ("", 0)):
         turns = tuple(sealed(turn, seal) for turn in given_.turns)
         conversation = msgspec.structs.replace(given_, turns=turns, stop=())
-        body = json.loads(openai_responses.from_conversation(conversation, "m", Losses()))
+        body = json.loads(openai_responses.from_conversation(conversation, "m", UnsupportedParams()))
         thoughts = [part.text for turn in turns for part in turn.parts if isinstance(part, Thinking)]
         items = [item for item in body["input"] if item["type"] == "reasoning"]
         assert [item["summary"][0]["text"] for item in items] == thoughts * count

@@ -131,30 +131,30 @@ class Crowd:
 
     async def serve(self, client: Client) -> None:
         await asyncio.sleep(client.at)
-        x = self.line.exchange("auto", stream=client.is_stream)
-        self.exchanges.append(x)
-        task = asyncio.ensure_future(self.answer(x))
+        exchange = self.line.exchange("auto", stream=client.is_stream)
+        self.exchanges.append(exchange)
+        task = asyncio.ensure_future(self.answer(exchange))
         if client.patience_s is not None:
             await asyncio.wait([task], timeout=client.patience_s)
             for _ in range(client.turns):
                 await asyncio.sleep(0)
             task.cancel()
         await asyncio.wait([task])
-        outcomes = [attempt.outcome for attempt in x.attempts]
+        outcomes = [attempt.outcome for attempt in exchange.attempts]
         assert "running" not in outcomes
         assert outcomes.count("ok") <= 1
         assert len(outcomes) <= 2 * ATTEMPTS
         if not task.cancelled() and task.result():
             assert outcomes.count("ok") == 1
-            assert x.attempts[outcomes.index("ok")].endpoint == f"{x.provider}/{x.model}"
+            assert exchange.attempts[outcomes.index("ok")].endpoint == f"{exchange.provider}/{exchange.model}"
 
-    async def answer(self, x: Exchange) -> bool:
+    async def answer(self, exchange: Exchange) -> bool:
         """Give whether the request was answered to its end."""
         reply = Reply()
         try:
-            with await dispatch(x, self.line.path(x), self.line.snapshot, self.line.services) as upstream:
-                attempts = len(x.attempts)
-                x.committed_at = asyncio.get_running_loop().time()
+            with await dispatch(exchange, self.line.path(exchange), self.line.snapshot, self.line.services) as upstream:
+                attempts = len(exchange.attempts)
+                exchange.committed_at = asyncio.get_running_loop().time()
                 if upstream.body is not None:
                     reply.write(upstream.body)
                 else:
@@ -165,10 +165,10 @@ class Crowd:
         else:
             return True
         finally:
-            if x.committed_at:
-                assert len(x.attempts) == attempts, "asked again after the first content"
+            if exchange.committed_at:
+                assert len(exchange.attempts) == attempts, "asked again after the first content"
                 # and so nobody else's words are in it
-                assert [host for host in "abc" if f"<{host}>".encode() in reply.written] in ([x.provider], [])
+                assert [host for host in "abc" if f"<{host}>".encode() in reply.written] in ([exchange.provider], [])
 
 
 @given(pools(), st.fixed_dictionaries(dict.fromkeys("abc", PLAYS)), CLIENTS, st.booleans())

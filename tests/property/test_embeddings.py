@@ -13,7 +13,7 @@ from gateway.core.errors import GatewayError, Rejected
 from gateway.core.tasks import Tasks
 from gateway.dialects.openai_embeddings import inputs_of, read_answer
 from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
-from gateway.upstream.batching import Batches, Caller, Portion
+from gateway.pools.batches import Batches, BatchItem, BatchResult
 from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop
 
@@ -69,7 +69,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
     calls: list[list[Input]] = []
     counted = 0
 
-    async def send(requests: list[ChatRequest]) -> list[Portion]:
+    async def send(requests: list[ChatRequest]) -> list[BatchResult]:
         nonlocal counted
         inputs = inputs_in(json.loads(join(requests, "e")))
         calls.append(inputs)
@@ -78,7 +78,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
             raise Rejected("an input is bad", status=400, body=b"{}", content_type="application/json")
         counted += sum(map(tokens, inputs))
         return [
-            Portion(body, usage, None)  # type: ignore[arg-type]
+            BatchResult(body, usage, None)  # type: ignore[arg-type]
             for body, usage in split(json.dumps(answer(inputs)).encode(), requests)
         ]
 
@@ -87,7 +87,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
         one, settings = request(inputs), BatchSpec(most, 0.01)
         try:
             async with asyncio.timeout(leaves_s):
-                return await batches.ask("k", Caller(one, len(inputs), send), settings, None)  # type: ignore[arg-type]
+                return await batches.ask("k", BatchItem(one, len(inputs), send), settings, None)  # type: ignore[arg-type]
         except GatewayError as error:
             return error
         except TimeoutError:
@@ -110,7 +110,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
         elif BAD in inputs:
             assert isinstance(outcome, Rejected)
         else:
-            assert isinstance(outcome, Portion) and outcome.usage is not None
+            assert isinstance(outcome, BatchResult) and outcome.usage is not None
             assert [item["embedding"] for item in json.loads(outcome.body)["data"]] == [vector(one) for one in inputs]
             assert read_answer(outcome.body) is not None
             had += outcome.usage.input

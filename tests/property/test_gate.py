@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.config.spec import QueueSpec
 from gateway.core.errors import Overloaded
-from gateway.pools.concurrency import Entrant, Gate
+from gateway.pools.concurrency import ConcurrencyLimiter, QueueEntry
 from tests.support.clock import FakeClock
 from tests.support.loops import VirtualTimeLoop
 
@@ -30,10 +30,10 @@ class Driver:
     """Does the steps, and knows who should be where."""
 
     def __init__(self, limit: int | None) -> None:
-        self.gate = Gate(FakeClock())
+        self.limiter = ConcurrencyLimiter(FakeClock())
         self.limit = limit
         self.queue = QueueSpec(max=3, wait_s=1.0)
-        self.gate.configure(limit, self.queue)
+        self.limiter.configure(limit, self.queue)
         self.entering: list[asyncio.Task[None]] = []
         self.running = 0
         self.refused = 0
@@ -41,11 +41,11 @@ class Driver:
     async def do(self, step: str, amount: object) -> None:
         match step, amount:
             case "enter", str(tenant):
-                entering = self.gate.enter(Entrant(tenant))
+                entering = self.limiter.enter(QueueEntry(tenant))
                 self.entering.append(asyncio.get_running_loop().create_task(entering))
             case "leave", _ if self.running:
                 self.running -= 1
-                self.gate.leave(0.01)
+                self.limiter.leave(0.01)
             case "cancel", int(number) if number < len(self.entering):
                 self.entering[number].cancel()
             case "turn", int(turns):
@@ -55,7 +55,7 @@ class Driver:
                 await asyncio.sleep(seconds)
             case "limit", int() | None as limit:
                 self.limit = limit
-                self.gate.configure(limit, self.queue)
+                self.limiter.configure(limit, self.queue)
 
     def look(self) -> None:
         """Sort out who has ended, and hold the gate to it."""
@@ -68,33 +68,33 @@ class Driver:
             assert error is None or (error.retry_after_s or 0.0) > 0.0
             self.running += error is None
             self.refused += error is not None
-        gate = self.gate
-        assert gate.waiting <= self.queue.max
-        assert self.running <= gate.in_flight <= self.running + len(self.entering)
-        if gate.waiting:
+        limiter = self.limiter
+        assert limiter.waiting <= self.queue.max
+        assert self.running <= limiter.in_flight <= self.running + len(self.entering)
+        if limiter.waiting:
             assert self.limit is not None
-            assert gate.in_flight >= self.limit, "somebody waits beside a free slot"
+            assert limiter.in_flight >= self.limit, "somebody waits beside a free slot"
 
     async def end(self) -> None:
         """Let all that run leave, until nobody is left."""
         while self.entering or self.running:
             if self.running:
                 self.running -= 1
-                self.gate.leave(0.01)
+                self.limiter.leave(0.01)
             await asyncio.sleep(0)
             self.look()
-        assert (self.gate.in_flight, self.gate.waiting) == (0, 0)
-        assert self.refused <= sum(self.gate.refusals.values())
+        assert (self.limiter.in_flight, self.limiter.waiting) == (0, 0)
+        assert self.refused <= sum(self.limiter.refusals.values())
 
 
 async def drive(limit: int | None, steps: list[tuple[str, object]]) -> None:
     driver = Driver(limit)
     for step, amount in steps:
-        before = driver.gate.in_flight
+        before = driver.limiter.in_flight
         await driver.do(step, amount)
         driver.look()
         if driver.limit is not None:
-            assert driver.gate.in_flight <= max(driver.limit, before), "more run than may"
+            assert driver.limiter.in_flight <= max(driver.limit, before), "more run than may"
     await driver.end()
 
 

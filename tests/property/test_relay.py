@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import GatewayError, StreamFailed, Unavailable, UpstreamError, UpstreamTimeout
 from gateway.dialects import openai_chat
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
 from tests.support.streams import DONE, ERROR, FINISH, ROLE, USAGE, FakeReply, FakeSource, chunk, open_stream, text
@@ -30,7 +30,7 @@ class Outcome:
 
 async def relay(parts: list[bytes], error: GatewayError | None, room: int | None, keepalive_s: float | None) -> Outcome:
     """Relay `parts`, one for each second that the source may send, to a client that drains once in a while."""
-    source, reply = FakeSource(Clocks(idle_s=None, first_token_s=None)), FakeReply(room)
+    source, reply = FakeSource(Timeouts(idle_s=None, first_token_s=None)), FakeReply(room)
     stream = open_stream(source)
 
     async def provide() -> None:

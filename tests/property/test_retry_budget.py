@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamError
-from gateway.providers.response import Answer, Call
+from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget, RetryToken
 from tests.support.dispatching import LoopClock, ask, config, late, left_over
 from tests.support.loops import VirtualTimeLoop
@@ -110,7 +110,7 @@ def test_a_primary_that_fails_half_of_its_calls_costs_no_answer(
         line = line_of_size(2, ", retry: {attempts: 2}" if is_short else "")
         bad = whole(b"{}", 500)
 
-        async def asked(call: Call) -> Answer:
+        async def asked(call: WireRequest) -> UpstreamResponse:
             host = call.origin.host.removesuffix(".test")
             good = late(stream() if call.is_stream else whole(completion()), service_s)
             line.play(**{host: bad if host == "a" and coin.random() < 0.5 else good})

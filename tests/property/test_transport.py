@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamError
 from gateway.providers.transport import Origin, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support.upstream import Collected, Peer, body_of, call, chunked, ok, upstream
 
 Deed = Literal["plain", "chunked", "slow", "close", "reset", "cut", "surplus", "garbage", "late", "mute"]
@@ -82,8 +82,8 @@ async def request(transport: Transport, origin: Origin, number: int, step: tuple
     deed, departure, turns = step
     for _ in range(turns):
         await asyncio.sleep(0)
-    clocks = Clocks(answer_s=0.02 if deed == "mute" else 5.0)
-    asked = call(origin, f"{deed} {number}".encode(), clocks=clocks)
+    timeouts = Timeouts(answer_s=0.02 if deed == "mute" else 5.0)
+    asked = call(origin, f"{deed} {number}".encode(), timeouts=timeouts)
     own = f"[{number}]".encode() * 40
     try:
         if departure == "leaves while asking":

@@ -2,7 +2,7 @@
 
 from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Hop, Path
+from gateway.pools.endpoint import PoolStage, RoutePlan
 from gateway.routing.router import Match
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
@@ -58,11 +58,11 @@ def compiled(text: str, clock: FakeClock) -> Snapshot:
     return compile_snapshot(loaded(text, ENV).spec, 1, {}, Directory(clock))
 
 
-def order(path: Path) -> list[tuple[str, list[str]]]:
+def order(path: RoutePlan) -> list[tuple[str, list[str]]]:
     """Give the pools of a path, and the models of each, in the order in which they are asked."""
-    return [(hop.pool, [target.model.name for target in hop.targets]) for hop in path.hops]
+    return [(stage.pool, [target.model.name for target in stage.targets]) for stage in path.stages]
 
 
-def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> Hop:
+def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
     """Give the pool that is asked first."""
-    return compiled(text, clock).paths[match or Match("all", "main")].hops[0]
+    return compiled(text, clock).paths[match or Match("all", "main")].stages[0]

@@ -40,14 +40,14 @@ def line_of(pools: str, *, hosts: str = "abc", more: str = "", models: str = "",
     return Line(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
 
 
-async def ask(line: Line, x: Exchange) -> bytes:
+async def ask(line: Line, exchange: Exchange) -> bytes:
     """Take an answer to its end; gives what a client would have got of it."""
-    with await dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
+    with await dispatch(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
         assert upstream.stream is not None
-        x.committed_at = asyncio.get_running_loop().time()
+        exchange.committed_at = asyncio.get_running_loop().time()
         await upstream.stream.pump(reply, None)
         return reply.written
 
@@ -72,19 +72,19 @@ def left_over(line: Line) -> list[str]:
             found.append(f"{name}: a probe")
     for name in line.snapshot.pools:
         state = pool(line, name)
-        if state.gate.in_flight or state.gate.waiting:
-            found.append(f"{name}: {state.gate.in_flight} in the gate, {state.gate.waiting} before it")
+        if state.limiter.in_flight or state.limiter.waiting:
+            found.append(f"{name}: {state.limiter.in_flight} in the gate, {state.limiter.waiting} before it")
         if state.budget._running or state.budget._waiting:
             found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
     for number, answer in enumerate(line.transport.answers):
-        if answer._connection is not None or answer.watch._handle is not None:
+        if answer._connection is not None or answer.timers._handle is not None:
             found.append(f"answer {number} is open")
     return found
 
 
-def outcomes(x: Exchange) -> list[str]:
+def outcomes(exchange: Exchange) -> list[str]:
     """Give how the attempts of a request ended, in order."""
-    return [attempt.outcome for attempt in x.attempts]
+    return [attempt.outcome for attempt in exchange.attempts]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.core.chat import ChatRequest
 from gateway.dialects.openai_embeddings import decode_request
-from gateway.providers.transport import Answer, Call
+from gateway.providers.transport import UpstreamResponse, WireRequest
 from tests.support.replay import Play, ReplayTransport, whole
 
 Input = str | list[int]
@@ -71,7 +71,7 @@ class Embedder(ReplayTransport):
         """How many inputs each call had."""
         return [len(inputs_in(body)) for body in self.bodies]
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WireRequest) -> UpstreamResponse:
         body = json.loads(call.body)
         inputs = inputs_in(body)
         self.bodies.append(body)

@@ -17,10 +17,10 @@ from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, Path
-from gateway.pools.managed_servers import Children
+from gateway.pools.endpoint import Endpoint, RoutePlan
+from gateway.pools.managed_servers import ManagedServers
 from gateway.providers import provider_kinds
-from gateway.providers.transport import Answer, Call, Transport
+from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
 from gateway.snapshot import Services, Snapshot
 
 JSON = {b"content-type": b"application/json"}
@@ -113,16 +113,16 @@ class ReplayTransport(Transport):
     def __init__(self) -> None:
         super().__init__()
         self.plays: dict[str, list[Play]] = {}
-        self.calls: list[Call] = []
+        self.calls: list[WireRequest] = []
         self.wires: list[Wire] = []
-        self.answers: list[Answer] = []
+        self.answers: list[UpstreamResponse] = []
 
     @property
     def hosts(self) -> list[str]:
         """Who was asked, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WireRequest) -> UpstreamResponse:
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
@@ -131,7 +131,7 @@ class ReplayTransport(Transport):
             raise play.error
         wire = Wire()
         self.wires.append(wire)
-        answer = Answer(wire, call)  # type: ignore[arg-type]
+        answer = UpstreamResponse(wire, call)  # type: ignore[arg-type]
         self.answers.append(answer)
         if play.status:
             wire.loop.call_soon(_begin, answer, play)
@@ -143,14 +143,14 @@ class ReplayTransport(Transport):
         return answer
 
 
-def _begin(answer: Answer, play: Play) -> None:
+def _begin(answer: UpstreamResponse, play: Play) -> None:
     if not answer.head.done():
         answer.status, answer.headers = play.status, dict(play.headers)
         answer.head.set_result(None)
         answer._loop.call_soon(_feed, answer, play, 0)
 
 
-def _feed(answer: Answer, play: Play, index: int) -> None:
+def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
     if answer._connection is None:  # closed, as a connection feeds nobody then
         return
     if index < len(play.body):
@@ -169,9 +169,9 @@ class Filing(Reporter):
         super().__init__(metrics, None, clock)
         self.filed: list[Exchange] = []
 
-    def file(self, x: Exchange) -> None:
-        self.filed.append(x)
-        super().file(x)
+    def file(self, exchange: Exchange) -> None:
+        self.filed.append(exchange)
+        super().file(exchange)
 
 
 class Line:
@@ -186,7 +186,7 @@ class Line:
             tasks=Tasks(),
             transport=self.transport,
             directory=Directory(clock),
-            children=Children(),
+            managed_servers=ManagedServers(),
             metrics=metrics,
             reporter=self.reporter,
         )
@@ -217,15 +217,17 @@ class Line:
     def exchange(self, model: str, **fields: Any) -> Exchange:
         """Give a request for `model` that has been read."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
-        x = Exchange(RequestId("r-1"), self._clock.monotonic(), self.snapshot.generation, "/v1/chat/completions", {})
-        x.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
-        return x
+        exchange = Exchange(
+            RequestId("r-1"), self._clock.monotonic(), self.snapshot.generation, "/v1/chat/completions", {}
+        )
+        exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
+        return exchange
 
-    def path(self, x: Exchange) -> Path:
+    def path(self, exchange: Exchange) -> RoutePlan:
         """Give where a request goes."""
-        assert x.request is not None
-        match = self.snapshot.router.match(x.request, x.headers, x.principal, self._clock.wall())
-        x.route = match.route
+        assert exchange.request is not None
+        match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
+        exchange.route = match.route
         return self.snapshot.paths[match]
 
 

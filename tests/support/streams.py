@@ -8,9 +8,9 @@ from typing import Any
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
 from gateway.dialects import openai_chat
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.relay import EventStream
-from gateway.streaming.timers import Watch
+from gateway.streaming.timers import AttemptTimers
 
 DONE = b"data: [DONE]\n\n"
 
@@ -37,13 +37,13 @@ class FakeSource:
     """The provider's side: notes whether it may send; closed, it is silent."""
 
     def __init__(
-        self, clocks: Clocks | None = None, *, total_at: float | None = None, write_timeout_s: float = 60.0
+        self, timeouts: Timeouts | None = None, *, total_at: float | None = None, write_timeout_s: float = 60.0
     ) -> None:
         self.is_paused = self.is_closed = False
         self.pauses = 0
         self.sink: EventStream | None = None
-        self.watch = Watch(
-            clocks or Clocks(), is_stream=True, total_at=total_at, write_timeout_s=write_timeout_s, expire=self.fail
+        self.timers = AttemptTimers(
+            timeouts or Timeouts(), is_stream=True, total_at=total_at, write_timeout_s=write_timeout_s, expire=self.fail
         )
 
     def pause(self) -> None:
@@ -55,7 +55,7 @@ class FakeSource:
 
     def close(self) -> None:
         self.is_closed = True
-        self.watch.stop()
+        self.timers.stop()
 
     def fail(self, error: GatewayError) -> None:
         self.close()
@@ -66,7 +66,7 @@ class FakeSource:
         """Send, as a connection would: noted by the watch, and nothing after it is closed."""
         assert self.sink is not None
         if not self.is_closed:
-            self.watch.last_at = asyncio.get_running_loop().time()
+            self.timers.last_at = asyncio.get_running_loop().time()
             self.sink.feed(data)
 
     def end(self, error: GatewayError | None = None) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 from gateway.config.spec import ModelSpec, PriceSpec, ProviderSpec, RetrySpec
 from gateway.dialects import openai_chat
 from gateway.dialects.bridge import bridge
-from gateway.pools.endpoint import Endpoint, EndpointId, Target, Way
+from gateway.pools.endpoint import DialectBinding, Endpoint, EndpointId, Target
 from gateway.providers.openai import OpenAI
 from gateway.resilience.breaker import Breaker
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support.clock import FakeClock
 
 
@@ -33,8 +33,8 @@ def target(
         endpoint=found,
         provider=OpenAI(ProviderSpec("web", "openai", "http://127.0.0.1:1/v1")),
         model=ModelSpec(model, "web", model, PriceSpec(*price), quality=0.5, latency_s=latency_s),
-        clocks=Clocks(),
-        ways={openai_chat.PATH: Way(bridge(openai_chat, openai_chat), b"")},
+        timeouts=Timeouts(),
+        bindings={openai_chat.PATH: DialectBinding(bridge(openai_chat, openai_chat), b"")},
         **{"retry": RetrySpec(), **settings},
     )
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from gateway.core.errors import GatewayError
-from gateway.providers.transport import Answer, Call, Origin
-from gateway.resilience.timeouts import Clocks
+from gateway.providers.transport import Origin, UpstreamResponse, WireRequest
+from gateway.resilience.timeouts import Timeouts
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
@@ -128,13 +128,13 @@ def call(
     origin: Origin,
     body: bytes = b"",
     *,
-    clocks: Clocks | None = None,
+    timeouts: Timeouts | None = None,
     is_stream: bool = False,
     total_at: float | None = None,
-) -> Call:
+) -> WireRequest:
     """Give a request of a test."""
     head = HEAD[:-2] + b"content-length: %d\r\n\r\n" % len(body)
-    return Call(origin, head, body, clocks or Clocks(), is_stream, total_at, write_timeout_s=60.0)
+    return WireRequest(origin, head, body, timeouts or Timeouts(), is_stream, total_at, write_timeout_s=60.0)
 
 
 class Collected:
@@ -155,7 +155,7 @@ class Collected:
         self.done.set_result(None)
 
 
-async def body_of(answer: Answer) -> bytes:
+async def body_of(answer: UpstreamResponse) -> bytes:
     """Read an answer to its end. Raises what it breaks off with."""
     sink = Collected()
     answer.attach(sink)

@@ -19,7 +19,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.lifecycle import serve
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
 from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, until, whole
@@ -41,8 +41,8 @@ REFUSED = Play(error=Unavailable("no connection to the provider (refused)", code
 class FakeClient:
     """Hands over one request, and notes what it is given; behaves as `pipeline.Client` says."""
 
-    def __init__(self, x: Exchange, clock: FakeClock, request: ChatRequest | CallerError) -> None:
-        self._x = x
+    def __init__(self, exchange: Exchange, clock: FakeClock, request: ChatRequest | CallerError) -> None:
+        self._exchange = exchange
         self._clock = clock
         self._request = request
         self.reply = Reply()
@@ -58,24 +58,24 @@ class FakeClient:
             raise self._request
         return self._request
 
-    def expect(self, path: Path) -> None:
+    def expect(self, path: RoutePlan) -> None:
         self.steps.append("expect")
 
     def send(self, body: bytes, upstream: Upstream) -> None:
         self.steps.append("send")
-        self._x.committed_at, self._x.status = self._clock.monotonic(), 200
-        self.sent.append((body, self._x.cost_picodollars))
+        self._exchange.committed_at, self._exchange.status = self._clock.monotonic(), 200
+        self.sent.append((body, self._exchange.cost_picodollars))
         self.on_send()
 
     async def relay(self, upstream: Upstream) -> None:
         self.steps.append("relay")
-        self._x.committed_at, self._x.status = self._clock.monotonic(), 200
+        self._exchange.committed_at, self._exchange.status = self._clock.monotonic(), 200
         assert upstream.stream is not None
         await upstream.stream.pump(self.reply, upstream.keepalive_s)
 
     def fail(self, error: GatewayError) -> None:
         self.steps.append("fail")
-        self._x.status = self._x.status or error.http_status
+        self._exchange.status = self._exchange.status or error.http_status
         self.failed.append(error)
 
 
@@ -86,84 +86,84 @@ async def line(clock: FakeClock) -> Line:
 
 def begin(line: Line, clock: FakeClock, model: str = "auto", **fields: object) -> tuple[Exchange, FakeClient]:
     """Give a request that has arrived and was not read."""
-    x = line.exchange(model, **fields)
-    request, x.request = x.request, None
+    exchange = line.exchange(model, **fields)
+    request, exchange.request = exchange.request, None
     assert request is not None
-    return x, FakeClient(x, clock, request)
+    return exchange, FakeClient(exchange, clock, request)
 
 
-async def run(line: Line, x: Exchange, client: FakeClient) -> None:
-    await serve(x, line.snapshot, line.services, client)
+async def run(line: Line, exchange: Exchange, client: FakeClient) -> None:
+    await serve(exchange, line.snapshot, line.services, client)
 
 
 async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, clock: FakeClock) -> None:
     body = completion(usage={"prompt_tokens": 10, "completion_tokens": 5})
     line.play(a=whole(body))
-    x, client = begin(line, clock)
-    await run(line, x, client)
+    exchange, client = begin(line, clock)
+    await run(line, exchange, client)
     assert client.steps == ["read", "expect", "send"]
     assert client.sent == [(body, 10 * 1_000_000 + 5 * 2_000_000)]
-    assert (x.outcome, x.status, x.error, x.route) == ("ok", 200, None, "all")
-    assert line.reporter.filed == [x]
+    assert (exchange.outcome, exchange.status, exchange.error, exchange.route) == ("ok", 200, None, "all")
+    assert line.reporter.filed == [exchange]
 
 
 async def test_a_stream_is_relayed_and_then_priced(line: Line, clock: FakeClock) -> None:
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":7}}\n\n'
     line.play(a=stream(chunk("one "), chunk(finish="stop"), usage, DONE))
-    x, client = begin(line, clock, stream=True)
-    await run(line, x, client)
+    exchange, client = begin(line, clock, stream=True)
+    await run(line, exchange, client)
     assert client.steps == ["read", "expect", "relay"]
     assert client.reply.written.endswith(DONE)
     assert b"usage" not in client.reply.written  # the client did not ask for it
-    assert x.cost_picodollars == 100 * 1_000_000 + 7 * 2_000_000
-    assert x.meter.usage is not None
-    assert not x.meter.usage.is_estimated
+    assert exchange.cost_picodollars == 100 * 1_000_000 + 7 * 2_000_000
+    assert exchange.meter.usage is not None
+    assert not exchange.meter.usage.is_estimated
 
 
 async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: Line, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), cut=True))
-    x, client = begin(line, clock, stream=True)
-    await run(line, x, client)
+    exchange, client = begin(line, clock, stream=True)
+    await run(line, exchange, client)
     (error,) = client.failed
     assert isinstance(error, StreamInterrupted)
-    assert (x.outcome, x.error) == ("failed", error)
-    assert x.request is not None
-    assert x.meter.usage is not None
-    assert (x.meter.usage.input, x.meter.usage.output) == (x.request.tokens, 2)
-    assert x.meter.usage.is_estimated
-    assert x.cost_picodollars == x.request.tokens * 1_000_000 + 2 * 2_000_000
+    assert (exchange.outcome, exchange.error) == ("failed", error)
+    assert exchange.request is not None
+    assert exchange.meter.usage is not None
+    assert (exchange.meter.usage.input, exchange.meter.usage.output) == (exchange.request.tokens, 2)
+    assert exchange.meter.usage.is_estimated
+    assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + 2 * 2_000_000
 
 
 async def test_a_stream_whose_client_leaves_is_charged_for_what_was_seen(line: Line, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
-    x, client = begin(line, clock, stream=True)
-    task = asyncio.ensure_future(run(line, x, client))
+    exchange, client = begin(line, clock, stream=True)
+    task = asyncio.ensure_future(run(line, exchange, client))
     await until(lambda: b"two" in client.reply.written)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (x.outcome, x.status) == ("abandoned", 200)
-    assert x.cost_picodollars > 2 * 2_000_000
+    assert (exchange.outcome, exchange.status) == ("abandoned", 200)
+    assert exchange.cost_picodollars > 2 * 2_000_000
     assert client.failed == []
-    assert line.reporter.filed == [x]
+    assert line.reporter.filed == [exchange]
 
 
 async def test_an_answer_that_never_began_costs_nothing(line: Line, clock: FakeClock) -> None:
     line.play(a=REFUSED)
-    x, client = begin(line, clock)
-    await run(line, x, client)
+    exchange, client = begin(line, clock)
+    await run(line, exchange, client)
     assert [error.error_code for error in client.failed] == ["upstream_connect"]
-    assert (x.outcome, x.status, x.cost_picodollars) == ("failed", 502, 0)
-    assert line.reporter.filed == [x]
+    assert (exchange.outcome, exchange.status, exchange.cost_picodollars) == ("failed", 502, 0)
+    assert line.reporter.filed == [exchange]
 
 
 async def test_who_asks_is_known_before_the_body_is_read(clock: FakeClock) -> None:
     line = Line(TEXT + f'tenants: {{acme: {{keys: ["sha256:{KEY_HASH}"]}}}}\n', clock)
-    x, client = begin(line, clock)
-    await run(line, x, client)
+    exchange, client = begin(line, clock)
+    await run(line, exchange, client)
     assert client.steps == ["fail"]
     assert isinstance(client.failed[0], Unauthenticated)
-    assert line.reporter.filed == [x]
+    assert line.reporter.filed == [exchange]
 
 
 @pytest.mark.parametrize(
@@ -179,25 +179,25 @@ async def test_no_body_is_read_where_no_request_can_be_taken(
 ) -> None:
     line = Line(TEXT + "server: {limits: {in_flight: 1}}\n", clock)
     prepare(line)
-    x, client = begin(line, clock)
-    await run(line, x, client)
+    exchange, client = begin(line, clock)
+    await run(line, exchange, client)
     assert client.steps == ["fail"]
     assert isinstance(client.failed[0], kind)
     assert client.failed[0].retry_after_s == 1.0
 
 
 async def test_a_body_at_fault_asks_nobody(line: Line, clock: FakeClock) -> None:
-    x = line.exchange("auto")
-    x.request = None
-    client = FakeClient(x, clock, InvalidRequest("messages is missing", param="messages"))
-    await run(line, x, client)
+    exchange = line.exchange("auto")
+    exchange.request = None
+    client = FakeClient(exchange, clock, InvalidRequest("messages is missing", param="messages"))
+    await run(line, exchange, client)
     assert [error.param for error in client.failed] == ["messages"]
     assert line.transport.calls == []
 
 
 async def test_an_unknown_model_asks_nobody(line: Line, clock: FakeClock) -> None:
-    x, client = begin(line, clock, "autoo")
-    await run(line, x, client)
+    exchange, client = begin(line, clock, "autoo")
+    await run(line, exchange, client)
     assert isinstance(client.failed[0], ModelNotFound)
     assert line.transport.calls == []
 
@@ -205,17 +205,17 @@ async def test_an_unknown_model_asks_nobody(line: Line, clock: FakeClock) -> Non
 @pytest.mark.parametrize("steps", range(16))
 async def test_a_client_that_leaves_is_told_nothing_and_filed_once(line: Line, clock: FakeClock, steps: int) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
-    x, client = begin(line, clock, stream=True)
-    task = asyncio.ensure_future(run(line, x, client))
+    exchange, client = begin(line, clock, stream=True)
+    task = asyncio.ensure_future(run(line, exchange, client))
     for _ in range(steps + 1):
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert x.outcome == "abandoned"
-    assert x.status == (200 if x.committed_at else 499)
+    assert exchange.outcome == "abandoned"
+    assert exchange.status == (200 if exchange.committed_at else 499)
     assert client.failed == []
-    assert line.reporter.filed == [x]
+    assert line.reporter.filed == [exchange]
     assert [endpoint.in_flight for endpoint in line.endpoints.values()] == [0]
     assert all(wire.is_aborted for wire in line.transport.wires)
 
@@ -223,37 +223,37 @@ async def test_a_client_that_leaves_is_told_nothing_and_filed_once(line: Line, c
 @pytest.mark.parametrize("steps", range(16))
 async def test_a_request_that_the_gateway_cuts_is_told_so(line: Line, clock: FakeClock, steps: int) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
-    x, client = begin(line, clock, stream=True)
-    task = asyncio.ensure_future(run(line, x, client))
-    line.services.running[x] = task
+    exchange, client = begin(line, clock, stream=True)
+    task = asyncio.ensure_future(run(line, exchange, client))
+    line.services.running[exchange] = task
     for _ in range(steps + 1):
         await asyncio.sleep(0)
     line.services.cut_running()
     await task
     assert [error.error_code for error in client.failed] == ["shutting_down"]
-    assert (x.outcome, x.error) == ("failed", x.cut)
-    assert line.reporter.filed == [x]
+    assert (exchange.outcome, exchange.error) == ("failed", exchange.cut)
+    assert line.reporter.filed == [exchange]
     assert all(wire.is_aborted for wire in line.transport.wires)
 
 
 async def test_a_mistake_of_our_own_is_filed_as_500_and_left_to_the_edge(line: Line, clock: FakeClock) -> None:
     line.play(a=whole(completion()))
-    x, client = begin(line, clock)
+    exchange, client = begin(line, clock)
 
     def break_down(*_: object) -> None:
         raise ZeroDivisionError
 
     client.expect = break_down  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
-        await run(line, x, client)
-    assert (x.outcome, x.status) == ("failed", 500)
-    assert line.reporter.filed == [x]
+        await run(line, exchange, client)
+    assert (exchange.outcome, exchange.status) == ("failed", 500)
+    assert line.reporter.filed == [exchange]
 
 
 async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), is_open=True))
-    x, client = begin(line, clock, stream=True)
-    task = asyncio.ensure_future(run(line, x, client))
+    exchange, client = begin(line, clock, stream=True)
+    task = asyncio.ensure_future(run(line, exchange, client))
     await until(lambda: bool(client.reply.written))
     before = line.endpoints["a/m-a"]
     line.activate(TEXT.replace("output: 2,", "output: 9,"))
@@ -262,8 +262,8 @@ async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clo
     line.transport.answers[0].take(chunk("two ") + chunk(finish="stop") + DONE)
     line.transport.answers[0].end(None)
     await task
-    assert x.generation == 1
-    assert x.request is not None and x.meter.usage is not None
-    assert x.cost_picodollars == x.request.tokens * 1_000_000 + x.meter.usage.output * 2_000_000
-    assert x.meter.usage.output and x.meter.usage.is_estimated
+    assert exchange.generation == 1
+    assert exchange.request is not None and exchange.meter.usage is not None
+    assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + exchange.meter.usage.output * 2_000_000
+    assert exchange.meter.usage.output and exchange.meter.usage.is_estimated
     assert before.in_flight == 0

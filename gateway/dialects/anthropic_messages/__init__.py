@@ -14,9 +14,9 @@ from gateway.core.exchange import Meter
 from gateway.core.tokens import prompt_tokens
 from gateway.dialects.anthropic_messages.answer import decode_answer as decode_answer
 from gateway.dialects.anthropic_messages.answer import encode_answer as encode_answer
-from gateway.dialects.anthropic_messages.answer import encode_rejection as encode_rejection
+from gateway.dialects.anthropic_messages.answer import encode_provider_error as encode_provider_error
 from gateway.dialects.anthropic_messages.answer import error_type
-from gateway.dialects.anthropic_messages.answer import read_rejection as read_rejection
+from gateway.dialects.anthropic_messages.answer import read_provider_error as read_provider_error
 from gateway.dialects.anthropic_messages.decoder import Decoder
 from gateway.dialects.anthropic_messages.encoder import Encoder
 from gateway.dialects.anthropic_messages.request_in import PARAMS as PARAMS

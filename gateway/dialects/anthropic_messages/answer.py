@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
-from gateway.dialects.rejection import TOO_LONG, Rejection
+from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -178,16 +178,16 @@ def error_type(status: int) -> str:
     return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
 
 
-def read_rejection(body: bytes) -> Rejection | None:
+def read_provider_error(body: bytes) -> ProviderError | None:
     """Give the error in a body; None where it holds none."""
     try:
         error = _decode_error(body).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return Rejection(error.message, error.type, TOO_LONG if error.message.startswith(_TOO_LONG) else None)
+    return ProviderError(error.message, error.type, TOO_LONG if error.message.startswith(_TOO_LONG) else None)
 
 
-def encode_rejection(rejection: Rejection, status: int) -> bytes:
+def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
     """Give a provider's error of another dialect in Anthropic's shape."""
     message = rejection.message
     if rejection.code == TOO_LONG and not message.startswith(_TOO_LONG):

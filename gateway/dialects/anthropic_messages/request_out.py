@@ -21,7 +21,7 @@ from gateway.core.conversation import (
     ToolResult,
 )
 from gateway.dialects.anthropic_messages.answer import write_block
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 
 DEFAULT_MAX_TOKENS: Final = 4096
 MIN_BUDGET: Final = 1024  # tokens of thinking, by the API's own rule
@@ -39,21 +39,21 @@ _TAKES_BUDGET = re.compile(r".*claude-(?:3|[a-z]+-(?:3|4-[0-5](?!\d)|4-\d{8}|4$)
 """Models that take a budget of thinking and no effort; later ones are told how hard to try."""
 
 
-def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
     asked = conversation
     for name in (*asked.others, *_lost(asked)):
-        losses.lose(name)
+        unsupported.lose(name)
     temperature = asked.temperature
     if temperature is not None and temperature > 1:
-        losses.lose("temperature", "it ends at 1 there")
+        unsupported.lose("temperature", "it ends at 1 there")
         temperature = None
-    thinking, effort = _thinking(asked, model, losses)
+    thinking, effort = _thinking(asked, model, unsupported)
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": _max_tokens(asked, thinking),
         "system": [{"type": "text", "text": part.text} for part in asked.system if part.text] or None,
-        "messages": list(_messages(asked, losses)),
+        "messages": list(_messages(asked, unsupported)),
         "temperature": temperature,
         "top_p": asked.top_p,
         "top_k": asked.top_k,
@@ -61,9 +61,9 @@ def from_conversation(conversation: Conversation, model: str, losses: Losses) ->
         "tools": [_write_tool(tool) for tool in asked.tools] or None,
         "tool_choice": _write_choice(asked),
         "thinking": thinking,
-        "output_config": _write_config(_format(asked.output, losses), effort),
+        "output_config": _write_config(_format(asked.output, unsupported), effort),
         "metadata": None if asked.user is None else {"user_id": asked.user},
-        "service_tier": _tier(asked, losses),
+        "service_tier": _tier(asked, unsupported),
         "stream": asked.stream or None,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
@@ -93,13 +93,13 @@ def _max_tokens(asked: Conversation, thinking: Mapping[str, Any] | None) -> int:
 # Turns
 
 
-def _messages(asked: Conversation, losses: Losses) -> Iterator[dict[str, Any]]:
+def _messages(asked: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
     """Give messages whose roles take turns: what one side says in a row is one message, results of tools first."""
     role = ""
     content: list[dict[str, Any]] = []
     for turn in asked.turns:
         if turn.name is not None:
-            losses.lose("messages.name")
+            unsupported.lose("messages.name")
         blocks = list(_blocks(turn.parts))
         if blocks and turn.role != role and content:
             yield {"role": role, "content": _in_order(content)}
@@ -168,11 +168,11 @@ def _write_choice(asked: Conversation) -> dict[str, Any] | None:
     return shape
 
 
-def _format(output: OutputFormat | None, losses: Losses) -> dict[str, Any] | None:
+def _format(output: OutputFormat | None, unsupported: UnsupportedParams) -> dict[str, Any] | None:
     if output is None:
         return None
     if output.schema is None:
-        losses.lose("output", "JSON needs a schema there (json_schema)")
+        unsupported.lose("output", "JSON needs a schema there (json_schema)")
         return None
     return {"type": "json_schema", "schema": output.schema}
 
@@ -182,7 +182,9 @@ def _write_config(output: dict[str, Any] | None, effort: str | None) -> dict[str
     return {name: value for name, value in config.items() if value is not None} or None
 
 
-def _thinking(asked: Conversation, model: str, losses: Losses) -> tuple[dict[str, Any] | None, str | None]:
+def _thinking(
+    asked: Conversation, model: str, unsupported: UnsupportedParams
+) -> tuple[dict[str, Any] | None, str | None]:
     """Give the parameter `thinking` and the effort.
 
     In the middle of calls of tools the API wants the signed thoughts before them back. A client that has not kept them
@@ -197,7 +199,7 @@ def _thinking(asked: Conversation, model: str, losses: Losses) -> tuple[dict[str
     if asked.max_tokens is not None:
         budget = min(budget, asked.max_tokens - 1)
     if budget < MIN_BUDGET:
-        losses.lose("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is bounded below that")
+        unsupported.lose("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is bounded below that")
         return None, None
     return {"type": "enabled", "budget_tokens": budget}, None
 
@@ -212,8 +214,8 @@ def _has_lost_thoughts(asked: Conversation) -> bool:
     return False
 
 
-def _tier(asked: Conversation, losses: Losses) -> str | None:
+def _tier(asked: Conversation, unsupported: UnsupportedParams) -> str | None:
     if asked.service_tier is None or asked.service_tier in _TIERS:
         return None if asked.service_tier is None else _TIERS[asked.service_tier]
-    losses.lose("service_tier", f"there is no tier {asked.service_tier[:40]!r}")
+    unsupported.lose("service_tier", f"there is no tier {asked.service_tier[:40]!r}")
     return None

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import chat
-from gateway.core.chat import told_tokens
+from gateway.core.chat import bounded_tokens
 
 
 class _CacheCreation(msgspec.Struct):
@@ -36,19 +36,19 @@ def read_usage(usage: Usage | None, before: chat.Usage | None = None) -> chat.Us
         return None
     written, kept = known.cache_write + known.cache_write_1h, known.cache_write_1h
     if usage.cache_creation_input_tokens is not None:
-        written = told_tokens(usage.cache_creation_input_tokens)
+        written = bounded_tokens(usage.cache_creation_input_tokens)
     if usage.cache_creation is not None:
-        kept = told_tokens(usage.cache_creation.ephemeral_1h_input_tokens)
+        kept = bounded_tokens(usage.cache_creation.ephemeral_1h_input_tokens)
     kept = min(kept, written)
-    output = known.total_output if usage.output_tokens is None else told_tokens(usage.output_tokens)
+    output = known.total_output if usage.output_tokens is None else bounded_tokens(usage.output_tokens)
     thinking = known.reasoning
     if usage.output_tokens_details is not None:
-        thinking = told_tokens(usage.output_tokens_details.thinking_tokens)
+        thinking = bounded_tokens(usage.output_tokens_details.thinking_tokens)
     thinking = min(thinking, output)
     read = usage.cache_read_input_tokens
     return chat.Usage(
-        input=known.input if usage.input_tokens is None else told_tokens(usage.input_tokens),
-        cached_input=known.cached_input if read is None else told_tokens(read),
+        input=known.input if usage.input_tokens is None else bounded_tokens(usage.input_tokens),
+        cached_input=known.cached_input if read is None else bounded_tokens(read),
         cache_write=written - kept,
         cache_write_1h=kept,
         output=output - thinking,

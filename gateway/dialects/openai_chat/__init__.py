@@ -17,8 +17,8 @@ from gateway.core.tokens import prompt_tokens
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
 from gateway.dialects.openai_chat.answer import decode_answer as decode_answer
 from gateway.dialects.openai_chat.answer import encode_answer as encode_answer
-from gateway.dialects.openai_chat.answer import encode_rejection as encode_rejection
-from gateway.dialects.openai_chat.answer import read_rejection as read_rejection
+from gateway.dialects.openai_chat.answer import encode_provider_error as encode_provider_error
+from gateway.dialects.openai_chat.answer import read_provider_error as read_provider_error
 from gateway.dialects.openai_chat.observer import ChatStream
 from gateway.dialects.openai_chat.request_in import PARAMS as PARAMS
 from gateway.dialects.openai_chat.request_in import to_conversation as to_conversation

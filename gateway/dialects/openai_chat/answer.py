@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
-from gateway.dialects.rejection import TOO_LONG, Rejection
+from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -194,7 +194,7 @@ def _join(completion: Completion, kind: type[Text | Thinking | Refusal]) -> str 
 # Errors
 
 
-def read_rejection(body: bytes) -> Rejection | None:
+def read_provider_error(body: bytes) -> ProviderError | None:
     """Give the error in a body; None where it holds none."""
     try:
         found = _decode_error(body)
@@ -203,12 +203,12 @@ def read_rejection(body: bytes) -> Rejection | None:
     if isinstance(found.error, _Error):
         error = found.error
         code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
-        return Rejection(error.message or "", error.type, code, error.param)
+        return ProviderError(error.message or "", error.type, code, error.param)
     message = found.error or found.message
-    return None if message is None else Rejection(message)
+    return None if message is None else ProviderError(message)
 
 
-def encode_rejection(rejection: Rejection, status: int) -> bytes:
+def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
     """Give a provider's error of another dialect in OpenAI's shape."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     shape = {"message": rejection.message, "type": kind, "param": rejection.param, "code": rejection.code}

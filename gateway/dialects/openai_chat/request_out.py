@@ -22,18 +22,18 @@ from gateway.core.conversation import (
     ToolResult,
     Turn,
 )
-from gateway.dialects.unsupported_params import Losses, untranslatable
+from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 _NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that take `max_completion_tokens` only
 
 
-def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
     asked = conversation
     for name in asked.others:
-        losses.lose(name)
+        unsupported.lose(name)
     if asked.top_k is not None:
-        losses.lose("top_k")
+        unsupported.lose("top_k")
     effort = _effort(asked.reasoning)
     newer = effort is not None or _NEWER.match(model) is not None
     body: dict[str, Any] = {

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import chat
-from gateway.core.chat import told_tokens
+from gateway.core.chat import bounded_tokens
 
 
 class _PromptDetails(msgspec.Struct):
@@ -35,15 +35,15 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = written = audio_in = reasoning = audio_out = 0
     if prompt is not None:
-        cached, written = told_tokens(prompt.cached_tokens), told_tokens(prompt.cache_write_tokens)
-        audio_in = told_tokens(prompt.audio_tokens)
+        cached, written = bounded_tokens(prompt.cached_tokens), bounded_tokens(prompt.cache_write_tokens)
+        audio_in = bounded_tokens(prompt.audio_tokens)
     if completion is not None:
-        reasoning, audio_out = told_tokens(completion.reasoning_tokens), told_tokens(completion.audio_tokens)
+        reasoning, audio_out = bounded_tokens(completion.reasoning_tokens), bounded_tokens(completion.audio_tokens)
     return chat.Usage(
-        input=max(0, told_tokens(usage.prompt_tokens) - cached - written - audio_in),
+        input=max(0, bounded_tokens(usage.prompt_tokens) - cached - written - audio_in),
         cached_input=cached,
         cache_write=written,
-        output=max(0, told_tokens(usage.completion_tokens) - reasoning - audio_out),
+        output=max(0, bounded_tokens(usage.completion_tokens) - reasoning - audio_out),
         reasoning=reasoning,
         audio_in=audio_in,
         audio_out=audio_out,

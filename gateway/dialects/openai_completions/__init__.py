@@ -18,8 +18,8 @@ from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat import encode_error_event as encode_error_event
 from gateway.dialects.openai_chat import encode_request as encode_request
 from gateway.dialects.openai_chat import read_answer as read_answer
-from gateway.dialects.openai_chat.answer import encode_rejection as encode_rejection
-from gateway.dialects.openai_chat.answer import read_rejection as read_rejection
+from gateway.dialects.openai_chat.answer import encode_provider_error as encode_provider_error
+from gateway.dialects.openai_chat.answer import read_provider_error as read_provider_error
 from gateway.dialects.openai_chat.observer import ChatStream
 from gateway.dialects.openai_completions.answer import decode_answer as decode_answer
 from gateway.dialects.openai_completions.answer import encode_answer as encode_answer

@@ -9,7 +9,7 @@ import msgspec
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Conversation, Text, Turn
 from gateway.dialects.fields import Fields
-from gateway.dialects.unsupported_params import Losses, untranslatable
+from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -79,11 +79,11 @@ def _prompt(fields: Fields) -> str:
     raise untranslatable("prompt", "tokens are one model's own, and a chat is text")
 
 
-def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same: one user's text is a prompt. Raises `InvalidRequest` for all else."""
     asked = conversation
     for name in (*asked.others, *_lost(asked)):
-        losses.lose(name)
+        unsupported.lose(name)
     body: dict[str, Any] = {
         "model": model,
         "prompt": _text_of(asked),

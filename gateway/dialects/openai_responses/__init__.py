@@ -14,8 +14,8 @@ from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Una
 from gateway.core.exchange import Meter
 from gateway.core.tokens import prompt_tokens
 from gateway.dialects.openai_chat import encode_error as encode_error
-from gateway.dialects.openai_chat.answer import encode_rejection as encode_rejection
-from gateway.dialects.openai_chat.answer import read_rejection as read_rejection
+from gateway.dialects.openai_chat.answer import encode_provider_error as encode_provider_error
+from gateway.dialects.openai_chat.answer import read_provider_error as read_provider_error
 from gateway.dialects.openai_responses.answer import decode_answer as decode_answer
 from gateway.dialects.openai_responses.answer import encode_answer as encode_answer
 from gateway.dialects.openai_responses.decoder import Decoder

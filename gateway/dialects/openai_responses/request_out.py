@@ -22,7 +22,7 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.dialects.openai_responses.reasoning import give_back
-from gateway.dialects.unsupported_params import Losses, untranslatable
+from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 _UNKNOWN: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
 _PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
@@ -30,19 +30,19 @@ _BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking, up to
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
 
 
-def from_conversation(conversation: Conversation, model: str, losses: Losses) -> bytes:
+def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same. Raises `InvalidRequest` where it can't be said.
 
     Nothing is kept at the provider unless the client asked for it, unlike what holds where `store` is not said.
     """
     asked = conversation
     for name in (*asked.others, *_lost(asked)):
-        losses.lose(name)
+        unsupported.lose(name)
     instructions = asked.system[0].text if len(asked.system) == 1 else None
     body: dict[str, Any] = {
         "model": model,
         "instructions": instructions,
-        "input": list(_items(asked, losses)),
+        "input": list(_items(asked, unsupported)),
         "tools": [_write_tool(tool) for tool in asked.tools] or None,
         "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
         "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
@@ -82,12 +82,12 @@ def _lost(asked: Conversation) -> Iterator[str]:
 # Items
 
 
-def _items(asked: Conversation, losses: Losses) -> Iterator[dict[str, Any]]:
+def _items(asked: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
     if len(asked.system) > 1:
         yield _message("system", [{"type": "input_text", "text": part.text} for part in asked.system])
     for turn in asked.turns:
         if turn.name is not None:
-            losses.lose("messages.name")
+            unsupported.lose("messages.name")
         yield from _write_said(turn) if turn.role == "assistant" else _write_user(turn)
 
 

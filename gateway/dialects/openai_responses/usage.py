@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from gateway.core import chat
-from gateway.core.chat import told_tokens
+from gateway.core.chat import bounded_tokens
 
 
 class _InputDetails(msgspec.Struct):
@@ -31,13 +31,13 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     if usage is None or usage.input_tokens is None:
         return None
     told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
-    cached, written = told_tokens(told.cached_tokens), told_tokens(told.cache_write_tokens)
-    reasoning = told_tokens(thought.reasoning_tokens)
+    cached, written = bounded_tokens(told.cached_tokens), bounded_tokens(told.cache_write_tokens)
+    reasoning = bounded_tokens(thought.reasoning_tokens)
     return chat.Usage(
-        input=max(0, told_tokens(usage.input_tokens) - cached - written),
+        input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
         cache_write=written,
-        output=max(0, told_tokens(usage.output_tokens) - reasoning),
+        output=max(0, bounded_tokens(usage.output_tokens) - reasoning),
         reasoning=reasoning,
     )
 

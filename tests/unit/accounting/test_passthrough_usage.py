@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.accounting.passthrough_usage import model_called, used
+from gateway.accounting.passthrough_usage import model_known_as, reported_usage
 from gateway.config.spec import ModelSpec, PriceSpec
 from gateway.core.chat import MOST_TOKENS, Usage
 
@@ -25,7 +25,7 @@ from gateway.core.chat import MOST_TOKENS, Usage
     ],
 )  # fmt: skip
 def test_every_way_to_say_it_is_read(usage: dict[str, Any], found: Usage) -> None:
-    assert used(json.dumps({"model": "m", "usage": usage, "more": [1]}).encode()) == ("m", found)
+    assert reported_usage(json.dumps({"model": "m", "usage": usage, "more": [1]}).encode()) == ("m", found)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,15 @@ def test_every_way_to_say_it_is_read(usage: dict[str, Any], found: Usage) -> Non
     ],
 )
 def test_what_does_not_say_it_says_nothing(body: bytes) -> None:
-    assert used(body) is None
+    assert reported_usage(body) is None
 
 
 def test_a_model_is_known_by_what_its_provider_calls_it() -> None:
     price = PriceSpec(1, 2)
     given = [ModelSpec("a", "p", "a-2026", price, 0.5), ModelSpec("b", "q", "b", price, 0.5), ModelSpec("a-*", "p", "a-*", price, 0.5)]  # fmt: skip
     models = {model.name: model for model in given}
-    assert model_called("a-2026", "p", models) == "a"
-    assert model_called("a", "p", models) == "a"
-    assert model_called("a-else", "p", models) == "a-*"
-    assert model_called("b", "p", models) is None
-    assert model_called("a", "q", models) is None
+    assert model_known_as("a-2026", "p", models) == "a"
+    assert model_known_as("a", "p", models) == "a"
+    assert model_known_as("a-else", "p", models) == "a-*"
+    assert model_known_as("b", "p", models) is None
+    assert model_known_as("a", "q", models) is None

@@ -3,7 +3,7 @@
 from gateway.compile.any_path import NO_MODEL
 from gateway.compile.snapshot import activate, build_services, compile_snapshot
 from gateway.core.tasks import Tasks
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded
@@ -31,7 +31,7 @@ def compiled(text: str = TEXT) -> Snapshot:
     return snapshot
 
 
-def path(name: str) -> Path:
+def path(name: str) -> RoutePlan:
     return compiled().pass_paths[name]
 
 
@@ -41,24 +41,24 @@ def test_there_is_an_endpoint_for_each_url_and_key_beside_those_of_models() -> N
 
 
 def test_settings_come_from_the_provider_and_the_route() -> None:
-    (hop,) = path("files").hops
-    assert (hop.pool, hop.hedge, hop.is_sticky, hop.is_gated) == ("a/-", None, False, True)
-    for target in hop.targets:
-        assert (target.clocks.idle_s, target.clocks.total_s, target.retry.attempts) == (7.0, 3600.0, 9)
+    (stage,) = path("files").stages
+    assert (stage.pool, stage.hedge, stage.is_sticky, stage.is_limited) == ("a/-", None, False, True)
+    for target in stage.targets:
+        assert (target.timeouts.idle_s, target.timeouts.total_s, target.retry.attempts) == (7.0, 3600.0, 9)
         assert (target.model.name, target.provider_max_inflight) == (NO_MODEL, 4)
-        assert "/v1/files/whatever" in target.ways and list(target.ways) == [] and len(target.ways) == 0
-        assert target.ways.get("/v1/files") is None
+        assert "/v1/files/whatever" in target.bindings and list(target.bindings) == [] and len(target.bindings) == 0
+        assert target.bindings.get("/v1/files") is None
 
 
 def test_routes_to_one_provider_share_its_endpoints() -> None:
     snapshot = compiled()
-    first, second = (snapshot.pass_paths[name].hops[0] for name in ("files", "more"))
+    first, second = (snapshot.pass_paths[name].stages[0] for name in ("files", "more"))
     assert [one.endpoint for one in first.targets] == [one.endpoint for one in second.targets]
-    assert second.targets[0].clocks.total_s == 600.0
+    assert second.targets[0].timeouts.total_s == 600.0
 
 
 def test_a_provider_that_is_off_has_none() -> None:
-    assert path("nobody").hops == ()
+    assert path("nobody").stages == ()
 
 
 def test_nobody_passes_anything_without_a_route() -> None:

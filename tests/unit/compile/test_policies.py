@@ -23,19 +23,19 @@ routes:
 
 
 def test_clocks_are_merged_clock_by_clock_from_the_defaults_to_the_route(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("whole", "p")].hops[0].targets[0].clocks
-    assert (clocks.connect_s, clocks.first_token_s, clocks.answer_s) == (1, 2, 3)
-    assert (clocks.idle_s, clocks.total_s) == (4, None)
+    timeouts = compiled(LEVELS, clock).paths[Match("whole", "p")].stages[0].targets[0].timeouts
+    assert (timeouts.connect_s, timeouts.first_token_s, timeouts.answer_s) == (1, 2, 3)
+    assert (timeouts.idle_s, timeouts.total_s) == (4, None)
 
 
 def test_a_model_asked_for_has_the_settings_of_the_pool_that_lists_it(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("direct", "m")].hops[0].targets[0].clocks
-    assert (clocks.answer_s, clocks.idle_s, clocks.total_s) == (3, 4, 240)
+    timeouts = compiled(LEVELS, clock).paths[Match("direct", "m")].stages[0].targets[0].timeouts
+    assert (timeouts.answer_s, timeouts.idle_s, timeouts.total_s) == (3, 4, 240)
 
 
 def test_a_model_in_no_pool_has_its_own_settings_and_those_above(clock: FakeClock) -> None:
-    clocks = compiled(LEVELS, clock).paths[Match("direct", "n")].hops[0].targets[0].clocks
-    assert (clocks.connect_s, clocks.answer_s, clocks.total_s) == (1, 2, 120)
+    timeouts = compiled(LEVELS, clock).paths[Match("direct", "n")].stages[0].targets[0].timeouts
+    assert (timeouts.connect_s, timeouts.answer_s, timeouts.total_s) == (1, 2, 120)
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_caps_are_divided_among_the_workers_and_rounded_up(
     text = text.replace('b.test/v1"', 'b.test/v1", max_inflight: 7') + f"server: {{workers: {workers}}}\n"
     snapshot = compiled(text, clock)
     assert snapshot.pools["main"].max_inflight == of_pool
-    target = snapshot.paths[Match("all", "main")].hops[0].targets[0]
+    target = snapshot.paths[Match("all", "main")].stages[0].targets[0]
     assert (target.max_inflight, target.provider_max_inflight) == (of_member, of_provider)

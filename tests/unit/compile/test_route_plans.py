@@ -39,8 +39,8 @@ def test_a_model_in_no_pool_stands_alone(clock: FakeClock) -> None:
 
 def test_members_stand_by_their_priority_then_as_the_file_has_them(clock: FakeClock) -> None:
     text = (POOLS % "").replace("[m-a, m-b]", "[{model: m-c, priority: 3}, {model: m-b, priority: 2}, {model: m-a}]")
-    hop = first_hop(text, clock)
-    assert [(target.model.name, target.priority) for target in hop.targets][-2:] == [("m-b", 2), ("m-c", 3)]
+    stage = first_hop(text, clock)
+    assert [(target.model.name, target.priority) for target in stage.targets][-2:] == [("m-b", 2), ("m-c", 3)]
     asked_for = first_hop(text, clock, Match("direct", "m-c"))
     assert asked_for.targets[0].model.name == "m-c"
     assert asked_for.targets[0].priority < min(target.priority for target in asked_for.targets[1:])
@@ -67,7 +67,7 @@ def test_a_pools_room_is_what_its_members_have_together(
     text = text.replace('b.test/v1"', f'b.test/v1"{provider}')
     snapshot = compiled(text, clock)
     assert snapshot.pools["main"].max_inflight == room
-    assert snapshot.paths[Match("all", "main")].hops[0].is_gated is (room is not None)
+    assert snapshot.paths[Match("all", "main")].stages[0].is_limited is (room is not None)
 
 
 def test_a_pool_that_says_less_than_its_members_have_holds(clock: FakeClock) -> None:
@@ -76,16 +76,18 @@ def test_a_pool_that_says_less_than_its_members_have_holds(clock: FakeClock) -> 
 
 
 def test_providers_and_models_have_no_say_in_what_a_pool_is_as_a_whole(clock: FakeClock) -> None:
-    hop = first_hop(POOLS % ", balance: consistent_hash, hash_by: tenant, all_open: soonest, hedge: {after: 3s}", clock)
-    assert type(hop.balancer) is BALANCERS["consistent_hash"]
-    assert (hop.affinity, hop.all_open, hop.is_sticky) == ("tenant", "soonest", False)
-    assert hop.hedge is not None
-    assert hop.hedge.after_s == 3.0
+    stage = first_hop(
+        POOLS % ", balance: consistent_hash, hash_by: tenant, all_open: soonest, hedge: {after: 3s}", clock
+    )
+    assert type(stage.balancer) is BALANCERS["consistent_hash"]
+    assert (stage.affinity, stage.all_open, stage.is_sticky) == ("tenant", "soonest", False)
+    assert stage.hedge is not None
+    assert stage.hedge.after_s == 3.0
 
 
 def test_a_pool_that_is_sticky_keeps_conversations(clock: FakeClock) -> None:
-    hop = first_hop(POOLS % ", sticky: conversation", clock)
-    assert (hop.is_sticky, hop.affinity) == (True, "conversation")
+    stage = first_hop(POOLS % ", sticky: conversation", clock)
+    assert (stage.is_sticky, stage.affinity) == (True, "conversation")
 
 
 def test_nothing_is_hedged_where_there_is_one_endpoint(clock: FakeClock) -> None:
@@ -97,7 +99,7 @@ def test_a_route_for_paths_goes_to_its_provider_at_any_path(clock: FakeClock) ->
     text = (
         HEAD + "routes: [{name: files, paths: [/v1/files], provider: b}, {name: direct, match: [b-1], to: requested}]\n"
     )
-    (hop,) = compiled(text, clock).pass_paths["files"].hops
-    (target,) = hop.targets
-    assert (hop.pool, target.endpoint.id) == ("b/-", "b/-")
-    assert "/v1/files/7" in target.ways
+    (stage,) = compiled(text, clock).pass_paths["files"].stages
+    (target,) = stage.targets
+    assert (stage.pool, target.endpoint.id) == ("b/-", "b/-")
+    assert "/v1/files/7" in target.bindings

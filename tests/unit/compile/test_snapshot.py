@@ -11,7 +11,7 @@ from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY
 from gateway.core.problem import ConfigError
 from gateway.core.tasks import Tasks
-from gateway.pools.concurrency import Entrant
+from gateway.pools.concurrency import QueueEntry
 from gateway.pools.endpoint import Endpoint
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
@@ -143,16 +143,16 @@ def test_a_check_that_fails_refuses_the_configuration(tmp_path: FilePath) -> Non
 async def test_a_reload_gives_a_living_gate_its_new_room_and_lets_waiters_in(services: Services) -> None:
     text = (POOLS % ", max_inflight: 1, queue: {wait: 60s}").replace("[m-a, m-b]", "[m-b]")
     reload(services, text, 1)
-    gate = services.directory.pool("main").gate
-    assert gate.try_enter()
-    waiting = asyncio.ensure_future(gate.enter(Entrant("")))
+    limiter = services.directory.pool("main").limiter
+    assert limiter.try_enter()
+    waiting = asyncio.ensure_future(limiter.enter(QueueEntry("")))
     await asyncio.sleep(0)
     assert not waiting.done()
     reload(services, text.replace("max_inflight: 1", "max_inflight: 2"), 2)
     await waiting
-    assert services.directory.pool("main").gate is gate
+    assert services.directory.pool("main").limiter is limiter
     reload(services, text.replace(", max_inflight: 1", ""), 3)
-    assert all(gate.try_enter() for _ in range(100))
+    assert all(limiter.try_enter() for _ in range(100))
 
 
 async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Services) -> None:
@@ -160,4 +160,4 @@ async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Se
     state = services.directory.pool("main")
     reload(services, POOLS % ", sticky: conversation", 2)
     assert services.directory.pool("main") is state
-    assert services.snapshot.paths[Match("all", "main")].hops[0].state is state
+    assert services.snapshot.paths[Match("all", "main")].stages[0].state is state

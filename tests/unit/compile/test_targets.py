@@ -8,11 +8,11 @@ from tests.support.compiling import POOLS, TEXT, compiled, first_hop
 
 
 def test_each_url_with_each_key_is_an_endpoint_and_they_share_the_members_weight(clock: FakeClock) -> None:
-    hop = first_hop((POOLS % "").replace("[m-a, m-b]", "[{model: m-a, weight: 6}, m-b]"), clock)
-    places = [(target.provider.origin.host, target.endpoint.credential) for target in hop.targets]
+    stage = first_hop((POOLS % "").replace("[m-a, m-b]", "[{model: m-a, weight: 6}, m-b]"), clock)
+    places = [(target.provider.origin.host, target.endpoint.credential) for target in stage.targets]
     assert [host for host, _ in places] == ["a.test", "a.test", "a2.test", "a2.test", "b.test"]
     assert len({id(credential) for _, credential in places}) == 3
-    assert [target.weight for target in hop.targets] == [1.5, 1.5, 1.5, 1.5, 1.0]
+    assert [target.weight for target in stage.targets] == [1.5, 1.5, 1.5, 1.5, 1.0]
     snapshot = compiled(POOLS % "", clock)
     assert [settings.id for settings in snapshot.endpoints.values()][:4] == [
         "a/m-a",
@@ -31,8 +31,8 @@ def test_a_target_knows_the_other_keys_of_its_provider(clock: FakeClock) -> None
 
 
 def test_a_family_is_asked_by_the_name_that_was_asked_for(clock: FakeClock) -> None:
-    (hop,) = compiled(TEXT, clock).paths[Match("direct", "mock-*")].hops
-    (target,) = hop.targets
+    (stage,) = compiled(TEXT, clock).paths[Match("direct", "mock-*")].stages
+    (target,) = stage.targets
     assert target.provider.model_id(target.model, "mock-7") == "mock-7"
 
 
@@ -40,13 +40,13 @@ def test_a_family_is_asked_by_the_name_that_was_asked_for(clock: FakeClock) -> N
 def test_only_pools_that_spread_their_requests_start_slowly(
     clock: FakeClock, balance: str, slow_start_s: float
 ) -> None:
-    hop = first_hop(POOLS % f", balance: {balance}, breaker: {{slow_start: 4s}}", clock)
-    assert {target.slow_start_s for target in hop.targets} == {slow_start_s}
+    stage = first_hop(POOLS % f", balance: {balance}, breaker: {{slow_start: 4s}}", clock)
+    assert {target.slow_start_s for target in stage.targets} == {slow_start_s}
 
 
 def test_a_provider_is_asked_as_it_speaks_whatever_the_client_does(clock: FakeClock) -> None:
     (target, *_) = first_hop(POOLS % "", clock).targets
-    heads = {path: way.request_head.split(b"\r\n")[0] for path, way in target.ways.items()}
+    heads = {path: way.request_head.split(b"\r\n")[0] for path, way in target.bindings.items()}
     assert heads["/v1/chat/completions"] == b"POST /v1/chat/completions HTTP/1.1"
     assert heads["/v1/messages"] == heads["/v1/chat/completions"]
     assert "/v1/messages/count_tokens" not in heads

@@ -95,7 +95,7 @@ REFUSED = [
     (
         units.read_url,
         [
-            "x",
+            "exchange",
             "ftp://x",
             "http://",
             "http://x:y",

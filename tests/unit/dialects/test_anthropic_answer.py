@@ -12,12 +12,12 @@ from gateway.dialects.anthropic_messages.answer import (
     arguments_of,
     decode_answer,
     encode_answer,
-    encode_rejection,
+    encode_provider_error,
     error_type,
     input_of,
-    read_rejection,
+    read_provider_error,
 )
-from gateway.dialects.rejection import TOO_LONG, Rejection
+from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 REQUEST = ChatRequest(b"", "/", "m", tokens=11)
 
@@ -108,19 +108,22 @@ def test_an_argument_that_has_that_name_is_one() -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b'{"type":"error","error":{"type":"t","message":"m"}}', Rejection("m", "t")),
-        (b'{"error":{"message":"prompt is too long: 5 > 4"}}', Rejection("prompt is too long: 5 > 4", None, TOO_LONG)),
+        (b'{"type":"error","error":{"type":"t","message":"m"}}', ProviderError("m", "t")),
+        (
+            b'{"error":{"message":"prompt is too long: 5 > 4"}}',
+            ProviderError("prompt is too long: 5 > 4", None, TOO_LONG),
+        ),
         (b"{}", None),
         (b"<html>", None),
     ],
 )
-def test_errors_are_read(body: bytes, expected: Rejection | None) -> None:
-    assert read_rejection(body) == expected
+def test_errors_are_read(body: bytes, expected: ProviderError | None) -> None:
+    assert read_provider_error(body) == expected
 
 
 def test_a_prompt_that_is_too_long_is_said_in_the_words_that_clients_look_for() -> None:
     for words in ("5 > 4", "prompt is too long: 5 > 4"):
-        error = json.loads(encode_rejection(Rejection(words, code=TOO_LONG), 400))["error"]
+        error = json.loads(encode_provider_error(ProviderError(words, code=TOO_LONG), 400))["error"]
         assert error == {"type": "invalid_request_error", "message": "prompt is too long: 5 > 4"}
 
 

@@ -19,13 +19,15 @@ from gateway.core.conversation import (
 )
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.anthropic_messages.request_out import from_conversation
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 
 PARAMS: TypeAdapter[Any] = TypeAdapter(MessageCreateParamsNonStreaming)
 
 
 def sent(*turns: Turn, model: str = "m", **fields: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(from_conversation(Conversation(turns=turns, **fields), model, Losses()))
+    body: dict[str, Any] = json.loads(
+        from_conversation(Conversation(turns=turns, **fields), model, UnsupportedParams())
+    )
     PARAMS.validate_python({key: value for key, value in body.items() if key not in ("stream", "temperature")})
     return body
 
@@ -124,8 +126,8 @@ def test_a_choice_without_tools_is_none() -> None:
 
 
 def test_what_is_lost_is_noted() -> None:
-    losses = Losses(drops_params=True)
+    unsupported = UnsupportedParams(drops_params=True)
     asked = Conversation(turns=(Turn("user", (), "ann"),), seed=1, n=2, store=True, others=("odd",), temperature=1.5)
-    body = json.loads(from_conversation(asked, "m", losses))
-    assert losses.dropped == ["odd", "seed", "n", "store", "temperature", "messages.name"]
+    body = json.loads(from_conversation(asked, "m", unsupported))
+    assert unsupported.dropped == ["odd", "seed", "n", "store", "temperature", "messages.name"]
     assert body.keys() == {"model", "max_tokens", "messages"}

@@ -19,13 +19,15 @@ from gateway.core.conversation import (
 )
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.openai_chat.request_out import from_conversation
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 
 PARAMS: TypeAdapter[Any] = TypeAdapter(completion_create_params.CompletionCreateParamsNonStreaming)
 
 
 def sent(*turns: Turn, model: str = "m", **fields: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(from_conversation(Conversation(turns=turns, **fields), model, Losses()))
+    body: dict[str, Any] = json.loads(
+        from_conversation(Conversation(turns=turns, **fields), model, UnsupportedParams())
+    )
     PARAMS.validate_python(body | {"stream": False})
     return body
 
@@ -89,6 +91,6 @@ def test_a_stream_always_tells_its_usage() -> None:
 
 
 def test_what_there_is_no_parameter_for_is_lost() -> None:
-    losses = Losses(drops_params=True)
-    from_conversation(Conversation(turns=(), top_k=5, others=("odd",)), "m", losses)
-    assert losses.dropped == ["odd", "top_k"]
+    unsupported = UnsupportedParams(drops_params=True)
+    from_conversation(Conversation(turns=(), top_k=5, others=("odd",)), "m", unsupported)
+    assert unsupported.dropped == ["odd", "top_k"]

@@ -23,7 +23,7 @@ from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.dialects import openai_responses
 from gateway.dialects.openai_responses import usage as openai_responses_usage
 from gateway.dialects.openai_responses.reasoning import give_back, read_reasoning, sealed, take_item
-from gateway.dialects.unsupported_params import Losses
+from gateway.dialects.unsupported_params import UnsupportedParams
 
 
 def asked(**fields: Any) -> ChatRequest:
@@ -122,7 +122,7 @@ def test_a_member_of_the_wrong_type_is_refused(name: str) -> None:
 
 def sent(*turns: Turn, **more: Any) -> Any:
     conversation = Conversation(turns=turns, **more)
-    return json.loads(openai_responses.from_conversation(conversation, "m", Losses()))
+    return json.loads(openai_responses.from_conversation(conversation, "m", UnsupportedParams()))
 
 
 def test_what_stands_in_the_wrong_turn_is_refused() -> None:

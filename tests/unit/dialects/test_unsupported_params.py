@@ -1,22 +1,22 @@
 import pytest
 
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.unsupported_params import Losses, untranslatable
+from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 
 def test_a_parameter_without_a_counterpart_is_refused_by_the_name_that_the_client_knows() -> None:
-    losses = Losses(names={"output": "response_format"})
+    unsupported = UnsupportedParams(names={"output": "response_format"})
     with pytest.raises(InvalidRequest, match="response_format can't be translated") as caught:
-        losses.lose("output", "no such thing")
+        unsupported.lose("output", "no such thing")
     assert (caught.value.param, caught.value.error_code) == ("response_format", "unsupported_parameter")
-    assert losses.dropped == []
+    assert unsupported.dropped == []
 
 
 def test_where_parameters_may_be_dropped_each_is_noted() -> None:
-    losses = Losses(drops_params=True, names={"output": "response_format"})
-    losses.lose("output")
-    losses.lose("seed")
-    assert losses.dropped == ["response_format", "seed"]
+    unsupported = UnsupportedParams(drops_params=True, names={"output": "response_format"})
+    unsupported.lose("output")
+    unsupported.lose("seed")
+    assert unsupported.dropped == ["response_format", "seed"]
 
 
 def test_content_is_refused_with_its_place() -> None:

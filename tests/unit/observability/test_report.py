@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import ShuttingDown, UpstreamTimeout
-from gateway.core.exchange import Attempt, Exchange, Meter, Principal, RequestId
+from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
 from gateway.observability.metrics import Metrics, Samples
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog
@@ -64,7 +64,10 @@ def stream() -> Exchange:
         pool="strong",
         model="gpt-4o",
         provider="openai",
-        attempts=[Attempt("openai/gpt-4o", 100.0, "failed", "upstream_timeout"), Attempt("openai/gpt-4o", 100.1, "ok")],
+        attempts=[
+            AttemptRecord("openai/gpt-4o", 100.0, "failed", "upstream_timeout"),
+            AttemptRecord("openai/gpt-4o", 100.1, "ok"),
+        ],
         meter=Meter(12, 900, Usage(input=90, cached_input=10, output=11), 100.4, 101.4),
         cost_picodollars=2_500_000,
         waited_s=1.498,
@@ -75,14 +78,14 @@ def stream() -> Exchange:
     )
 
 
-def file(x: Exchange, metrics: Metrics) -> Samples:
-    Reporter(metrics, None, HandClock()).file(x)
+def file(exchange: Exchange, metrics: Metrics) -> Samples:
+    Reporter(metrics, None, HandClock()).file(exchange)
     return msgspec.msgpack.decode(metrics.snapshot(), type=Samples)
 
 
-async def file_line(x: Exchange, lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> dict[str, Any]:
+async def file_line(exchange: Exchange, lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> dict[str, Any]:
     log, read = lines
-    Reporter(Metrics(), log, HandClock()).file(x)
+    Reporter(Metrics(), log, HandClock()).file(exchange)
     (line,) = read()
     fields: dict[str, Any] = json.loads(line)
     return fields
@@ -104,31 +107,31 @@ def test_a_finished_stream_is_counted_everywhere(metrics: Metrics) -> None:
 
 
 def test_an_unstreamed_answer_has_no_token_times(metrics: Metrics) -> None:
-    x = stream()
-    x.request = ChatRequest(b"{}", "/v1/chat/completions", "gpt-4o")
-    samples = file(x, metrics)
+    exchange = stream()
+    exchange.request = ChatRequest(b"{}", "/v1/chat/completions", "gpt-4o")
+    samples = file(exchange, metrics)
     assert sum(samples["gateway_time_to_first_token_seconds"]["gpt-4o",]) == 0
     assert sum(samples["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
 
 
 def test_a_stream_of_one_token_has_no_time_between_tokens(metrics: Metrics) -> None:
-    x = stream()
-    x.meter.usage = Usage(input=1, output=1)
-    assert sum(file(x, metrics)["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
+    exchange = stream()
+    exchange.meter.usage = Usage(input=1, output=1)
+    assert sum(file(exchange, metrics)["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
 
 
 def test_a_client_that_left_is_counted(metrics: Metrics) -> None:
-    x = stream()
-    x.status, x.outcome = 499, "abandoned"
-    samples = file(x, metrics)
+    exchange = stream()
+    exchange.status, exchange.outcome = 499, "abandoned"
+    samples = file(exchange, metrics)
     assert samples["llm_requests_total"]["gpt-4o", "499"] == [1]
     assert samples["gateway_client_disconnects_total"][()] == [1]
 
 
 def test_a_client_cut_off_by_the_gateway_did_not_leave(metrics: Metrics) -> None:
-    x = stream()
-    x.outcome, x.cut = "abandoned", ShuttingDown("the gateway is stopping")
-    assert file(x, metrics)["gateway_client_disconnects_total"][()] == [0]
+    exchange = stream()
+    exchange.outcome, exchange.cut = "abandoned", ShuttingDown("the gateway is stopping")
+    assert file(exchange, metrics)["gateway_client_disconnects_total"][()] == [0]
 
 
 @pytest.mark.parametrize(("asked", "shown"), [("gpt-4o", "gpt-4o"), ("no-such-model", "other")])
@@ -136,30 +139,30 @@ async def test_the_line_of_a_request_that_nobody_answered_names_the_model_asked_
     asked: str, shown: str, lines: tuple[RequestLog, Callable[[], list[bytes]]], metrics: Metrics
 ) -> None:
     log, read = lines
-    x = stream()
-    x.model, x.request = "", ChatRequest(b"{}", "/v1/chat/completions", asked)
-    Reporter(metrics, log, HandClock()).file(x)
+    exchange = stream()
+    exchange.model, exchange.request = "", ChatRequest(b"{}", "/v1/chat/completions", asked)
+    Reporter(metrics, log, HandClock()).file(exchange)
     (line,) = read()
     assert json.loads(line)["model"] == shown
 
 
 def test_a_request_that_nobody_answered_counts_for_the_model_asked_for(metrics: Metrics) -> None:
-    x = stream()
-    x.model, x.status, x.outcome, x.meter = "", 503, "failed", Meter()
-    assert file(x, metrics)["llm_requests_total"]["gpt-4o", "503"] == [1]
+    exchange = stream()
+    exchange.model, exchange.status, exchange.outcome, exchange.meter = "", 503, "failed", Meter()
+    assert file(exchange, metrics)["llm_requests_total"]["gpt-4o", "503"] == [1]
 
 
 @pytest.mark.parametrize("model", ["made up by a client", ""])
 def test_unknown_models_count_as_other(metrics: Metrics, model: str) -> None:
-    x = stream()
-    x.model, x.status, x.request = "", 404, ChatRequest(b"{}", "/v1/chat/completions", model)
-    samples = file(x, metrics)
+    exchange = stream()
+    exchange.model, exchange.status, exchange.request = "", 404, ChatRequest(b"{}", "/v1/chat/completions", model)
+    samples = file(exchange, metrics)
     assert samples["llm_requests_total"]["other", "404"] == [1]
     assert {labels[0] for labels in samples["llm_requests_total"]} == {"gpt-4o", "other"}
 
 
 def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> None:
-    x = Exchange(
+    exchange = Exchange(
         RequestId("r-2"),
         100.0,
         7,
@@ -169,15 +172,15 @@ def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> No
         status=401,
         outcome="failed",
     )
-    samples = file(x, metrics)
+    samples = file(exchange, metrics)
     assert samples["llm_requests_total"]["other", "401"] == [1]
     assert samples["llm_request_latency_seconds"]["other",][-1] == 3.0  # up to now: it has no end of its own
 
 
 def test_clock_noise_makes_no_negative_overhead(metrics: Metrics) -> None:
-    x = stream()
-    x.waited_s = 1.6
-    assert file(x, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
+    exchange = stream()
+    exchange.waited_s = 1.6
+    assert file(exchange, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
 
 
 async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
@@ -212,18 +215,22 @@ async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[],
 
 
 async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
-    x = stream()
-    x.error, x.status, x.outcome = UpstreamTimeout("too slow", code="first_token_timeout"), 504, "failed"
-    x.meter = Meter()
-    fields = await file_line(x, lines)
+    exchange = stream()
+    exchange.error, exchange.status, exchange.outcome = (
+        UpstreamTimeout("too slow", code="first_token_timeout"),
+        504,
+        "failed",
+    )
+    exchange.meter = Meter()
+    fields = await file_line(exchange, lines)
     assert (fields["error"], fields["status"], fields["outcome"]) == ("first_token_timeout", 504, "failed")
     assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
 
 
 async def test_the_line_of_a_cut_request_names_why(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
-    x = stream()
-    x.outcome, x.cut = "abandoned", ShuttingDown("the gateway is stopping")
-    assert (await file_line(x, lines))["error"] == "shutting_down"
+    exchange = stream()
+    exchange.outcome, exchange.cut = "abandoned", ShuttingDown("the gateway is stopping")
+    assert (await file_line(exchange, lines))["error"] == "shutting_down"
 
 
 async def test_neither_prompt_nor_key_is_in_the_line(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
@@ -234,9 +241,9 @@ async def test_neither_prompt_nor_key_is_in_the_line(lines: tuple[RequestLog, Ca
 
 async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
     log, read = lines
-    x = stream()
-    x.error = UpstreamTimeout("too slow")
-    Reporter(Metrics(), log, HandClock(), format="text").file(x)
+    exchange = stream()
+    exchange.error = UpstreamTimeout("too slow")
+    Reporter(Metrics(), log, HandClock(), format="text").file(exchange)
     assert read() == [
         b"2023-11-14T22:13:20.000Z 200 ok /v1/chat/completions direct/strong/gpt-4o 1500.0 ms"
         b" tokens=100+11 attempts=2 error=upstream_timeout id=r-1"

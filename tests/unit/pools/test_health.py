@@ -17,11 +17,11 @@ from gateway.observability.metrics import Metrics
 from gateway.pools.directory import KEY_REST_S, Directory
 from gateway.pools.endpoint import Target
 from gateway.pools.health import HealthChecks
-from gateway.pools.rotation import Standing
+from gateway.pools.rotation import EndpointRotation
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS
-from gateway.providers.transport import Call, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.providers.transport import Transport, WireRequest
+from gateway.resilience.timeouts import Timeouts
 from tests.support.clock import FakeClock
 from tests.support.loops import in_virtual_time
 from tests.support.upstream import Peer, ok, upstream
@@ -54,13 +54,13 @@ class Line:
         self.clock = FakeClock()
         self.tasks = Tasks()
         self.directory = Directory(self.clock)
-        self.standing = Standing(self.directory, self.clock, Metrics())
-        self.checks = HealthChecks(self, self.directory, self.standing, self.tasks, random.Random(1))  # type: ignore[arg-type]
+        self.rotation = EndpointRotation(self.directory, self.clock, Metrics())
+        self.checks = HealthChecks(self, self.directory, self.rotation, self.tasks, random.Random(1))  # type: ignore[arg-type]
         self.plays: dict[str, list[Play]] = {}
-        self.calls: list[tuple[float, Call]] = []
+        self.calls: list[tuple[float, WireRequest]] = []
         self.answers: list[Answer] = []
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WireRequest) -> Answer:
         self.calls.append((asyncio.get_running_loop().time(), call))
         plays = self.plays[call.origin.host]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
@@ -76,10 +76,10 @@ class Line:
         provider = KINDS[kind](ProviderSpec("web", kind, f"http://{host}/v1", key=Secret(key) if key else None))
         endpoint = self.directory.get(("web", model, host, key), "web", model, key, BreakerSpec())
         settings = ModelSpec(model, "web", model, PriceSpec(1, 1), 0.5)
-        return Target(endpoint, provider, settings, Clocks(), b"", RetrySpec())
+        return Target(endpoint, provider, settings, Timeouts(), b"", RetrySpec())
 
     def follow(self, *targets: Target, spec: HealthSpec | None = SPEC) -> None:
-        self.standing.follow([target.endpoint for target in targets])
+        self.rotation.follow([target.endpoint for target in targets])
         self.checks.follow((target, spec) for target in targets)
 
     @property
@@ -175,7 +175,7 @@ def test_whoever_answers_is_alive(status: int) -> None:
         line.plays["a"] = [status]
         target = line.target()
         line.follow(target)
-        line.standing.note_health(target.endpoint, is_healthy=False)
+        line.rotation.note_health(target.endpoint, is_healthy=False)
         await asyncio.sleep(2)
         assert target.endpoint.is_healthy
         await line.tasks.close()
@@ -347,9 +347,9 @@ async def test_a_real_provider_is_asked_over_one_connection() -> None:
     async with upstream(script) as provider:
         line = Line()
         transport = Transport()
-        checks = HealthChecks(transport, line.directory, line.standing, line.tasks, random.Random(2))
+        checks = HealthChecks(transport, line.directory, line.rotation, line.tasks, random.Random(2))
         target = line.target(f"127.0.0.1:{provider.origin.port}")
-        line.standing.follow([target.endpoint])
+        line.rotation.follow([target.endpoint])
         checks.follow([(target, HealthSpec(every_s=0.02, timeout_s=5.0, failures=1))])
         async with asyncio.timeout(10):
             while target.endpoint.is_healthy:  # noqa: ASYNC110

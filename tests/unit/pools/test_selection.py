@@ -9,7 +9,7 @@ import pytest
 from gateway.config.spec import BreakerSpec
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.round_robin import RoundRobin
-from gateway.pools.endpoint import Endpoint, EndpointId, Hop, Target
+from gateway.pools.endpoint import Endpoint, EndpointId, PoolStage, Target
 from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
 from gateway.pools.state import PoolState
 from gateway.resilience.breaker import Breaker
@@ -26,15 +26,15 @@ def one(name: str, clock: FakeClock | None = None, **settings: Any) -> Target:
     return target(name, endpoint=Endpoint(EndpointId(f"web/{name}"), "web", name, breaker), **settings)
 
 
-def hop(*targets: Target, **settings: Any) -> Hop:
+def stage(*targets: Target, **settings: Any) -> PoolStage:
     ordered = tuple(sorted(targets, key=lambda one: one.priority))
     state = PoolState.new(FakeClock())
-    return Hop("main", ordered, RoundRobin(ordered, random.Random(1)), state, **settings)
+    return PoolStage("main", ordered, RoundRobin(ordered, random.Random(1)), state, **settings)
 
 
-def found(hop: Hop, **settings: Any) -> str:
+def found(stage: PoolStage, **settings: Any) -> str:
     is_warming = settings.pop("is_warming", lambda provider: False)
-    return names(candidates(hop, PATH, NOW, is_warming, **settings))
+    return names(candidates(stage, PATH, NOW, is_warming, **settings))
 
 
 def open_breaker(endpoint: Endpoint) -> None:
@@ -44,7 +44,7 @@ def open_breaker(endpoint: Endpoint) -> None:
 
 
 def test_all_that_can_be_asked_are_candidates_in_their_order() -> None:
-    assert found(hop(one("a"), one("b"), one("c"))) == "abc"
+    assert found(stage(one("a"), one("b"), one("c"))) == "abc"
 
 
 def take_out(endpoint: Endpoint, why: str) -> None:
@@ -63,7 +63,7 @@ def take_out(endpoint: Endpoint, why: str) -> None:
 
 @pytest.mark.parametrize("why", ["drained", "ill", "resting", "its key refused", "its breaker open"])
 def test_who_is_out_of_rotation_is_passed_over(why: str) -> None:
-    pool = hop(one("a"), one("b"))
+    pool = stage(one("a"), one("b"))
     take_out(pool.targets[0].endpoint, why)
     assert found(pool) == "b"
     assert not can_be_asked(pool.targets[0], PATH, NOW, (), 0)
@@ -71,7 +71,7 @@ def test_who_is_out_of_rotation_is_passed_over(why: str) -> None:
 
 
 def test_rests_end_in_time() -> None:
-    pool = hop(one("a"))
+    pool = stage(one("a"))
     endpoint = pool.targets[0].endpoint
     endpoint.rests_until = endpoint.credential.refused_until = NOW
     assert found(pool) == "a"
@@ -81,14 +81,14 @@ def test_who_is_full_or_warms_up_is_passed_over_but_may_be_asked_later() -> None
     full, crowd, cold = one("a", max_inflight=1), one("b", provider_max_inflight=3), one("c")
     full.endpoint.in_flight = 1
     crowd.endpoint.load.in_flight = 3
-    assert found(hop(full, crowd)) == ""
-    assert found(hop(cold), is_warming=lambda provider: provider == "web") == ""
+    assert found(stage(full, crowd)) == ""
+    assert found(stage(cold), is_warming=lambda provider: provider == "web") == ""
     assert all(can_be_asked(one, PATH, NOW, (), 0) for one in (full, crowd, cold))
 
 
 def test_a_half_open_breaker_makes_a_candidate_while_no_probe_runs() -> None:
     clock = FakeClock()
-    pool = hop(one("a", clock))
+    pool = stage(one("a", clock))
     open_breaker(pool.targets[0].endpoint)
     clock.advance(30)
     assert found(pool) == "a"
@@ -100,16 +100,16 @@ def test_a_half_open_breaker_makes_a_candidate_while_no_probe_runs() -> None:
 
 
 def test_a_provider_that_has_no_way_for_the_path_is_passed_over() -> None:
-    assert candidates(hop(one("a")), "/v1/elsewhere", NOW, lambda provider: False) == []
+    assert candidates(stage(one("a")), "/v1/elsewhere", NOW, lambda provider: False) == []
 
 
 def test_those_left_out_are_passed_over() -> None:
-    pool = hop(one("a"), one("b"))
+    pool = stage(one("a"), one("b"))
     assert found(pool, without={pool.targets[0].endpoint}) == "b"
 
 
 def test_only_the_lowest_number_that_has_anybody_is_looked_at() -> None:
-    pool = hop(one("c", priority=3), one("a"), one("b"), one("d", priority=2))
+    pool = stage(one("c", priority=3), one("a"), one("b"), one("d", priority=2))
     assert found(pool) == "ab"
     out = {pool.targets[0].endpoint}
     assert found(pool, without=out) == "b"
@@ -121,39 +121,39 @@ def test_only_the_lowest_number_that_has_anybody_is_looked_at() -> None:
 def test_a_window_has_to_be_larger_and_known(context: int, expected: str) -> None:
     sizes = {"a": None, "b": 8000, "c": 16000}
     targets = [replace(one(name), model=replace(one(name).model, context=size)) for name, size in sizes.items()]
-    assert found(hop(*targets), context=context) == expected
+    assert found(stage(*targets), context=context) == expected
 
 
 # Picking
 
 
-def picks(pool: Hop, count: int, affinity: str = "", now: float = NOW) -> str:
+def picks(pool: PoolStage, count: int, affinity: str = "", now: float = NOW) -> str:
     rng = random.Random(1)
     return names([pick(pool, pool.targets, Facts(now, False, affinity), rng) for _ in range(count)])
 
 
 def test_the_balancer_picks() -> None:
-    assert picks(hop(one("a"), one("b"), one("c")), 6) == "abcabc"
+    assert picks(stage(one("a"), one("b"), one("c")), 6) == "abcabc"
 
 
 def test_a_single_one_is_picked_without_asking_anybody() -> None:
-    pool = hop(one("a"))
+    pool = stage(one("a"))
     pool.targets[0].endpoint.recovered_at = NOW
     assert picks(pool, 3) == "aaa"
 
 
 def test_who_had_the_conversation_is_preferred_where_that_is_wished() -> None:
-    pool = hop(one("a"), one("b"), is_sticky=True)
+    pool = stage(one("a"), one("b"), is_sticky=True)
     pool.state.sticky.note("talk", pool.targets[1].endpoint)
     assert picks(pool, 3, "talk") == "bbb"
     assert picks(pool, 2, "other") == "ab"
-    plain = hop(one("a"), one("b"))
+    plain = stage(one("a"), one("b"))
     plain.state.sticky.note("talk", plain.targets[1].endpoint)
     assert picks(plain, 2, "talk") == "ab"
 
 
 def test_one_that_recovered_takes_a_small_share_at_first() -> None:
-    pool = hop(one("a", slow_start_s=10.0), one("b", slow_start_s=10.0))
+    pool = stage(one("a", slow_start_s=10.0), one("b", slow_start_s=10.0))
     pool.targets[0].endpoint.recovered_at = NOW
     assert 0 < picks(pool, 1000).count("a") < 120
     assert picks(pool, 1000, now=NOW + 10).count("a") == 500

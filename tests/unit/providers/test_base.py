@@ -203,4 +203,4 @@ def test_a_content_type_that_no_header_may_hold_is_dropped(content_type: bytes) 
     ids=["a key", "a word", "none"],
 )
 def test_a_key_that_the_provider_repeats_is_concealed(key: str, body: bytes, shown: bytes) -> None:
-    assert OpenAI(spec(key=Secret(key) if key else None)).conceal(body) == shown
+    assert OpenAI(spec(key=Secret(key) if key else None)).redact(body) == shown

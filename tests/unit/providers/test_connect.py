@@ -16,7 +16,7 @@ from gateway.core.errors import Unavailable, UpstreamError, UpstreamTimeout
 from gateway.providers.addresses import Address
 from gateway.providers.connect import NEXT_ADDRESS_S, TUNNEL_HEAD_LIMIT
 from gateway.providers.transport import LIFE_S, LIFE_SPREAD, Origin, Proxy, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support.certificates import FOLDER
 from tests.support.loops import in_virtual_time, on_every_loop
 from tests.support.upstream import Peer, Script, Upstream, body_of, call, ok, upstream
@@ -32,8 +32,8 @@ def dead_port() -> int:
         return int(taken.getsockname()[1])
 
 
-async def ask(transport: Transport, origin: Origin, clocks: Clocks | None = None) -> bytes:
-    return await body_of(await transport.ask(call(origin, b"x", clocks=clocks)))
+async def ask(transport: Transport, origin: Origin, timeouts: Timeouts | None = None) -> bytes:
+    return await body_of(await transport.ask(call(origin, b"x", timeouts=timeouts)))
 
 
 async def say_number(peer: Peer) -> None:
@@ -237,7 +237,7 @@ async def test_a_proxy_that_says_nothing_runs_into_the_connect_clock() -> None:
         transport = Transport()
         origin = Origin("p.test", 443, is_tls=True, proxy=Proxy("127.0.0.1", served.origin.port))
         with pytest.raises(UpstreamTimeout) as caught:
-            await ask(transport, origin, Clocks(connect_s=0.05))
+            await ask(transport, origin, Timeouts(connect_s=0.05))
         assert caught.value.error_code == "connect_timeout"
         await served.peers[0].gone.wait()
         transport.close()

@@ -7,18 +7,18 @@ import pytest
 from gateway.core.errors import UpstreamError
 from gateway.core.faults import Fault
 from gateway.providers.transport import Origin, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support.loops import on_every_loop
 from tests.support.processes import free_port
 from tests.support.upstream import Peer, body_of, call, chunked, ok, upstream
 
 
-async def broken(origin: Origin, clocks: Clocks | None = None) -> UpstreamError:
+async def broken(origin: Origin, timeouts: Timeouts | None = None) -> UpstreamError:
     """Give what a request ends with."""
     transport = Transport()
     try:
         with pytest.raises(UpstreamError) as caught:
-            await body_of(await transport.ask(call(origin, clocks=clocks)))
+            await body_of(await transport.ask(call(origin, timeouts=timeouts)))
     finally:
         transport.close()
     return caught.value
@@ -63,7 +63,7 @@ async def test_whatever_hinders_a_connection_is_one_fault() -> None:
     dead = Origin("127.0.0.1", free_port())
     async with upstream(mute) as served:
         no_tls = Origin("127.0.0.1", served.origin.port, is_tls=True)
-        late = await broken(no_tls, Clocks(connect_s=0.05))
+        late = await broken(no_tls, Timeouts(connect_s=0.05))
         refused = await broken(dead)
     assert (late.fault, late.http_status, late.error_code) == (Fault.CONNECT_TIMEOUT, 504, "connect_timeout")
     assert (refused.fault, refused.http_status, refused.error_code) == (Fault.CONNECT, 502, "upstream_connect")

@@ -14,7 +14,7 @@ from gateway.core.errors import GatewayError, ProtocolError, Unavailable, Upstre
 from gateway.providers import transport as transport_module
 from gateway.providers.addresses import Address
 from gateway.providers.transport import EARLY_LIMIT, HEAD_LIMIT, IDLE_LIMIT_S, Origin, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from tests.support.loops import in_virtual_time, on_every_loop, until
 from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 
@@ -457,7 +457,7 @@ async def test_the_connect_clock_ends_a_connection_that_does_not_come_about() ->
 
     transport, began = Transport(lookup=never), loop.time()
     with pytest.raises(UpstreamTimeout) as caught:
-        await transport.ask(call(Origin("slow.invalid", 80), clocks=Clocks(connect_s=2)))
+        await transport.ask(call(Origin("slow.invalid", 80), timeouts=Timeouts(connect_s=2)))
     assert caught.value.error_code == "connect_timeout" and loop.time() - began == pytest.approx(2)
     answered.set()
     transport.close()
@@ -467,18 +467,18 @@ async def test_the_connect_clock_ends_a_connection_that_does_not_come_about() ->
 
 
 @pytest.mark.parametrize(
-    ("is_stream", "clocks", "total_s", "sent", "code", "at"),
+    ("is_stream", "timeouts", "total_s", "sent", "code", "at"),
     [
-        (True, Clocks(first_token_s=20), None, b"", "first_token_timeout", 20),
-        (False, Clocks(answer_s=30), None, b"", "answer_timeout", 30),
-        (False, Clocks(answer_s=30), None, chunked(last=b""), "answer_timeout", 30),
-        (True, Clocks(), 7, b"", "total_timeout", 7),
-        (False, Clocks(), 7, chunked(b"a", last=b""), "total_timeout", 7),
+        (True, Timeouts(first_token_s=20), None, b"", "first_token_timeout", 20),
+        (False, Timeouts(answer_s=30), None, b"", "answer_timeout", 30),
+        (False, Timeouts(answer_s=30), None, chunked(last=b""), "answer_timeout", 30),
+        (True, Timeouts(), 7, b"", "total_timeout", 7),
+        (False, Timeouts(), 7, chunked(b"a", last=b""), "total_timeout", 7),
     ],
 )
 @in_virtual_time
 async def test_each_clock_ends_the_answer_and_the_connection(
-    is_stream: bool, clocks: Clocks, total_s: float | None, sent: bytes, code: str, at: float
+    is_stream: bool, timeouts: Timeouts, total_s: float | None, sent: bytes, code: str, at: float
 ) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -490,7 +490,7 @@ async def test_each_clock_ends_the_answer_and_the_connection(
         began = loop.time()
         total_at = None if total_s is None else began + total_s
         with pytest.raises(UpstreamTimeout) as caught:
-            answer = await transport.ask(call(served.origin, clocks=clocks, is_stream=is_stream, total_at=total_at))
+            answer = await transport.ask(call(served.origin, timeouts=timeouts, is_stream=is_stream, total_at=total_at))
             sink = Collected()
             answer.attach(sink)
             await sink.done
@@ -512,9 +512,9 @@ async def test_the_idle_clock_runs_from_the_last_byte() -> None:
 
     loop = asyncio.get_running_loop()
     async with connected(script) as (transport, served):
-        answer = await transport.ask(call(served.origin, clocks=Clocks(idle_s=30)))
+        answer = await transport.ask(call(served.origin, timeouts=Timeouts(idle_s=30)))
         began = loop.time()
-        answer.watch.begin_body()
+        answer.timers.begin_body()
         sink = Collected()
         answer.attach(sink)
         await sink.done

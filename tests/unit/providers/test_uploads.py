@@ -6,8 +6,8 @@ import pytest
 
 from gateway.core.errors import GatewayError, Unavailable, UpstreamTimeout
 from gateway.core.tasks import Tasks
-from gateway.providers.transport import Answer, Call, Transport
-from gateway.resilience.timeouts import Clocks
+from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
+from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.upload import Upload
 from tests.support.loops import on_every_loop
 from tests.support.passing import hear, hear_head
@@ -32,18 +32,18 @@ class Uploads:
         return PIECE
 
 
-async def ask(transport: Transport, call: Call) -> Answer:
+async def ask(transport: Transport, call: WireRequest) -> UpstreamResponse:
     async with asyncio.timeout(5):
         return await transport.ask(call)
 
 
 def calling(
-    origin: object, upload: Upload | None = None, *, clocks: Clocks | None = None, is_head: bool = False
-) -> Call:
+    origin: object, upload: Upload | None = None, *, timeouts: Timeouts | None = None, is_head: bool = False
+) -> WireRequest:
     method = b"HEAD" if is_head else b"POST"
     length = b"content-length: %d\r\n" % (upload.size or 0) if upload is not None else b""
     head = b"%b /v1/files HTTP/1.1\r\nhost: x\r\n%b\r\n" % (method, length)
-    return Call(origin, head, b"", clocks or Clocks(), False, None, 60.0, upload, is_head)  # type: ignore[arg-type]
+    return WireRequest(origin, head, b"", timeouts or Timeouts(), False, None, 60.0, upload, is_head)  # type: ignore[arg-type]
 
 
 @on_every_loop
@@ -136,7 +136,7 @@ async def test_the_answers_clock_waits_for_the_end_of_the_upload(answers: bool) 
     async with upstream(script) as provider:
         transport, parts = Transport(), [PIECE] * 4
         upload = Upload(read, Tasks(), 4 * len(PIECE))
-        call = calling(provider.origin, upload, clocks=Clocks(answer_s=0.1))
+        call = calling(provider.origin, upload, timeouts=Timeouts(answer_s=0.1))
         if answers:
             assert await body_of(await ask(transport, call)) == b"{}"
         else:

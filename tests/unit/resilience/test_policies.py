@@ -62,7 +62,7 @@ def test_single_values_are_the_last_ones_named(name: str, general: object, parti
 
 def test_clocks_are_merged_beside_the_others() -> None:
     merged = merge(Policy(timeout={"total": 5.0}), Policy(timeout={"idle": None}, given={"retry": None}))
-    assert (merged.clocks.total_s, merged.clocks.idle_s, merged.retry) == (5.0, None, None)
+    assert (merged.timeouts.total_s, merged.timeouts.idle_s, merged.retry) == (5.0, None, None)
 
 
 def test_no_retry_is_one_attempt() -> None:

@@ -21,10 +21,10 @@ def asked(
     headers: dict[str, str] | None = None,
     **more: Any,
 ) -> Exchange:
-    x = Exchange(RequestId("r"), 0.0, 1, "/v1/chat/completions", headers or {}, Principal(tenant))
+    exchange = Exchange(RequestId("r"), 0.0, 1, "/v1/chat/completions", headers or {}, Principal(tenant))
     body = {"model": "m", "messages": messages or [FIRST], **more}
-    x.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
-    return x
+    exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
+    return exchange
 
 
 def test_turns_of_one_conversation_belong_together() -> None:
@@ -66,8 +66,8 @@ def test_what_the_client_says_holds_whatever_the_turns(said: dict[str, Any]) -> 
 
 
 def test_the_header_comes_before_the_body() -> None:
-    x = asked(headers={HEADER: "c-1"}, prompt_cache_key="c-2")
-    assert conversation(x) == conversation(asked(headers={HEADER: "c-1"}))
+    exchange = asked(headers={HEADER: "c-1"}, prompt_cache_key="c-2")
+    assert conversation(exchange) == conversation(asked(headers={HEADER: "c-1"}))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_header_comes_before_the_body() -> None:
     [
         {"prompt_cache_key": 7},
         {"prompt_cache_key": ""},
-        {"conversation": {"id": ["x"]}},
+        {"conversation": {"id": ["exchange"]}},
         {"metadata": "text"},
         {"metadata": None},
         {"metadata": {"conversation_id": None}},
@@ -108,12 +108,14 @@ def test_parts_can_t_be_shifted_into_each_other() -> None:
 
 
 def test_by_tenant_and_by_header() -> None:
-    x = asked(headers={"x-team": "red"})
-    assert affinity(x, "tenant") == "acme"
-    assert affinity(x, "header:x-team") == affinity(asked([SECOND], headers={"x-team": "red"}), "header:x-team")
-    assert affinity(x, "header:x-team") != affinity(asked(headers={"x-team": "red"}, tenant="other"), "header:x-team")
-    assert affinity(x, "header:x-other") == ""
-    assert affinity(x, "conversation") == conversation(x)
+    exchange = asked(headers={"x-team": "red"})
+    assert affinity(exchange, "tenant") == "acme"
+    assert affinity(exchange, "header:x-team") == affinity(asked([SECOND], headers={"x-team": "red"}), "header:x-team")
+    assert affinity(exchange, "header:x-team") != affinity(
+        asked(headers={"x-team": "red"}, tenant="other"), "header:x-team"
+    )
+    assert affinity(exchange, "header:x-other") == ""
+    assert affinity(exchange, "conversation") == conversation(exchange)
 
 
 def test_names_of_tenants_can_t_be_shifted_into_headers() -> None:

@@ -12,7 +12,7 @@ import pytest
 from gateway.core.tasks import Tasks
 from gateway.core.tls import server_context
 from gateway.runtime import acceptors as doors_module
-from gateway.runtime.acceptors import Door, Doors, Guests
+from gateway.runtime.acceptors import Acceptor, Acceptors, ConnectionFactory
 from tests.support.certificates import FOLDER
 from tests.support.processes import descriptors
 
@@ -41,14 +41,16 @@ async def test_a_handshake_that_takes_too_long_is_cut(monkeypatch: pytest.Monkey
     tasks, here = Tasks(), list[Guest]()
     listener = socket.create_server(("127.0.0.1", 0))
     context = server_context((FOLDER / "first.pem").read_text(), (FOLDER / "first.key").read_text())
-    doors = Doors([Door(listener, context)], Guests(lambda: Guest(here), lambda: len(here)), 3, tasks)
-    await doors.open([0])
+    acceptors = Acceptors(
+        [Acceptor(listener, context)], ConnectionFactory(lambda: Guest(here), lambda: len(here)), 3, tasks
+    )
+    await acceptors.open([0])
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     async with asyncio.timeout(10):
         assert await reader.read() == b""
     assert here == []
     writer.close()
-    await doors.stop()
+    await acceptors.stop()
     await tasks.close()
 
 
@@ -60,13 +62,13 @@ class House:
         self.here: list[Guest] = []
         self.listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.addresses = [one.getsockname() for one in self.listeners]
-        guests = Guests(lambda: Guest(self.here), lambda: len(self.here))
-        self.doors = Doors([Door(one.dup()) for one in self.listeners], guests, 3, self.tasks)
+        connections = ConnectionFactory(lambda: Guest(self.here), lambda: len(self.here))
+        self.acceptors = Acceptors([Acceptor(one.dup()) for one in self.listeners], connections, 3, self.tasks)
         self.clients: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def visit(self, door: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def visit(self, acceptor: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect: the kernel lets everybody in up to the queue."""
-        client = await asyncio.open_connection(*self.addresses[door])
+        client = await asyncio.open_connection(*self.addresses[acceptor])
         self.clients.append(client)
         client[1].write(b"x")
         return client
@@ -81,7 +83,7 @@ class House:
                 await asyncio.sleep(0.005)
 
     async def close(self) -> None:
-        await self.doors.stop()
+        await self.acceptors.stop()
         for _, writer in self.clients:
             writer.close()
         await self.until(lambda: not self.here)
@@ -98,11 +100,11 @@ async def house() -> AsyncIterator[House]:
 
 
 async def test_only_the_wanted_doors_are_open_and_who_waited_at_another_is_let_in_later(house: House) -> None:
-    await house.doors.open([0])
+    await house.acceptors.open([0])
     assert await house.is_heard(await house.visit(0))
     waiting = await house.visit(1)
     assert len(house.here) == 1
-    await house.doors.open([1])
+    await house.acceptors.open([1])
     assert await house.is_heard(waiting)
     late = await house.visit(0)
     assert await house.is_heard(await house.visit(1))
@@ -112,7 +114,7 @@ async def test_only_the_wanted_doors_are_open_and_who_waited_at_another_is_let_i
 
 async def test_a_full_house_lets_others_wait_and_says_so_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    await house.doors.open([0])
+    await house.acceptors.open([0])
     inside = [await house.visit(0) for _ in range(3)]
     for client in inside:
         assert await house.is_heard(client)
@@ -128,11 +130,11 @@ async def test_a_full_house_lets_others_wait_and_says_so_once(house: House, capl
 
 
 async def test_opening_doors_of_a_full_house_waits_for_room(house: House) -> None:
-    await house.doors.open([0])
+    await house.acceptors.open([0])
     inside = [await house.visit(0) for _ in range(3)]
     for client in inside:
         assert await house.is_heard(client)
-    await house.doors.open([0, 1])
+    await house.acceptors.open([0, 1])
     other = await house.visit(1)
     assert len(house.here) == 3
     inside[0][1].close()
@@ -141,9 +143,9 @@ async def test_opening_doors_of_a_full_house_waits_for_room(house: House) -> Non
 
 async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: House) -> None:
     before = descriptors(os.getpid())
-    await house.doors.open([0, 1])
-    await house.doors.stop()
-    await house.doors.open([0, 1])
+    await house.acceptors.open([0, 1])
+    await house.acceptors.stop()
+    await house.acceptors.open([0, 1])
     assert descriptors(os.getpid()) == before - 2
     waiting = await house.visit(0)  # the test holds the listener still
     assert not house.here
@@ -151,9 +153,9 @@ async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: Hou
 
 
 async def test_moving_between_doors_leaks_no_descriptors(house: House) -> None:
-    await house.doors.open([0])
+    await house.acceptors.open([0])
     before = descriptors(os.getpid())
     for _ in range(20):
-        await house.doors.open([0, 1])
-        await house.doors.open([0])
+        await house.acceptors.open([0, 1])
+        await house.acceptors.open([0])
     assert descriptors(os.getpid()) == before

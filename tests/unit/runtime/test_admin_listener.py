@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.config.spec import Listen, TlsSpec
 from gateway.core.secret import Secret
-from gateway.runtime.admin_listener import AdminDoors
+from gateway.runtime.admin_listener import AdminListener
 from tests.support.certificates import FOLDER, trusting
 from tests.support.http import request_bytes
 
@@ -38,11 +38,11 @@ async def ask(port: int, tls: ssl.SSLContext | None) -> tuple[bytes, str]:
 
 async def test_a_renewed_certificate_is_shown_from_the_next_connection_on() -> None:
     public, private = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
-    doors = AdminDoors(Ready())  # type: ignore[arg-type]
-    await doors.open([public], listen("first"), Secret("key"), [private])
+    acceptors = AdminListener(Ready())  # type: ignore[arg-type]
+    await acceptors.open([public], listen("first"), Secret("key"), [private])
     port = public.getsockname()[1]
     assert await ask(port, trusting()) == (b"HTTP/1.1 200 OK\r\n", "first")
-    doors.renew(listen("second"))
+    acceptors.renew(listen("second"))
     assert await ask(port, trusting()) == (b"HTTP/1.1 200 OK\r\n", "second")
     assert await ask(private.getsockname()[1], None) == (b"HTTP/1.1 200 OK\r\n", "")
-    await doors.close()
+    await acceptors.close()

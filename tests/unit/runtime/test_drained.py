@@ -4,7 +4,7 @@ import pytest
 
 from gateway.pools.rotation import names_for
 from gateway.runtime.bus import EndpointFigures, Mean
-from gateway.runtime.drained import DrainList, UnknownName
+from gateway.runtime.drained import DrainedEndpoints, UnknownName
 
 
 def figures(*ids: str) -> list[EndpointFigures]:
@@ -33,7 +33,7 @@ def figures(*ids: str) -> list[EndpointFigures]:
 KNOWN = figures("web/big", "web/big#2", "web/small", "own/tiny")
 
 
-def covered(drained: DrainList, known: list[EndpointFigures] = KNOWN) -> list[str]:
+def covered(drained: DrainedEndpoints, known: list[EndpointFigures] = KNOWN) -> list[str]:
     """Give what a worker would drain."""
     names = set(drained.names)
     return [one.endpoint for one in known if names & names_for(one.endpoint, one.provider, one.model)]
@@ -50,7 +50,7 @@ def covered(drained: DrainList, known: list[EndpointFigures] = KNOWN) -> list[st
     ],
 )
 def test_a_name_stands_for_an_endpoint_a_model_or_a_provider(name: str, meant: list[str]) -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     assert drained.add(name, KNOWN) == meant
     assert covered(drained) == meant
     assert drained.add(name, KNOWN) == meant
@@ -60,7 +60,7 @@ def test_a_name_stands_for_an_endpoint_a_model_or_a_provider(name: str, meant: l
 
 
 def test_an_unknown_name_changes_nothing() -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     drained.add("own", KNOWN)
     for turn in (drained.add, drained.remove):
         with pytest.raises(UnknownName):
@@ -69,7 +69,7 @@ def test_an_unknown_name_changes_nothing() -> None:
 
 
 def test_enabling_a_part_leaves_the_rest_drained() -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     drained.add("web", KNOWN)
     assert drained.remove("web/big#2", KNOWN) == ["web/big#2"]
     assert covered(drained) == ["web/big", "web/small"]
@@ -78,7 +78,7 @@ def test_enabling_a_part_leaves_the_rest_drained() -> None:
 
 
 def test_enabling_the_whole_enables_its_parts() -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     for name in ("web/big#2", "web/small", "own"):
         drained.add(name, KNOWN)
     drained.remove("web", KNOWN)
@@ -86,13 +86,13 @@ def test_enabling_the_whole_enables_its_parts() -> None:
 
 
 def test_a_drained_provider_is_drained_with_what_a_reload_adds() -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     drained.add("own", KNOWN)
     assert covered(drained, figures("own/tiny", "own/new")) == ["own/tiny", "own/new"]
 
 
 def test_what_a_reload_has_dropped_stays_drained_until_it_is_enabled() -> None:
-    drained = DrainList()
+    drained = DrainedEndpoints()
     drained.add("own/tiny", KNOWN)
     later = figures("web/big")
     assert drained.add("web", later) == ["web/big"]

@@ -42,6 +42,6 @@ async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) ->
 
 
 async def test_pools_tell_what_runs_and_waits(line: Line) -> None:
-    gate = line.services.directory.pool("main").gate
-    assert gate.try_enter()
+    limiter = line.services.directory.pool("main").limiter
+    assert limiter.try_enter()
     assert pool_figures(line.services) == (PoolFigures("main", 1, 0, 3),)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.tasks import Tasks
-from gateway.runtime.file_watch import Watch
+from gateway.runtime.file_watch import FileWatch
 
 
 class Seen:
@@ -15,7 +15,7 @@ class Seen:
         self.tasks = Tasks()
         self.count = 0
         self._news = asyncio.Event()
-        self.watch = Watch(self.tasks, self._note)
+        self.watch = FileWatch(self.tasks, self._note)
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(10):

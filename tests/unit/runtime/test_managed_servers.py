@@ -17,7 +17,7 @@ from gateway.config.spec import LogSpec, ModelSpec, Policy, PriceSpec, ProviderS
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
 from gateway.runtime.launch import make_lifeline
-from gateway.runtime.managed_servers import Children, Surroundings, is_healthy, recipes
+from gateway.runtime.managed_servers import ChildContext, ManagedServers, is_healthy, recipes
 from gateway.runtime.reaper import Reaper
 
 ROOT = Path(__file__).parents[3]
@@ -74,11 +74,11 @@ def spec_of(**weights: str) -> Spec:
 class Nest:
     """Children under test, and what they said about themselves."""
 
-    def __init__(self, run: Surroundings) -> None:
+    def __init__(self, run: ChildContext) -> None:
         self.run = run
         self.heard: list[tuple[str, str]] = []
         self._news = asyncio.Event()
-        self.children = Children(run, self._hear)
+        self.children = ManagedServers(run, self._hear)
 
     async def until(self, provider: str, condition: str) -> None:
         async with asyncio.timeout(20):
@@ -98,7 +98,7 @@ async def nest(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Nest]:
     with tempfile.TemporaryDirectory(prefix="g") as folder:
         (Path(folder) / "child_for_test.py").write_text(SERVER)
         monkeypatch.setenv("PYTHONPATH", folder)
-        run = Surroundings(tasks, SystemClock(), reaper, lifeline, Path(folder), {"test": "child_for_test"})
+        run = ChildContext(tasks, SystemClock(), reaper, lifeline, Path(folder), {"test": "child_for_test"})
         one = Nest(run)
         one.children.release()
         yield one
@@ -129,7 +129,7 @@ async def test_a_child_is_warming_until_it_answers_200(nest: Nest) -> None:
 
 
 async def test_nothing_runs_before_it_is_released(nest: Nest) -> None:
-    later = Children(nest.run, nest.children._on_change)
+    later = ManagedServers(nest.run, nest.children._on_change)
     spec = spec_of(local="good")
     later.plan(spec)
     later.keep(spec)

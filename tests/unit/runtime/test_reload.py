@@ -34,8 +34,8 @@ class Desk:
         self.metrics = Metrics()
         self.tasks = Tasks()
         self.executor = ThreadPoolExecutor(1)
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.limiter = asyncio.Event()
+        self.limiter.set()
         self.reloader = Reloader(
             loaded("a"),
             load=self._load,
@@ -54,7 +54,7 @@ class Desk:
         return self.next
 
     async def _apply(self, new: Loaded, generation: int) -> list[str]:
-        await self.gate.wait()
+        await self.limiter.wait()
         self.applied.append(generation)
         return self.refusals
 
@@ -144,12 +144,12 @@ async def test_a_refused_file_that_is_mended_by_undoing_it_is_well_again(desk: D
 
 
 async def test_requests_during_a_reload_share_the_next_one(desk: Desk) -> None:
-    desk.gate.clear()
+    desk.limiter.clear()
     first = desk.reloader.request(is_explicit=True)
     while desk.loads == 0:  # noqa: ASYNC110
         await asyncio.sleep(0)
     later = [desk.reloader.request(is_explicit=True) for _ in range(50)]
-    desk.gate.set()
+    desk.limiter.set()
     assert (await first).generation == 2
     assert {(await one).generation for one in later} == {3}
     assert desk.loads == 2

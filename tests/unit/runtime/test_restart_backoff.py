@@ -1,6 +1,6 @@
 """Restarts come slower the more often they are needed."""
 
-from gateway.runtime.restart_backoff import FIRST_PAUSE_S, LONG_LIFE_S, LONGEST_PAUSE_S, Pauses
+from gateway.runtime.restart_backoff import FIRST_PAUSE_S, LONG_LIFE_S, LONGEST_PAUSE_S, RestartBackoff
 
 
 class HandClock:
@@ -15,7 +15,7 @@ class HandClock:
 
 
 def test_pauses_double_up_to_the_longest() -> None:
-    pauses = Pauses(HandClock())
+    pauses = RestartBackoff(HandClock())
     pauses.begin()
     taken = [pauses.after_end() for _ in range(11)]
     assert taken[:4] == [0.1, 0.2, 0.4, 0.8]
@@ -24,7 +24,7 @@ def test_pauses_double_up_to_the_longest() -> None:
 
 def test_a_long_life_is_forgiven() -> None:
     clock = HandClock()
-    pauses = Pauses(clock)
+    pauses = RestartBackoff(clock)
     for _ in range(5):
         pauses.begin()
         pauses.after_end()
@@ -35,7 +35,7 @@ def test_a_long_life_is_forgiven() -> None:
 
 def test_a_life_just_short_of_long_is_not_forgiven() -> None:
     clock = HandClock()
-    pauses = Pauses(clock)
+    pauses = RestartBackoff(clock)
     pauses.begin()
     pauses.after_end()
     pauses.begin()

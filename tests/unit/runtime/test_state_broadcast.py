@@ -1,12 +1,12 @@
 """What still holds is told to whoever starts later."""
 
 from gateway.runtime.bus import News
-from gateway.runtime.state_broadcast import NewsBoard
+from gateway.runtime.state_broadcast import StateBroadcast
 from tests.support.clock import FakeClock
 
 
 def test_news_are_kept_for_as_long_as_they_hold(clock: FakeClock) -> None:
-    board = NewsBoard(clock)
+    board = StateBroadcast(clock)
     board.note(News("a", "opened", 30.0))
     board.note(News("b", "key_refused", 300.0))
     clock.advance(10.0)
@@ -16,7 +16,7 @@ def test_news_are_kept_for_as_long_as_they_hold(clock: FakeClock) -> None:
 
 
 def test_the_last_word_holds(clock: FakeClock) -> None:
-    board = NewsBoard(clock)
+    board = StateBroadcast(clock)
     board.note(News("a", "opened", 30.0))
     clock.advance(29.0)
     board.note(News("a", "opened", 30.0))
@@ -24,7 +24,7 @@ def test_the_last_word_holds(clock: FakeClock) -> None:
 
 
 def test_what_holds_no_more_takes_no_room(clock: FakeClock) -> None:
-    board = NewsBoard(clock)
+    board = StateBroadcast(clock)
     for number in range(1000):
         board.note(News(str(number), "opened", 0.5))
         clock.advance(1.0)
@@ -32,7 +32,7 @@ def test_what_holds_no_more_takes_no_room(clock: FakeClock) -> None:
 
 
 def test_refused_keys_are_forgotten_openings_are_not(clock: FakeClock) -> None:
-    board = NewsBoard(clock)
+    board = StateBroadcast(clock)
     board.note(News("a", "opened", 30.0))
     board.note(News("a", "key_refused", 30.0))
     board.forget_keys()

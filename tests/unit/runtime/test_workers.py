@@ -15,10 +15,10 @@ from gateway.core.tasks import Tasks
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.runtime import bus, workers
-from gateway.runtime.config_version import Edition, decode_spec
+from gateway.runtime.config_version import ConfigVersion, decode_spec
 from gateway.runtime.launch import LaunchedWorker, Lifeline
 from gateway.runtime.shared_ports import DataSockets
-from gateway.runtime.workers import Nursery, StartError, Workers
+from gateway.runtime.workers import StartError, WorkerFactory, Workers
 
 
 class FakeProcess:
@@ -145,20 +145,20 @@ class Stable:
         self.restarts = 0
         self.fatal = 0
         self.prepare_next: Callable[[FakeWorker], None] = lambda worker: None
-        self.doors = [socket.socket() for _ in range(2)]
+        self.acceptors = [socket.socket() for _ in range(2)]
         self.workers = self.hire(2)
 
     def hire(self, count: int) -> Workers:
         """Make the workers that are under test: `count`, with a door each."""
-        nursery = Nursery(
+        factory = WorkerFactory(
             self.tasks,
             SystemClock(),
             FakeReaper(),
             Lifeline(-1, -1),
-            DataSockets(tuple(self.doors[:count]), (0,) * count, tuple((number,) for number in range(count))),
+            DataSockets(tuple(self.acceptors[:count]), (0,) * count, tuple((number,) for number in range(count))),
             self.launch,  # type: ignore[arg-type]
         )
-        return Workers(nursery, self.merged, self._restarted, self._failed)
+        return Workers(factory, self.merged, self._restarted, self._failed)
 
     def launch(self, _: Lifeline) -> LaunchedWorker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -173,7 +173,7 @@ class Stable:
     async def start(self, count: int = 2) -> None:
         if count != 2:
             self.workers = self.hire(count)
-        await self.workers.start(edition(1), self.launch(Lifeline(-1, -1)))
+        await self.workers.start(version(1), self.launch(Lifeline(-1, -1)))
         await self.until(lambda: self.workers.active == count)
         await self.until(lambda: [worker.accepts for worker in self.born] == [(number,) for number in range(count)])
 
@@ -189,8 +189,8 @@ class Stable:
         for worker in self.born:
             worker.end.close()
             worker.launched.bus.close()
-        for door in self.doors:
-            door.close()
+        for acceptor in self.acceptors:
+            acceptor.close()
 
     def _restarted(self) -> None:
         self.restarts += 1
@@ -206,9 +206,9 @@ async def stable() -> AsyncIterator[Stable]:
     await one.close()
 
 
-def edition(generation: int) -> Edition:
+def version(generation: int) -> ConfigVersion:
     spec = Spec(ServerSpec(), "/s", {}, {}, {}, Policy(), {}, (), {}, LogSpec(), (), f"digest-{generation}")
-    return Edition.of(generation, spec, {"local": "unix:/x"})
+    return ConfigVersion.of(generation, spec, {"local": "unix:/x"})
 
 
 async def test_workers_start_with_the_first_configuration(stable: Stable) -> None:
@@ -230,10 +230,10 @@ async def test_a_first_worker_that_dies_before_it_serves_fails_the_start(stable:
 
 async def test_a_reload_prepares_everywhere_before_it_activates_anywhere(stable: Stable) -> None:
     await stable.start()
-    assert await stable.workers.prepare(edition(2)) == []
+    assert await stable.workers.prepare(version(2)) == []
     assert [worker.kinds() for worker in stable.born] == [["Prepare"], ["Prepare"]]
     assert [worker.active for worker in stable.born] == [1, 1]
-    await stable.workers.activate(edition(2))
+    await stable.workers.activate(version(2))
     assert [worker.active for worker in stable.born] == [2, 2]
     assert stable.workers.active == 2
 
@@ -241,9 +241,9 @@ async def test_a_reload_prepares_everywhere_before_it_activates_anywhere(stable:
 async def test_one_worker_that_cannot_prepare_is_named_and_nothing_is_activated(stable: Stable) -> None:
     await stable.start()
     stable.born[1].refuses = "no such thing"
-    (problem,) = await stable.workers.prepare(edition(2))
+    (problem,) = await stable.workers.prepare(version(2))
     assert problem == "worker-2 (pid 1001) could not compile it: no such thing"
-    stable.workers.discard(edition(2))
+    stable.workers.discard(version(2))
     await stable.until(lambda: stable.born[0].kinds() == ["Prepare", "Discard"])
     assert [worker.active for worker in stable.born] == [1, 1]
     assert stable.workers.active == 2
@@ -254,9 +254,9 @@ async def test_a_worker_that_dies_while_preparing_refuses_the_reload_and_comes_b
 ) -> None:
     await stable.start()
     stable.born[0].dies_at = bus.Prepare
-    (problem,) = await stable.workers.prepare(edition(2))
+    (problem,) = await stable.workers.prepare(version(2))
     assert "it ended or did not answer" in problem
-    stable.workers.discard(edition(2))
+    stable.workers.discard(version(2))
     await stable.until(lambda: stable.workers.active == 2)
     assert stable.born[2].start is not None
     assert stable.born[2].start.generation == 1
@@ -264,8 +264,8 @@ async def test_a_worker_that_dies_while_preparing_refuses_the_reload_and_comes_b
 
 async def test_a_killed_worker_is_replaced_by_one_with_the_last_good_configuration(stable: Stable) -> None:
     await stable.start()
-    await stable.workers.prepare(edition(2))
-    await stable.workers.activate(edition(2))
+    await stable.workers.prepare(version(2))
+    await stable.workers.activate(version(2))
     stable.born[0].process.kill()
     await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
     assert stable.born[2].start is not None
@@ -276,7 +276,7 @@ async def test_a_killed_worker_is_replaced_by_one_with_the_last_good_configurati
 
 async def test_the_first_worker_accepts_for_its_siblings_until_they_serve(stable: Stable) -> None:
     stable.prepare_next = lambda worker: setattr(worker, "dies_at", bus.Start if stable.born else None)
-    await stable.workers.start(edition(1), stable.launch(Lifeline(-1, -1)))
+    await stable.workers.start(version(1), stable.launch(Lifeline(-1, -1)))
     await stable.until(lambda: len(stable.born) > 1)
     stable.prepare_next = lambda worker: None
     assert stable.born[0].accepts == (0, 1)
@@ -327,7 +327,7 @@ async def test_a_first_worker_that_never_serves_is_killed_and_fails_the_start(
 async def test_a_stop_before_the_start_ends_the_wait_for_the_first_worker(stable: Stable) -> None:
     stable.workers.kill()
     async with asyncio.timeout(5):
-        await stable.workers.start(edition(1), stable.launch(Lifeline(-1, -1)))
+        await stable.workers.start(version(1), stable.launch(Lifeline(-1, -1)))
     assert stable.fatal == 0
     assert stable.workers.active == 0
 
@@ -348,8 +348,8 @@ async def test_a_worker_that_becomes_ready_with_an_old_configuration_catches_up(
     await stable.start(1)
     stable.born[0].process.kill()
     await stable.until(lambda: len(stable.born) == 2)
-    assert await stable.workers.prepare(edition(2)) == []
-    await stable.workers.activate(edition(2))
+    assert await stable.workers.prepare(version(2)) == []
+    await stable.workers.activate(version(2))
     await stable.until(lambda: stable.workers.active == 1)
     assert stable.born[1].active == 2
 
@@ -357,8 +357,8 @@ async def test_a_worker_that_becomes_ready_with_an_old_configuration_catches_up(
 async def test_a_worker_that_cannot_activate_is_replaced(stable: Stable, monkeypatch: pytest.MonkeyPatch) -> None:
     await stable.start()
     stable.born[0].dies_at = bus.Activate
-    await stable.workers.prepare(edition(2))
-    await stable.workers.activate(edition(2))
+    await stable.workers.prepare(version(2))
+    await stable.workers.activate(version(2))
     await stable.until(lambda: len(stable.born) == 3 and stable.workers.active == 2)
     assert stable.born[2].start is not None
     assert stable.born[2].start.generation == 2
@@ -366,9 +366,9 @@ async def test_a_worker_that_cannot_activate_is_replaced(stable: Stable, monkeyp
 
 async def test_a_discarded_generation_is_prepared_anew_when_its_number_comes_again(stable: Stable) -> None:
     await stable.start(1)
-    await stable.workers.prepare(edition(2))
-    stable.workers.discard(edition(2))
-    await stable.workers.activate(edition(2))
+    await stable.workers.prepare(version(2))
+    stable.workers.discard(version(2))
+    await stable.workers.activate(version(2))
     assert stable.born[0].kinds() == ["Prepare", "Discard", "Prepare", "Activate"]
 
 

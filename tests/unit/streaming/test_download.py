@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.download import Download, Sink
-from gateway.streaming.timers import Watch
+from gateway.streaming.timers import AttemptTimers
 from tests.support.replay import Reply
 from tests.support.upstream import turns
 
@@ -16,8 +16,10 @@ class Source:
     """An answer of which `early` has come before anybody asks for it."""
 
     def __init__(self, early: bytes = b"") -> None:
-        clocks = Clocks(None, None, 5.0, 5.0, None)
-        self.watch = Watch(clocks, is_stream=False, total_at=None, write_timeout_s=60.0, expire=lambda error: None)
+        timeouts = Timeouts(None, None, 5.0, 5.0, None)
+        self.timers = AttemptTimers(
+            timeouts, is_stream=False, total_at=None, write_timeout_s=60.0, expire=lambda error: None
+        )
         self.is_paused = False
         self.sink: Sink
         self._early = early
@@ -45,7 +47,7 @@ async def test_everything_is_handed_on_as_it_comes() -> None:
     source.sink.finish(None)
     await pumping
     assert download.copy == b""
-    source.watch.stop()
+    source.timers.stop()
 
 
 async def test_a_client_that_has_enough_holds_the_provider_up() -> None:
@@ -58,12 +60,12 @@ async def test_a_client_that_has_enough_holds_the_provider_up() -> None:
     pumping = asyncio.ensure_future(Download(source).pump(reply))
     await turns(1)
     source.sink.feed(b"a")
-    assert source.is_paused and source.watch.stalled_at
+    assert source.is_paused and source.timers.stalled_at
     reply.on_drain()
-    assert not source.is_paused and not source.watch.stalled_at
+    assert not source.is_paused and not source.timers.stalled_at
     source.sink.finish(None)
     await pumping
-    source.watch.stop()
+    source.timers.stop()
 
 
 async def test_an_answer_that_breaks_off_says_so_once() -> None:
@@ -75,7 +77,7 @@ async def test_an_answer_that_breaks_off_says_so_once() -> None:
     with pytest.raises(GatewayError) as caught:
         await pumping
     assert caught.value is error
-    source.watch.stop()
+    source.timers.stop()
 
 
 @pytest.mark.parametrize(("keep", "copy"), [(0, b""), (3, b""), (4, b"abcd"), (9, b"abcd")])
@@ -89,4 +91,4 @@ async def test_a_copy_is_kept_where_all_of_it_fits(keep: int, copy: bytes) -> No
     source.sink.finish(None)
     await pumping
     assert (download.copy, reply.written) == (copy, b"abcd")
-    source.watch.stop()
+    source.timers.stop()

@@ -16,7 +16,7 @@ from gateway.core.errors import (
 from gateway.core.exchange import Meter
 from gateway.core.faults import Fault
 from gateway.dialects import openai_chat
-from gateway.resilience.timeouts import Clocks
+from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.relay import KEEP_ALIVE, Document, EventStream
 from tests.support.loops import in_virtual_time
 from tests.support.streams import (
@@ -382,17 +382,17 @@ async def test_a_cut_inside_an_event_drops_that_event_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "clocks", [Clocks(idle_s=3, total_s=None), Clocks(idle_s=None, total_s=None)], ids=["idle", "total"]
+    "timeouts", [Timeouts(idle_s=3, total_s=None), Timeouts(idle_s=None, total_s=None)], ids=["idle", "total"]
 )
 @in_virtual_time
-async def test_a_clock_that_runs_out_is_raised_as_itself(clocks: Clocks) -> None:
-    source, reply = FakeSource(clocks, total_at=asyncio.get_running_loop().time() + 10), FakeReply()
+async def test_a_clock_that_runs_out_is_raised_as_itself(timeouts: Timeouts) -> None:
+    source, reply = FakeSource(timeouts, total_at=asyncio.get_running_loop().time() + 10), FakeReply()
     stream = open_stream(source)
     source.send(text("a"))
     await stream.until_content()
     with pytest.raises(UpstreamTimeout) as caught:
         await stream.pump(reply, None)
-    assert caught.value.error_code == ("idle_timeout" if clocks.idle_s else "total_timeout")
+    assert caught.value.error_code == ("idle_timeout" if timeouts.idle_s else "total_timeout")
     assert source.is_closed and reply.sent == text("a")
 
 
@@ -468,7 +468,7 @@ async def test_a_client_without_room_for_what_was_held_pauses_the_source_too() -
 @in_virtual_time
 async def test_the_idle_clock_does_not_run_while_the_client_holds_things_up_but_the_write_timeout_does() -> None:
     loop = asyncio.get_running_loop()
-    source, reply = FakeSource(Clocks(idle_s=1), write_timeout_s=60), FakeReply(room=10)
+    source, reply = FakeSource(Timeouts(idle_s=1), write_timeout_s=60), FakeReply(room=10)
     stream = open_stream(source)
     source.send(text("a"))
     await stream.until_content()
@@ -484,7 +484,7 @@ async def test_the_idle_clock_does_not_run_while_the_client_holds_things_up_but_
 
 @in_virtual_time
 async def test_comments_come_between_events_only_and_only_after_silence() -> None:
-    source, reply = FakeSource(Clocks(first_token_s=None, idle_s=None)), FakeReply()
+    source, reply = FakeSource(Timeouts(first_token_s=None, idle_s=None)), FakeReply()
     stream = open_stream(source)
     source.send(ROLE)
     await asyncio.sleep(100)

@@ -7,25 +7,27 @@ import pytest
 
 from gateway.core.errors import ClientStalled, GatewayError, UpstreamTimeout
 from gateway.core.faults import Fault
-from gateway.resilience.timeouts import Clocks
-from gateway.streaming.timers import Watch
+from gateway.resilience.timeouts import Timeouts
+from gateway.streaming.timers import AttemptTimers
 from tests.support.loops import in_virtual_time
 
-NEVER = Clocks(connect_s=None, first_token_s=None, answer_s=None, idle_s=None, total_s=None)
+NEVER = Timeouts(connect_s=None, first_token_s=None, answer_s=None, idle_s=None, total_s=None)
 
 
 class Watched:
     """A watch, and when what was told."""
 
     def __init__(
-        self, clocks: Clocks, *, is_stream: bool = True, total_s: float | None = None, write_s: float = 60.0
+        self, timeouts: Timeouts, *, is_stream: bool = True, total_s: float | None = None, write_s: float = 60.0
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self.errors: list[tuple[float, GatewayError]] = []
         self.signs: list[float] = []
         total_at = None if total_s is None else self._began + total_s
-        self.watch = Watch(clocks, is_stream=is_stream, total_at=total_at, write_timeout_s=write_s, expire=self._expire)
+        self.timers = AttemptTimers(
+            timeouts, is_stream=is_stream, total_at=total_at, write_timeout_s=write_s, expire=self._expire
+        )
 
     def _expire(self, error: GatewayError) -> None:
         self.errors.append((self.now, error))
@@ -46,41 +48,41 @@ class Watched:
         while self.now < moment:
             await asyncio.sleep(min(event_every or moment, moment - self.now))
             if event_every is not None:
-                self.watch.last_at = self._loop.time()
+                self.timers.last_at = self._loop.time()
 
 
 @pytest.mark.parametrize(
-    ("is_stream", "clocks", "total_s", "expected"),
+    ("is_stream", "timeouts", "total_s", "expected"),
     [
-        (True, Clocks(first_token_s=20, idle_s=1), 600, (20, "first_token_timeout")),
-        (False, Clocks(answer_s=30, first_token_s=1, idle_s=1), 600, (30, "answer_timeout")),
-        (True, Clocks(first_token_s=20), 5, (5, "total_timeout")),
-        (False, Clocks(answer_s=None), 5, (5, "total_timeout")),
+        (True, Timeouts(first_token_s=20, idle_s=1), 600, (20, "first_token_timeout")),
+        (False, Timeouts(answer_s=30, first_token_s=1, idle_s=1), 600, (30, "answer_timeout")),
+        (True, Timeouts(first_token_s=20), 5, (5, "total_timeout")),
+        (False, Timeouts(answer_s=None), 5, (5, "total_timeout")),
     ],
 )
 @in_virtual_time
 async def test_before_the_answer_the_first_answer_clock_and_the_total_run(
-    is_stream: bool, clocks: Clocks, total_s: float, expected: tuple[float, str]
+    is_stream: bool, timeouts: Timeouts, total_s: float, expected: tuple[float, str]
 ) -> None:
-    watched = Watched(clocks, is_stream=is_stream, total_s=total_s)
+    watched = Watched(timeouts, is_stream=is_stream, total_s=total_s)
     await watched.until(700)
     assert watched.fired == [expected]
 
 
 @pytest.mark.parametrize(
-    ("clocks", "total_s", "fault"),
+    ("timeouts", "total_s", "fault"),
     [
-        (Clocks(first_token_s=1), 600, Fault.FIRST_TOKEN),
-        (Clocks(answer_s=1), 600, Fault.ANSWER),
-        (Clocks(idle_s=1), 600, Fault.IDLE),
-        (Clocks(), 1, Fault.TOTAL),
+        (Timeouts(first_token_s=1), 600, Fault.FIRST_TOKEN),
+        (Timeouts(answer_s=1), 600, Fault.ANSWER),
+        (Timeouts(idle_s=1), 600, Fault.IDLE),
+        (Timeouts(), 1, Fault.TOTAL),
     ],
 )
 @in_virtual_time
-async def test_each_clock_is_a_fault_of_its_own(clocks: Clocks, total_s: float, fault: Fault) -> None:
-    watched = Watched(clocks, is_stream=fault is Fault.FIRST_TOKEN, total_s=total_s)
+async def test_each_clock_is_a_fault_of_its_own(timeouts: Timeouts, total_s: float, fault: Fault) -> None:
+    watched = Watched(timeouts, is_stream=fault is Fault.FIRST_TOKEN, total_s=total_s)
     if fault is Fault.IDLE:
-        watched.watch.begin_body()
+        watched.timers.begin_body()
     await watched.until(5)
     ((_, error),) = watched.errors
     assert isinstance(error, UpstreamTimeout) and error.fault is fault and error.http_status == 504
@@ -88,9 +90,9 @@ async def test_each_clock_is_a_fault_of_its_own(clocks: Clocks, total_s: float, 
 
 @in_virtual_time
 async def test_from_the_first_answer_on_the_idle_clock_runs_from_the_last_byte() -> None:
-    watched = Watched(Clocks(first_token_s=20, idle_s=30))
+    watched = Watched(Timeouts(first_token_s=20, idle_s=30))
     await watched.until(19)
-    watched.watch.begin_body()
+    watched.timers.begin_body()
     await watched.until(200, event_every=29)
     assert watched.fired == []
     await watched.until(300)
@@ -99,8 +101,8 @@ async def test_from_the_first_answer_on_the_idle_clock_runs_from_the_last_byte()
 
 @in_virtual_time
 async def test_the_total_ends_a_stream_that_never_rests() -> None:
-    watched = Watched(Clocks(idle_s=30), total_s=100)
-    watched.watch.begin_body()
+    watched = Watched(Timeouts(idle_s=30), total_s=100)
+    watched.timers.begin_body()
     await watched.until(99.9, event_every=0.5)
     assert watched.fired == []
     await watched.until(101)
@@ -111,7 +113,7 @@ async def test_the_total_ends_a_stream_that_never_rests() -> None:
 async def test_a_clock_that_is_off_never_fires() -> None:
     watched = Watched(NEVER)
     await watched.until(10**6)
-    watched.watch.begin_body()
+    watched.timers.begin_body()
     await watched.until(2 * 10**6)
     assert watched.fired == []
 
@@ -121,10 +123,10 @@ async def test_a_clock_that_is_off_never_fires() -> None:
 async def test_while_the_client_holds_things_up_the_write_timeout_runs_instead_of_the_idle_clock(
     idle_s: float | None,
 ) -> None:
-    watched = Watched(Clocks(first_token_s=None, idle_s=idle_s), write_s=60)
-    watched.watch.begin_body()
+    watched = Watched(Timeouts(first_token_s=None, idle_s=idle_s), write_s=60)
+    watched.timers.begin_body()
     await watched.until(1)
-    watched.watch.stall()
+    watched.timers.stall()
     await watched.until(60.9)
     assert watched.fired == []
     await watched.until(200)
@@ -134,11 +136,11 @@ async def test_while_the_client_holds_things_up_the_write_timeout_runs_instead_o
 
 @in_virtual_time
 async def test_when_the_client_takes_again_the_idle_clock_starts_anew() -> None:
-    watched = Watched(Clocks(idle_s=5), write_s=60)
-    watched.watch.begin_body()
-    watched.watch.stall()
+    watched = Watched(Timeouts(idle_s=5), write_s=60)
+    watched.timers.begin_body()
+    watched.timers.stall()
     await watched.until(50)
-    watched.watch.go_on()
+    watched.timers.go_on()
     await watched.until(54.9)
     assert watched.fired == []
     await watched.until(70)
@@ -147,24 +149,24 @@ async def test_when_the_client_takes_again_the_idle_clock_starts_anew() -> None:
 
 @in_virtual_time
 async def test_a_second_stall_within_the_first_wins_no_time() -> None:
-    watched = Watched(Clocks(), write_s=10)
-    watched.watch.begin_body()
-    watched.watch.stall()
+    watched = Watched(Timeouts(), write_s=10)
+    watched.timers.begin_body()
+    watched.timers.stall()
     await watched.until(9)
-    watched.watch.stall()
+    watched.timers.stall()
     await watched.until(30)
     assert watched.fired == [(10, "client_stalled")]
 
 
 @in_virtual_time
 async def test_nothing_is_called_after_the_end() -> None:
-    watched = Watched(Clocks(first_token_s=1, idle_s=1), total_s=2, write_s=1)
-    watched.watch.call_on_silence(0.3, watched.sign)
-    watched.watch.stop()
-    watched.watch.begin_body()
-    watched.watch.stall()
-    watched.watch.go_on()
-    watched.watch.call_on_silence(0.5, watched.sign)
+    watched = Watched(Timeouts(first_token_s=1, idle_s=1), total_s=2, write_s=1)
+    watched.timers.call_on_silence(0.3, watched.sign)
+    watched.timers.stop()
+    watched.timers.begin_body()
+    watched.timers.stall()
+    watched.timers.go_on()
+    watched.timers.call_on_silence(0.5, watched.sign)
     await watched.until(10)
     assert (watched.fired, watched.signs) == ([], [])
 
@@ -172,10 +174,10 @@ async def test_nothing_is_called_after_the_end() -> None:
 @in_virtual_time
 async def test_silence_is_told_from_the_last_byte_on_and_then_again_and_again() -> None:
     watched = Watched(NEVER)
-    watched.watch.begin_body()
-    watched.watch.call_on_silence(15, watched.sign)
+    watched.timers.begin_body()
+    watched.timers.call_on_silence(15, watched.sign)
     await watched.until(14)
-    watched.watch.last_at = asyncio.get_running_loop().time()
+    watched.timers.last_at = asyncio.get_running_loop().time()
     await watched.until(61)
     assert watched.signs == [29, 44, 59]
 
@@ -183,8 +185,8 @@ async def test_silence_is_told_from_the_last_byte_on_and_then_again_and_again() 
 @in_virtual_time
 async def test_a_stream_that_speaks_often_enough_is_never_silent() -> None:
     watched = Watched(NEVER)
-    watched.watch.begin_body()
-    watched.watch.call_on_silence(15, watched.sign)
+    watched.timers.begin_body()
+    watched.timers.call_on_silence(15, watched.sign)
     await watched.until(500, event_every=10)
     assert watched.signs == []
 
@@ -192,17 +194,17 @@ async def test_a_stream_that_speaks_often_enough_is_never_silent() -> None:
 @in_virtual_time
 async def test_an_event_moves_no_timer() -> None:
     """What an event costs is one assignment: the timer wakes by itself, and not once for each event."""
-    watched = Watched(Clocks(idle_s=30), total_s=10**6)
+    watched = Watched(Timeouts(idle_s=30), total_s=10**6)
     loop = asyncio.get_running_loop()
     armed, call_at = [], loop.call_at
 
     def counting(when: float, callback: Any, *args: Any, **options: Any) -> asyncio.TimerHandle:
-        if getattr(callback, "__self__", None) is watched.watch:
+        if getattr(callback, "__self__", None) is watched.timers:
             armed.append(when)
         return call_at(when, callback, *args, **options)
 
     loop.call_at = counting  # type: ignore[method-assign]
-    watched.watch.begin_body()
+    watched.timers.begin_body()
     await watched.until(300, event_every=0.01)
     assert watched.fired == [] and len(armed) <= 300 / 29 + 2
 
@@ -210,25 +212,25 @@ async def test_an_event_moves_no_timer() -> None:
 @in_virtual_time
 async def test_the_first_answer_is_not_waited_for_while_the_request_is_still_sent() -> None:
     for is_stream in (True, False):
-        watched = Watched(Clocks(None, 2.0, 2.0, 5.0, None), is_stream=is_stream)
-        watched.watch.hold()
+        watched = Watched(Timeouts(None, 2.0, 2.0, 5.0, None), is_stream=is_stream)
+        watched.timers.hold()
         await asyncio.sleep(10)
-        assert watched.errors == [] and watched.watch.idle_s == 5.0
-        watched.watch.begin_wait()
+        assert watched.errors == [] and watched.timers.idle_s == 5.0
+        watched.timers.begin_wait()
         await asyncio.sleep(10)
         assert [at for at, _ in watched.errors] == [12.0]
 
 
 @in_virtual_time
 async def test_an_answer_that_came_before_the_request_was_sent_has_its_idle_clock_alone() -> None:
-    watched = Watched(Clocks(None, 2.0, 2.0, 5.0, None), is_stream=False)
-    watched.watch.hold()
-    watched.watch.begin_body()
-    watched.watch.begin_wait()
+    watched = Watched(Timeouts(None, 2.0, 2.0, 5.0, None), is_stream=False)
+    watched.timers.hold()
+    watched.timers.begin_body()
+    watched.timers.begin_wait()
     await asyncio.sleep(10)
     assert [at for at, _ in watched.errors] == [5.0]
     free = Watched(NEVER, is_stream=False)
-    free.watch.hold()
-    free.watch.begin_wait()
+    free.timers.hold()
+    free.timers.begin_wait()
     await asyncio.sleep(10)
     assert free.errors == []

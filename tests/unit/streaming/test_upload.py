@@ -7,8 +7,8 @@ import pytest
 
 from gateway.core.errors import GatewayError, RequestTooLarge
 from gateway.core.tasks import Tasks
-from gateway.resilience.timeouts import Clocks
-from gateway.streaming.timers import Watch
+from gateway.resilience.timeouts import Timeouts
+from gateway.streaming.timers import AttemptTimers
 from gateway.streaming.upload import Upload
 from tests.support.loops import in_virtual_time
 from tests.support.upstream import turns
@@ -18,8 +18,8 @@ class Outlet:
     """A provider that has room, or `room` to wait for."""
 
     def __init__(self, idle_s: float | None = 5.0) -> None:
-        clocks = Clocks(None, None, None, idle_s, None)
-        self.watch = Watch(clocks, is_stream=False, total_at=None, write_timeout_s=60.0, expire=self.fail)
+        timeouts = Timeouts(None, None, None, idle_s, None)
+        self.timers = AttemptTimers(timeouts, is_stream=False, total_at=None, write_timeout_s=60.0, expire=self.fail)
         self.data = b""
         self.room: asyncio.Future[None] | None = None
         self.is_sent = False

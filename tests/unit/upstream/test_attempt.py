@@ -13,9 +13,9 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.pools.endpoint import Target
-from gateway.providers.response import Answer, Call
+from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget
-from gateway.upstream.attempt import Trial, Upstream
+from gateway.upstream.attempt import Attempt, Upstream
 from tests.support.clock import FakeClock
 from tests.support.dispatching import config
 from tests.support.replay import Line, Wire
@@ -34,19 +34,19 @@ class Books:
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self.x: Exchange = line.exchange("auto")
-        hop = line.path(self.x).hops[0]
-        self.target: Target = hop.targets[0]
+        self.exchange: Exchange = line.exchange("auto")
+        stage = line.path(self.exchange).stages[0]
+        self.target: Target = stage.targets[0]
         self.endpoint = self.target.endpoint
         self.budget = RetryBudget()
-        self.gate = hop.state.gate
-        self.trial = Trial(self.x, self.target, self.budget.try_take(), line.services)
+        self.limiter = stage.state.limiter
+        self.attempt = Attempt(self.exchange, self.target, self.budget.try_take(), line.services)
 
     def answer(self, *, is_streamed: bool = False) -> "Books":
-        call = Call(self.target.provider.origin, b"", b"", self.target.clocks, is_streamed, None, 1.0)
-        answer = Answer(Wire(), call)  # type: ignore[arg-type]
+        call = WireRequest(self.target.provider.origin, b"", b"", self.target.timeouts, is_streamed, None, 1.0)
+        answer = UpstreamResponse(Wire(), call)  # type: ignore[arg-type]
         stream = object() if is_streamed else None
-        self.trial.answered(Upstream(self.target, answer, body=None if is_streamed else b"{}", stream=stream))  # type: ignore[arg-type]
+        self.attempt.answered(Upstream(self.target, answer, body=None if is_streamed else b"{}", stream=stream))  # type: ignore[arg-type]
         return self
 
     @property
@@ -61,8 +61,8 @@ class Books:
 async def test_an_attempt_is_written_down_when_it_begins(line: Line) -> None:
     books = Books(line)
     assert (books.endpoint.in_flight, books.endpoint.load.in_flight) == (1, 1)
-    assert [(one.endpoint, one.outcome) for one in books.x.attempts] == [("a/m-a", "running")]
-    assert (books.x.model, books.x.provider) == ("m-a", "a")
+    assert [(one.endpoint, one.outcome) for one in books.exchange.attempts] == [("a/m-a", "running")]
+    assert (books.exchange.model, books.exchange.provider) == ("m-a", "a")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ async def test_a_failure_counts_as_its_fault_says(
     line: Line, error: GatewayError, is_failure: bool, opens: bool, balance: int
 ) -> None:
     books = Books(line)
-    books.trial.fail(error)
-    assert (books.x.attempts[0].outcome, books.x.attempts[0].code) == ("failed", error.error_code)
+    books.attempt.fail(error)
+    assert (books.exchange.attempts[0].outcome, books.exchange.attempts[0].code) == ("failed", error.error_code)
     assert books.endpoint.failures.weight == (1.0 if is_failure else 0.0)
     assert books.endpoint.breaker.is_available is not opens
     assert books.balance == balance
@@ -92,14 +92,14 @@ async def test_a_rejection_does_not_forget_what_retries_have_earned(line: Line) 
     for error, left in ((REJECTION, 49.0), (Unavailable("down"), 0.0)):
         books = Books(line)
         books.budget._balance += 50
-        books.trial.fail(error)
+        books.attempt.fail(error)
         assert books.balance == left
 
 
 async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: Line) -> None:
     books = Books(line)
-    books.trial.abandon()
-    assert books.trial.was_abandoned
+    books.attempt.abandon()
+    assert books.attempt.was_abandoned
     assert books.endpoint.failures.weight == 0.0
     assert books.endpoint.breaker.is_available
     assert books.balance == -1
@@ -111,7 +111,7 @@ async def test_a_probe_that_is_abandoned_gives_its_place_back(line: Line, clock:
     clock.advance(30)
     books = Books(line)
     assert not books.endpoint.breaker.is_available
-    books.trial.abandon()
+    books.attempt.abandon()
     assert books.endpoint.breaker.is_available
 
 
@@ -119,9 +119,9 @@ async def test_asked_in_spite_of_its_breaker_it_neither_closes_nor_hurts_it(line
     breaker = line.endpoints["a/m-a"].breaker
     breaker.trip()
     rest_s = breaker.retry_in_s()
-    with Books(line).answer().trial:
+    with Books(line).answer().attempt:
         pass
-    Books(line).trial.fail(Unavailable("down"))
+    Books(line).attempt.fail(Unavailable("down"))
     assert (breaker.state.label, breaker.retry_in_s()) == ("open", rest_s)
 
 
@@ -138,10 +138,10 @@ async def test_an_answer_tells_how_long_it_took(line: Line, clock: FakeClock, is
     assert (books.endpoint.failures.value, books.endpoint.failures.weight) == (0.0, 1.0)
     assert not books.endpoint.credential.is_refused
     assert books.balance == 1
-    assert not books.x.meter.first_event_at  # it is not the client's yet
-    books.trial.taken("main")
-    assert (books.x.pool, books.x.meter.first_event_at) == ("main", clock.monotonic())
-    books.trial.discard()
+    assert not books.exchange.meter.first_event_at  # it is not the client's yet
+    books.attempt.taken("main")
+    assert (books.exchange.pool, books.exchange.meter.first_event_at) == ("main", clock.monotonic())
+    books.attempt.discard()
     assert books.is_closed()
 
 
@@ -162,7 +162,7 @@ async def test_the_relay_decides_how_an_answer_ends(
     clock.advance(2)
 
     def relay() -> None:
-        with books.trial:
+        with books.attempt:
             if error is not None:
                 raise error
 
@@ -171,23 +171,23 @@ async def test_the_relay_decides_how_an_answer_ends(
     else:
         with pytest.raises(type(error)):
             relay()
-    assert books.x.attempts[0].outcome == outcome
+    assert books.exchange.attempts[0].outcome == outcome
     assert books.endpoint.breaker.is_available is not opens
-    assert books.trial.upstream.answer._connection is None
-    assert books.x.waited_s == pytest.approx(2.0)
+    assert books.attempt.upstream.answer._connection is None
+    assert books.exchange.waited_s == pytest.approx(2.0)
     assert books.is_closed()
 
 
 async def test_the_gate_is_left_at_the_end_with_the_time_that_it_was_held(line: Line, clock: FakeClock) -> None:
     books = Books(line).answer()
-    books.gate.configure(1, None)
-    assert books.gate.try_enter()
-    books.trial.hold(books.gate, clock.monotonic())
+    books.limiter.configure(1, None)
+    assert books.limiter.try_enter()
+    books.attempt.hold(books.limiter, clock.monotonic())
     clock.advance(4)
-    with books.trial:
-        assert books.gate.in_flight == 1
-    assert books.gate.in_flight == 0
-    assert books.gate._service_s.value == 4.0
+    with books.attempt:
+        assert books.limiter.in_flight == 1
+    assert books.limiter.in_flight == 0
+    assert books.limiter._service_s.value == 4.0
 
 
 @pytest.mark.parametrize("is_answered", [False, True])
@@ -195,12 +195,12 @@ async def test_discarding_ends_what_runs_and_nothing_else(line: Line, is_answere
     books = Books(line)
     if is_answered:
         books.answer()
-    books.trial.discard()
-    books.trial.discard()
-    assert books.x.attempts[0].outcome == "abandoned"
+    books.attempt.discard()
+    books.attempt.discard()
+    assert books.exchange.attempts[0].outcome == "abandoned"
     assert books.is_closed()
     failed = Books(line)
-    failed.trial.fail(REJECTION)
-    failed.trial.discard()
-    assert failed.x.attempts[0].outcome == "failed"
+    failed.attempt.fail(REJECTION)
+    failed.attempt.discard()
+    assert failed.exchange.attempts[0].outcome == "failed"
     assert failed.is_closed()

@@ -51,9 +51,9 @@ async def line(clock: FakeClock) -> Line:
     return Line(TEXT, clock)
 
 
-async def ask(line: Line, x: Exchange) -> bytes:
+async def ask(line: Line, exchange: Exchange) -> bytes:
     """Take an answer to its end; gives what a client would have got of it."""
-    with await dispatch(x, line.path(x), line.snapshot, line.services) as upstream:
+    with await dispatch(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
@@ -65,17 +65,17 @@ async def ask(line: Line, x: Exchange) -> bytes:
 def is_at_rest(line: Line) -> bool:
     """Tell whether nothing is held: no attempt counted as running, no connection open, no timer armed."""
     return not any(endpoint.in_flight for endpoint in line.endpoints.values()) and all(
-        answer._connection is None and answer.watch._handle is None for answer in line.transport.answers
+        answer._connection is None and answer.timers._handle is None for answer in line.transport.answers
     )
 
 
 async def test_the_first_target_that_answers_is_taken(line: Line) -> None:
     line.play(a=GOOD)
-    x = line.exchange("auto")
-    assert await ask(line, x) == completion()
+    exchange = line.exchange("auto")
+    assert await ask(line, exchange) == completion()
     assert line.transport.hosts == ["a.test"]
-    assert (x.pool, x.model, x.provider) == ("main", "m-a", "a")
-    assert [(one.endpoint, one.outcome) for one in x.attempts] == [("a/m-a", "ok")]
+    assert (exchange.pool, exchange.model, exchange.provider) == ("main", "m-a", "a")
+    assert [(one.endpoint, one.outcome) for one in exchange.attempts] == [("a/m-a", "ok")]
     assert is_at_rest(line)
 
 
@@ -96,11 +96,11 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_the_next_target_is_asked_after(line: Line, fault: Play, is_stream: bool) -> None:
     line.play(a=fault, b=stream() if is_stream else GOOD)
-    x = line.exchange("auto", stream=is_stream)
-    await ask(line, x)
+    exchange = line.exchange("auto", stream=is_stream)
+    await ask(line, exchange)
     assert line.transport.hosts == ["a.test", "b.test"]
-    assert [one.outcome for one in x.attempts] == ["failed", "ok"]
-    assert x.attempts[0].code is not None
+    assert [one.outcome for one in exchange.attempts] == ["failed", "ok"]
+    assert exchange.attempts[0].code is not None
     assert is_at_rest(line)
 
 
@@ -143,10 +143,10 @@ async def test_a_rejection_is_passed_on_and_counts_for_nothing(line: Line, statu
 
 async def test_the_pool_behind_is_asked_when_nobody_in_the_first_answers(line: Line) -> None:
     line.play(a=REFUSED, b=REFUSED, c=GOOD)
-    x = line.exchange("auto")
-    await ask(line, x)
+    exchange = line.exchange("auto")
+    await ask(line, exchange)
     assert line.transport.hosts == ["a.test", "b.test", "c.test"]
-    assert (x.pool, x.model, len(x.attempts)) == ("spare", "m-c", 3)
+    assert (exchange.pool, exchange.model, len(exchange.attempts)) == ("spare", "m-c", 3)
     assert line.services.metrics.fallbacks["spare"].value == 1
 
 
@@ -182,20 +182,20 @@ async def test_the_last_error_is_told_when_nobody_answers(line: Line) -> None:
 
 async def test_nothing_is_asked_again_after_the_first_byte(line: Line) -> None:
     line.play(a=stream(ROLE, chunk("one "), cut=True), b=stream())
-    x = line.exchange("auto", stream=True)
+    exchange = line.exchange("auto", stream=True)
     with pytest.raises(StreamInterrupted):
-        await ask(line, x)
+        await ask(line, exchange)
     assert line.transport.hosts == ["a.test"]
-    assert [(one.outcome, one.code) for one in x.attempts] == [("failed", "stream_interrupted")]
+    assert [(one.outcome, one.code) for one in exchange.attempts] == [("failed", "stream_interrupted")]
     assert is_at_rest(line)
 
 
 async def test_nothing_is_asked_again_after_an_early_sign_of_life(line: Line) -> None:
     line.play(a=REFUSED, b=GOOD)
-    x = line.exchange("auto")
-    x.committed_at = 1.0
+    exchange = line.exchange("auto")
+    exchange.committed_at = 1.0
     with pytest.raises(Unavailable):
-        await ask(line, x)
+        await ask(line, exchange)
     assert line.transport.hosts == ["a.test"]
 
 
@@ -204,11 +204,11 @@ async def test_failures_open_the_breaker_and_others_are_asked_at_once(line: Line
     for _ in range(2):
         await ask(line, line.exchange("auto"))
     assert line.endpoints["a/m-a"].breaker.state is BreakerState.OPEN
-    x = line.exchange("auto")
-    await ask(line, x)
+    exchange = line.exchange("auto")
+    await ask(line, exchange)
     assert line.transport.hosts == ["a.test", "b.test"] * 2 + ["b.test"]
-    assert len(x.attempts) == 1
-    assert x.waited_s == 0.0  # this clock stands still
+    assert len(exchange.attempts) == 1
+    assert exchange.waited_s == 0.0  # this clock stands still
 
 
 async def test_all_breakers_open_is_no_capacity_until_the_first_may_be_asked(line: Line, clock: FakeClock) -> None:
@@ -272,10 +272,10 @@ async def test_a_probe_that_says_nothing_gives_its_place_back(line: Line, clock:
 async def test_a_probe_whose_client_stalls_is_abandoned(line: Line, clock: FakeClock) -> None:
     await half_open(line, clock)
     line.play(c=stream(is_open=True))
-    x = line.exchange("m-c", stream=True)
-    with pytest.raises(ClientStalled), await dispatch(x, line.path(x), line.snapshot, line.services):
+    exchange = line.exchange("m-c", stream=True)
+    with pytest.raises(ClientStalled), await dispatch(exchange, line.path(exchange), line.snapshot, line.services):
         raise ClientStalled("the client takes nothing any more")
-    assert x.attempts[-1].outcome == "abandoned"
+    assert exchange.attempts[-1].outcome == "abandoned"
     assert line.endpoints["c/m-c"].breaker.is_available
 
 
@@ -289,18 +289,18 @@ async def test_a_client_that_leaves_leaves_nothing_behind(
     pieces = (chunk("one "), chunk("two "), chunk("three ")) if is_stream else (b'{"choices": ', b"[", b"]")
     kind = b"text/event-stream" if is_stream else b"application/json"
     line.play(c=Play(pieces, headers={b"content-type": kind}, is_open=True))
-    x = line.exchange("m-c", stream=is_stream)
-    task = asyncio.ensure_future(ask(line, x))
+    exchange = line.exchange("m-c", stream=is_stream)
+    task = asyncio.ensure_future(ask(line, exchange))
     for _ in range(steps):
         await asyncio.sleep(0)
     if steps:
-        assert x.attempts, "the attempt has begun"
+        assert exchange.attempts, "the attempt has begun"
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert is_at_rest(line)
     assert all(wire.is_aborted for wire in line.transport.wires)
-    assert [one.outcome for one in x.attempts] == ["abandoned"] * bool(steps)
+    assert [one.outcome for one in exchange.attempts] == ["abandoned"] * bool(steps)
     assert line.endpoints["c/m-c"].breaker.is_available
     assert line.endpoints["c/m-c"].breaker.state is BreakerState.HALF_OPEN
 
@@ -316,11 +316,11 @@ async def test_the_time_spent_with_providers_is_told_apart(line: Line, clock: Fa
     line.transport.__class__ = Slow
     line.play(a=REFUSED, b=GOOD)
     clock.advance(5)  # before the attempts
-    x = line.exchange("auto")
-    x.received_at -= 5
-    await ask(line, x)
-    assert x.waited_s == pytest.approx(2.0)
-    assert x.meter.first_event_at == pytest.approx(clock.monotonic())
+    exchange = line.exchange("auto")
+    exchange.received_at -= 5
+    await ask(line, exchange)
+    assert exchange.waited_s == pytest.approx(2.0)
+    assert exchange.meter.first_event_at == pytest.approx(clock.monotonic())
 
 
 TOTAL = TEXT.replace("answer: 20ms}", "answer: 20ms, total: 1s}")
@@ -329,10 +329,10 @@ TOTAL = TEXT.replace("answer: 20ms}", "answer: 20ms, total: 1s}")
 async def test_no_attempt_is_begun_when_the_total_clock_has_run_out(clock: FakeClock) -> None:
     line = Line(TOTAL, clock)
     line.play(a=REFUSED, b=GOOD)
-    x = line.exchange("auto")
-    x.received_at -= 2.0
+    exchange = line.exchange("auto")
+    exchange.received_at -= 2.0
     with pytest.raises(GatewayError) as raised:
-        await ask(line, x)
+        await ask(line, exchange)
     assert (raised.value.http_status, raised.value.error_code) == (504, "total_timeout")
     assert line.transport.hosts == ["a.test"]
 
@@ -340,10 +340,10 @@ async def test_no_attempt_is_begun_when_the_total_clock_has_run_out(clock: FakeC
 async def test_the_total_clock_runs_from_the_arrival_and_ends_everything(clock: FakeClock) -> None:
     line = Line(TOTAL, clock)
     line.play(a=SILENCE, b=GOOD)
-    x = line.exchange("auto")
-    x.received_at -= 0.995
+    exchange = line.exchange("auto")
+    exchange.received_at -= 0.995
     with pytest.raises(UpstreamTimeout) as raised:
-        await ask(line, x)
+        await ask(line, exchange)
     assert raised.value.error_code == "total_timeout"
     assert line.transport.hosts == ["a.test"]
     assert is_at_rest(line)
@@ -406,9 +406,14 @@ def only(line: Line) -> Exchange:
 
 async def test_what_crosses_to_the_provider_is_ours_but_for_the_listed_headers(line: Line) -> None:
     line.play(a=GOOD)
-    x = line.exchange("auto")
-    x.headers = {"authorization": "Bearer client-key", "cookie": "x=1", "traceparent": "00-1-2-3", "openai-beta": "b"}
-    await ask(line, x)
+    exchange = line.exchange("auto")
+    exchange.headers = {
+        "authorization": "Bearer client-key",
+        "cookie": "x=1",
+        "traceparent": "00-1-2-3",
+        "openai-beta": "b",
+    }
+    await ask(line, exchange)
     (call,) = line.transport.calls
     head = call.head.decode().lower()
     assert "client-key" not in head
@@ -424,9 +429,9 @@ async def test_what_crosses_to_the_provider_is_ours_but_for_the_listed_headers(l
 @pytest.mark.parametrize(("via", "named"), [("1.0 fred", 1), ("1.0 fred, 1.1 LLM-Gateway", 2)])
 async def test_a_gateway_before_this_one_is_handed_on_so_that_a_loop_ends(line: Line, via: str, named: int) -> None:
     line.play(a=GOOD)
-    x = line.exchange("auto")
-    x.headers = {"via": via}
-    await ask(line, x)
+    exchange = line.exchange("auto")
+    exchange.headers = {"via": via}
+    await ask(line, exchange)
     (call,) = line.transport.calls
     assert call.head.decode().count("via: 1.1 llm-gateway\r\n") == named
 

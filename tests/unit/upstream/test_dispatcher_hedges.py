@@ -189,7 +189,7 @@ async def test_nothing_is_hedged_after_a_sign_of_life() -> None:
 @in_virtual_time
 async def test_nothing_is_hedged_where_nobody_else_can_be_asked() -> None:
     line = hedging()
-    line.services.standing.drain(["b", "c"])
+    line.services.rotation.drain(["b", "c"])
     line.play(a=late(A, 3.0))
     await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "a"

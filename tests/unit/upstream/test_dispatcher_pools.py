@@ -126,7 +126,7 @@ async def test_the_place_in_a_pool_is_kept_over_all_its_attempts_and_taken_once(
     seen = []
     task = asyncio.ensure_future(ask(line, line.exchange("auto")))
     while not task.done():
-        seen.append(pool(line).gate.in_flight)
+        seen.append(pool(line).limiter.in_flight)
         await asyncio.sleep(0.01)
     assert set(seen[1:-1]) == {1}
     assert isinstance(task.exception(), Unavailable)
@@ -235,7 +235,7 @@ async def test_where_all_are_open_the_one_that_rests_least_longer_is_asked_anywa
 async def test_one_closed_breaker_in_the_chain_is_enough_not_to_force_another() -> None:
     line = line_of(TWO % ", all_open: soonest", more=BY_NAME + QUICK)
     await open_all(line, "a", "b")
-    line.services.standing.drain(["c"])
+    line.services.rotation.drain(["c"])
     with pytest.raises(NoCapacity):
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == ""
@@ -298,11 +298,11 @@ def _refuse_key(line: Line) -> None:
 
 
 def _drain(line: Line) -> None:
-    line.services.standing.drain(["a"])
+    line.services.rotation.drain(["a"])
 
 
 def _fall_ill(line: Line) -> None:
-    line.services.standing.note_health(line.endpoints["a/m-a"], is_healthy=False)
+    line.services.rotation.note_health(line.endpoints["a/m-a"], is_healthy=False)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ async def test_higher_numbers_are_asked_only_where_no_lower_one_can_be() -> None
     for _ in range(4):
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "bcbc"
-    line.services.standing.drain(["b", "c"])
+    line.services.rotation.drain(["b", "c"])
     await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "bcbca"
 
@@ -415,11 +415,11 @@ async def test_those_who_wait_for_a_server_hold_no_place_and_enter_its_pool_when
     line = warming()
     tasks = [asyncio.ensure_future(ask(line, line.exchange("alone"))) for _ in range(8)]
     await asyncio.sleep(10)
-    assert pool(line, "alone").gate.in_flight == 0
+    assert pool(line, "alone").limiter.in_flight == 0
     assert not any(endpoint.in_flight for endpoint in line.endpoints.values())
     line.services.child_changed("own", "up")
     await asyncio.sleep(0.1)
-    assert pool(line, "alone").gate.in_flight == 2
+    assert pool(line, "alone").limiter.in_flight == 2
     assert await asyncio.gather(*tasks) == [completion()] * 8
     assert not left_over(line)
 
@@ -463,7 +463,7 @@ async def test_the_total_clock_bounds_the_wait_for_a_server() -> None:
 @in_virtual_time
 async def test_a_server_that_is_drained_is_not_waited_for() -> None:
     line = warming()
-    line.services.standing.drain(["own"])
+    line.services.rotation.drain(["own"])
     since = asyncio.get_running_loop().time()
     with pytest.raises(NoCapacity):
         await ask(line, line.exchange("alone"))
@@ -475,7 +475,7 @@ async def test_a_server_that_was_drained_while_it_warmed_up_is_not_asked() -> No
     line = warming()
     task = asyncio.ensure_future(ask(line, line.exchange("alone")))
     await asyncio.sleep(1)
-    line.services.standing.drain(["own"])
+    line.services.rotation.drain(["own"])
     line.services.child_changed("own", "up")
     with pytest.raises(NoCapacity):
         await task

@@ -32,9 +32,9 @@ BREAKER_OFF = "defaults: {breaker: none}"
 async def test_an_endpoint_that_fails_twice_is_asked_a_third_time(is_stream: bool) -> None:
     line = line_of("main: {members: [m-a]}")
     line.play(a=[DOWN, DOWN, stream() if is_stream else GOOD])
-    x = line.exchange("auto", stream=is_stream)
-    assert b"hello" in await ask(line, x) or is_stream
-    assert outcomes(x) == ["failed", "failed", "ok"]
+    exchange = line.exchange("auto", stream=is_stream)
+    assert b"hello" in await ask(line, exchange) or is_stream
+    assert outcomes(exchange) == ["failed", "failed", "ok"]
     assert not left_over(line)
 
 
@@ -80,10 +80,10 @@ async def test_members_of_a_higher_number_are_asked_before_one_that_failed() -> 
 async def test_attempts_count_all_tries_of_a_pool(attempts: int) -> None:
     line = line_of(f"main: {{members: [m-a, m-b], retry: {{attempts: {attempts}}}}}")
     line.play(a=DOWN, b=DOWN)
-    x = line.exchange("auto")
+    exchange = line.exchange("auto")
     with pytest.raises(Unavailable):
-        await ask(line, x)
-    assert len(x.attempts) == attempts
+        await ask(line, exchange)
+    assert len(exchange.attempts) == attempts
     assert line.services.metrics.retries["main", "made"].value == attempts - 1
 
 
@@ -111,13 +111,13 @@ WORDS = {
 async def test_a_fault_leads_to_another_attempt_where_its_word_is_named(word: str, fault: str) -> None:
     line = line_of(f"main: {{members: [m-a, m-b], retry: {{when: [{word}]}}}}")
     line.play(a=WORDS[fault], b=GOOD)
-    x = line.exchange("auto")
+    exchange = line.exchange("auto")
     if word == fault:
-        await ask(line, x)
+        await ask(line, exchange)
         assert hosts_of(line) == "ab"
     else:
         with pytest.raises(UpstreamError):
-            await ask(line, x)
+            await ask(line, exchange)
         assert hosts_of(line) == "a"
     assert not left_over(line)
 
@@ -294,10 +294,10 @@ async def test_an_endpoint_that_failed_is_given_its_pause_though_another_is_rate
 async def test_what_a_fault_tells_is_noted_though_the_client_has_had_a_sign_of_life() -> None:
     line = line_of("main: {members: [m-a, m-b]}")
     line.play(a=whole(b"{}", 429, retry_after="5"))
-    x = line.exchange("auto")
-    x.committed_at = 1.0
+    exchange = line.exchange("auto")
+    exchange.committed_at = 1.0
     with pytest.raises(UpstreamError):
-        await ask(line, x)
+        await ask(line, exchange)
     assert line.endpoints["a/m-a"].rests_until > 0.0
 
 
@@ -309,15 +309,15 @@ async def test_a_token_that_others_may_free_is_waited_for_longest_where_nobody_s
     line.play(a=DOWN, b=late(GOOD, 5.0), c=GOOD)
     since = asyncio.get_running_loop().time()
     exchanges = [line.exchange("auto") for _ in range(20)]
-    ends = await asyncio.gather(*(end_of(line, x) for x in exchanges))
+    ends = await asyncio.gather(*(end_of(line, exchange) for exchange in exchanges))
     took_s = sorted(round(end - since) for end in ends)
     assert took_s == ([2] * 10 + [5] * 10 if has_next else [5] * 10 + [10] * 10)
-    assert [x.pool for x in exchanges].count("spare") == (10 if has_next else 0)
+    assert [exchange.pool for exchange in exchanges].count("spare") == (10 if has_next else 0)
     assert not left_over(line)
 
 
-async def end_of(line: Line, x: Exchange) -> float:
-    await ask(line, x)
+async def end_of(line: Line, exchange: Exchange) -> float:
+    await ask(line, exchange)
     return asyncio.get_running_loop().time()
 
 
@@ -342,8 +342,8 @@ async def test_wherever_its_client_leaves_a_request_leaves_nothing_behind_and_as
         tokens = [token for _ in range(10) if (token := budget.try_take()) is not None]
     first = [asyncio.ensure_future(ask(line, line.exchange("auto"))) for _ in range(before)]
     await asyncio.sleep(0)
-    x = line.exchange("auto", stream=place == "relaying")
-    task = asyncio.ensure_future(ask(line, x))
+    exchange = line.exchange("auto", stream=place == "relaying")
+    task = asyncio.ensure_future(ask(line, exchange))
     await asyncio.sleep(patience_s)
     calls = len(line.transport.calls)
     for one in (task, *first):
@@ -355,6 +355,6 @@ async def test_wherever_its_client_leaves_a_request_leaves_nothing_behind_and_as
         token.unused()
     await asyncio.sleep(100)
     assert len(line.transport.calls) == calls
-    assert "running" not in outcomes(x)
+    assert "running" not in outcomes(exchange)
     assert not left_over(line)
     assert budget._balance == pytest.approx(RESERVE, abs=0.2)  # and what the request added

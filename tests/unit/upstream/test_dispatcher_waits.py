@@ -233,7 +233,7 @@ async def test_a_client_that_leaves_while_it_waits_as_told_leaves_nothing_behind
     line.play(a=limited("10"))
     task = asyncio.ensure_future(ask(line, line.exchange("auto")))
     await asyncio.sleep(5)
-    assert pool(line).gate.in_flight == 0  # others may be served meanwhile
+    assert pool(line).limiter.in_flight == 0  # others may be served meanwhile
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -12,7 +12,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Exchange, RequestId
 from gateway.core.problem import ConfigError
 from gateway.lifecycle import serve
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.resilience.breaker import BreakerState
 from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
@@ -44,8 +44,8 @@ routes:
 class Client:
     """Hands over one request, and keeps what it is given."""
 
-    def __init__(self, x: Exchange, asked: ChatRequest) -> None:
-        self._x = x
+    def __init__(self, exchange: Exchange, asked: ChatRequest) -> None:
+        self._exchange = exchange
         self._asked = asked
         self.body: dict[str, Any] = {}
         self.raw = b""
@@ -54,18 +54,18 @@ class Client:
     async def read(self) -> ChatRequest:
         return self._asked
 
-    def expect(self, path: Path) -> None:
+    def expect(self, path: RoutePlan) -> None:
         pass
 
     def send(self, body: bytes, upstream: Upstream) -> None:
-        self._x.status = 200
+        self._exchange.status = 200
         self.raw, self.body = body, json.loads(body)
 
     async def relay(self, upstream: Upstream) -> None:
         raise AssertionError
 
     def fail(self, error: GatewayError) -> None:
-        self._x.status, self.error = error.http_status, error
+        self._exchange.status, self.error = error.http_status, error
 
     @property
     def vectors(self) -> list[Any]:
@@ -87,14 +87,14 @@ class Gateway:
         self, given: Any, model: str = "e", *, tenant: str = "", headers: dict[str, str] | None = None, **fields: Any
     ) -> Client:
         number = len(self.exchanges) + 1
-        x = Exchange(RequestId(f"r-{number}"), self._clock.monotonic(), 1, "/v1/embeddings", headers or {})
-        self.exchanges.append(x)
-        client = Client(x, request(given, model, **fields))
+        exchange = Exchange(RequestId(f"r-{number}"), self._clock.monotonic(), 1, "/v1/embeddings", headers or {})
+        self.exchanges.append(exchange)
+        client = Client(exchange, request(given, model, **fields))
         snapshot = self.line.snapshot
         if tenant:
             principal = replace(ANYBODY, tenant=tenant)
             snapshot = replace(snapshot, auth=_Always(principal))  # type: ignore[arg-type]
-        await serve(x, snapshot, self.line.services, client)
+        await serve(exchange, snapshot, self.line.services, client)
         return client
 
     @property
@@ -115,10 +115,17 @@ async def test_a_call_is_answered_counted_and_charged() -> None:
     gateway = Gateway()
     client = await gateway.ask(["one two", "three"], "lone")
     assert client.vectors == [vector("one two"), vector("three")]
-    (x,) = gateway.exchanges
-    assert (x.outcome, x.status, x.route, x.pool, x.model, x.provider) == ("ok", 200, "direct", "lone", "lone", "a")
-    assert x.meter.usage is not None and not x.meter.usage.is_estimated
-    assert x.cost_picodollars == 5 * 3_000_000
+    (exchange,) = gateway.exchanges
+    assert (exchange.outcome, exchange.status, exchange.route, exchange.pool, exchange.model, exchange.provider) == (
+        "ok",
+        200,
+        "direct",
+        "lone",
+        "lone",
+        "a",
+    )
+    assert exchange.meter.usage is not None and not exchange.meter.usage.is_estimated
+    assert exchange.cost_picodollars == 5 * 3_000_000
     assert gateway.heads[0].startswith("POST /v1/embeddings HTTP/1.1\r\nhost: a.test\r\n")
 
 
@@ -141,13 +148,13 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
         [vector("two"), vector("three three")],
         [vector("four")],
     ]
-    usages = [x.meter.usage for x in gateway.exchanges]
+    usages = [exchange.meter.usage for exchange in gateway.exchanges]
     assert sum(usage.input for usage in usages if usage) == sum(map(tokens, gateway.provider.bodies[0]["input"]))
     assert all(usage and usage.is_estimated for usage in usages)
     assert [client.body["usage"]["prompt_tokens"] for client in clients] == [usage.input for usage in usages if usage]
-    assert sum(x.cost_picodollars for x in gateway.exchanges) == 9 * 3_000_000
-    assert [len(x.attempts) for x in gateway.exchanges] == [1, 1, 1]
-    assert [x.meter.bytes_out for x in gateway.exchanges] == [len(client.raw) for client in clients]
+    assert sum(exchange.cost_picodollars for exchange in gateway.exchanges) == 9 * 3_000_000
+    assert [len(exchange.attempts) for exchange in gateway.exchanges] == [1, 1, 1]
+    assert [exchange.meter.bytes_out for exchange in gateway.exchanges] == [len(client.raw) for client in clients]
     metrics = gateway.line.services.metrics
     assert (metrics.batches["mixed"].value, metrics.batched_requests["mixed"].value) == (1, 3)
     (endpoint,) = (one for one in gateway.line.endpoints.values() if one.model == "e")
@@ -193,7 +200,7 @@ async def test_together_go_calls_of_one_tenant_that_ask_the_same() -> None:
         gateway.ask("d", user="u"),
         gateway.ask("e", dimensions=2),
         gateway.ask([1, 2]),
-        gateway.ask("f", headers={"openai-beta": "x"}),
+        gateway.ask("f", headers={"openai-beta": "exchange"}),
         gateway.ask("g", headers={"traceparent": "00-1-2-3"}),
         gateway.ask("h", "fam-1"),
         gateway.ask("i", "fam-2"),
@@ -221,7 +228,7 @@ async def test_a_bad_input_is_its_own_callers_and_nobody_elses() -> None:
     gateway = Gateway()
     clients = await asyncio.gather(*(gateway.ask(one) for one in ("a", BAD, "c")))
     assert [client.error and client.error.http_status for client in clients] == [None, 400, None]
-    assert [x.outcome for x in gateway.exchanges] == ["ok", "failed", "ok"]
+    assert [exchange.outcome for exchange in gateway.exchanges] == ["ok", "failed", "ok"]
     assert [client.vectors for client in clients if not client.error] == [[vector("a")], [vector("c")]]
 
 
@@ -254,7 +261,7 @@ async def test_failures_are_retried_together() -> None:
     clients = await asyncio.gather(*(gateway.ask(name) for name in "abc"))
     assert [client.vectors for client in clients] == [[vector(name)] for name in "abc"]
     assert gateway.provider.sizes == [3, 3]
-    assert [len(x.attempts) for x in gateway.exchanges] == [2, 2, 2]
+    assert [len(exchange.attempts) for exchange in gateway.exchanges] == [2, 2, 2]
 
 
 @in_virtual_time
@@ -268,7 +275,7 @@ async def test_with_the_last_client_the_call_is_cancelled() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert gateway.provider.cancelled == 1
-    assert [x.outcome for x in gateway.exchanges] == ["abandoned"] * 2
+    assert [exchange.outcome for exchange in gateway.exchanges] == ["abandoned"] * 2
     assert all(one.in_flight == 0 for one in gateway.line.endpoints.values())
 
 
@@ -277,7 +284,7 @@ async def test_a_member_that_has_no_embeddings_is_passed_over() -> None:
     gateway = Gateway()
     client = await gateway.ask("a", "mixed")
     assert client.vectors == [vector("a")]
-    assert [x.model for x in gateway.exchanges] == ["e"]
+    assert [exchange.model for exchange in gateway.exchanges] == ["e"]
 
 
 @in_virtual_time

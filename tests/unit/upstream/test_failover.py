@@ -15,9 +15,9 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import Hop, Target
-from gateway.upstream.attempt import Trial
-from gateway.upstream.failover import LEAST_RETRY_S, TOLD_SPREAD, Search, Tries
+from gateway.pools.endpoint import PoolStage, Target
+from gateway.upstream.attempt import Attempt
+from gateway.upstream.failover import LEAST_RETRY_S, TOLD_SPREAD, FailoverState, PoolAttempts
 from tests.support.dispatching import line_of
 from tests.support.loops import in_virtual_time
 from tests.support.replay import Line
@@ -26,19 +26,19 @@ THREE = "main: {members: [m-a, m-b, m-c]}"
 SPARE = "main: {members: [m-a], then: spare}\nspare: {members: [m-b]}"
 
 
-def search_of(line: Line, x: Exchange | None = None) -> Search:
-    x = x or line.exchange("auto")
-    return Search(x, line.path(x), line.services)
+def search_of(line: Line, exchange: Exchange | None = None) -> FailoverState:
+    exchange = exchange or line.exchange("auto")
+    return FailoverState(exchange, line.path(exchange), line.services)
 
 
-def failed(search: Search, hop: Hop, target: Target, error: UpstreamError) -> bool:
+def failed(search: FailoverState, stage: PoolStage, target: Target, error: UpstreamError) -> bool:
     """Note a failure as `dispatch` does; gives whether it leads on."""
-    tries = search.tries.setdefault(hop.pool, Tries())
-    tries.count += 1
+    attempted = search.attempted.setdefault(stage.pool, PoolAttempts())
+    attempted.count += 1
     search.failure = error
     if not search.leads_on(error, target):
         return False
-    search.note_failure(hop, target, error)
+    search.note_failure(stage, target, error)
     return True
 
 
@@ -50,37 +50,37 @@ def name(target: Target | None) -> str:
 async def test_who_was_not_tried_comes_first_and_who_failed_comes_again_when_all_were() -> None:
     line = line_of(THREE)
     search = search_of(line)
-    hop = search.hops[0]
+    stage = search.stages[0]
     for expected in ("m-a", "m-b", "m-c"):
-        target = search.next(hop)
+        target = search.next(stage)
         assert target is not None and target.model.name == expected
         assert search.is_new(target)
-        assert failed(search, hop, target, Unavailable("down"))
+        assert failed(search, stage, target, Unavailable("down"))
         assert not search.is_new(target)
-    assert name(search.next(hop)) in ("m-a", "m-b", "m-c")
+    assert name(search.next(stage)) in ("m-a", "m-b", "m-c")
 
 
 @in_virtual_time
 async def test_who_would_say_the_same_is_not_asked_again() -> None:
     line = line_of("main: {members: [m-a]}")
     search = search_of(line)
-    hop = search.hops[0]
-    assert failed(search, hop, hop.targets[0], UpstreamRateLimited("wait", retry_after_s=3600.0))
-    assert search.next(hop) is None
-    assert not search.is_worth_waiting(hop)
-    assert search.once_more(hop, search.tries["main"]) is None
+    stage = search.stages[0]
+    assert failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=3600.0))
+    assert search.next(stage) is None
+    assert not search.is_worth_waiting(stage)
+    assert search.once_more(stage, search.attempted["main"]) is None
 
 
 @in_virtual_time
 async def test_a_pool_is_asked_once_more_at_once_for_somebody_new_and_after_a_pause_for_the_same() -> None:
     line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {backoff: 1s}}")
     search = search_of(line)
-    hop = search.hops[0]
-    first, second = hop.targets
-    failed(search, hop, first, Unavailable("down"))
-    assert search.once_more(hop, search.tries["main"]) == (0.0, first.retry.retry_after_cap_s)
-    failed(search, hop, second, Unavailable("down", retry_after_s=2.0))
-    again = search.once_more(hop, search.tries["main"])
+    stage = search.stages[0]
+    first, second = stage.targets
+    failed(search, stage, first, Unavailable("down"))
+    assert search.once_more(stage, search.attempted["main"]) == (0.0, first.retry.retry_after_cap_s)
+    failed(search, stage, second, Unavailable("down", retry_after_s=2.0))
+    again = search.once_more(stage, search.attempted["main"])
     assert again is not None
     assert 0.0 < again[0] <= 1.0
 
@@ -89,9 +89,9 @@ async def test_a_pool_is_asked_once_more_at_once_for_somebody_new_and_after_a_pa
 async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -> None:
     line = line_of(SPARE, more="defaults: {retry: {backoff_cap: 3s, retry_after_cap: 20s}}")
     search = search_of(line)
-    for hop, patience_s in zip(search.hops, (3.0, 20.0), strict=True):
-        failed(search, hop, hop.targets[0], Unavailable("down"))
-        again = search.once_more(hop, search.tries[hop.pool])
+    for stage, patience_s in zip(search.stages, (3.0, 20.0), strict=True):
+        failed(search, stage, stage.targets[0], Unavailable("down"))
+        again = search.once_more(stage, search.attempted[stage.pool])
         assert again is not None
         assert again[1] == patience_s
 
@@ -100,32 +100,32 @@ async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -
 async def test_a_pool_is_asked_as_often_as_its_settings_say() -> None:
     line = line_of(THREE, more="defaults: {retry: {attempts: 2}}")
     search = search_of(line)
-    hop = search.hops[0]
-    assert search.once_more(hop, Tries()) is None  # nothing has failed there: no reason to try again
-    failed(search, hop, hop.targets[0], Unavailable("down"))
-    assert search.tries["main"].may_go_on
-    failed(search, hop, hop.targets[1], Unavailable("down"))
-    assert not search.tries["main"].may_go_on
-    assert search.once_more(hop, search.tries["main"]) is None
+    stage = search.stages[0]
+    assert search.once_more(stage, PoolAttempts()) is None  # nothing has failed there: no reason to try again
+    failed(search, stage, stage.targets[0], Unavailable("down"))
+    assert search.attempted["main"].may_go_on
+    failed(search, stage, stage.targets[1], Unavailable("down"))
+    assert not search.attempted["main"].may_go_on
+    assert search.once_more(stage, search.attempted["main"]) is None
 
 
 @in_virtual_time
 async def test_nothing_is_paused_for_that_would_come_too_late() -> None:
     line = line_of("main: {members: [m-a]}", more="defaults: {timeout: {total: 5s}}")
     search = search_of(line)
-    hop = search.hops[0]
-    target = hop.targets[0]
+    stage = search.stages[0]
+    target = stage.targets[0]
     assert not search.is_too_late(target, 4.0)
     assert search.is_too_late(target, 5.0)
-    failed(search, hop, target, Unavailable("down", retry_after_s=6.0))
-    assert search.once_more(hop, search.tries["main"]) is None
+    failed(search, stage, target, Unavailable("down", retry_after_s=6.0))
+    assert search.once_more(stage, search.attempted["main"]) is None
 
 
 @in_virtual_time
 async def test_no_total_clock_is_never_too_late() -> None:
     line = line_of("main: {members: [m-a]}", more="defaults: {timeout: {total: none}}")
     search = search_of(line)
-    target = search.hops[0].targets[0]
+    target = search.stages[0].targets[0]
     assert search.total_at(target) is None
     assert not search.is_too_late(target, inf)
 
@@ -134,60 +134,60 @@ async def test_no_total_clock_is_never_too_late() -> None:
 async def test_beside_one_that_is_slow_somebody_else_is_asked() -> None:
     line = line_of(THREE)
     search = search_of(line)
-    hop = search.hops[0]
-    first = hop.targets[0]
-    others = search.others(hop, first)
+    stage = search.stages[0]
+    first = stage.targets[0]
+    others = search.others(stage, first)
     assert first not in others
-    assert search.pick(hop, others) in others
+    assert search.pick(stage, others) in others
 
 
 @in_virtual_time
 async def test_nobody_is_asked_beside_one_that_is_slow_when_there_is_no_time() -> None:
     line = line_of(THREE, more="defaults: {timeout: {total: 5s}}")
-    x = line.exchange("auto")
-    x.received_at -= 5.0
-    search = search_of(line, x)
-    assert search.others(search.hops[0], search.hops[0].targets[0]) == []
+    exchange = line.exchange("auto")
+    exchange.received_at -= 5.0
+    search = search_of(line, exchange)
+    assert search.others(search.stages[0], search.stages[0].targets[0]) == []
 
 
 @in_virtual_time
 async def test_a_prompt_that_was_too_long_wants_a_larger_window() -> None:
     line = line_of("main: {members: [m-a, m-b]}", models=", context: 8k")
     search = search_of(line)
-    hop = search.hops[0]
+    stage = search.stages[0]
     error = ContextTooLong("too long", status=400, body=b"", content_type="")
-    assert failed(search, hop, hop.targets[0], error)
-    assert search.next(hop) is None
+    assert failed(search, stage, stage.targets[0], error)
+    assert search.next(stage) is None
 
 
 @in_virtual_time
 async def test_a_fault_of_the_request_leads_nowhere() -> None:
     line = line_of(THREE)
     search = search_of(line)
-    hop = search.hops[0]
-    assert not failed(search, hop, hop.targets[0], Rejected("no", status=400, body=b"", content_type=""))
+    stage = search.stages[0]
+    assert not failed(search, stage, stage.targets[0], Rejected("no", status=400, body=b"", content_type=""))
 
 
 @in_virtual_time
 async def test_a_refused_key_is_noted() -> None:
     line = line_of(THREE)
     search = search_of(line)
-    hop = search.hops[0]
-    failed(search, hop, hop.targets[0], CredentialRefused("no"))
-    assert hop.targets[0].endpoint.credential.is_refused
+    stage = search.stages[0]
+    failed(search, stage, stage.targets[0], CredentialRefused("no"))
+    assert stage.targets[0].endpoint.credential.is_refused
 
 
 @in_virtual_time
 async def test_the_shortest_wait_that_was_told_is_taken_and_patience_is_one_for_all() -> None:
     line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {retry_after_cap: 10s}}")
     search = search_of(line)
-    hop = search.hops[0]
+    stage = search.stages[0]
     assert search.told_wait() is None
-    failed(search, hop, hop.targets[0], UpstreamRateLimited("wait", retry_after_s=9.0))
-    failed(search, hop, hop.targets[1], UpstreamRateLimited("wait", retry_after_s=6.0))
+    failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=9.0))
+    failed(search, stage, stage.targets[1], UpstreamRateLimited("wait", retry_after_s=6.0))
     told = search.told_wait()
     assert told is not None
-    assert told[0] is hop
+    assert told[0] is stage
     assert 6.0 <= told[1] <= 6.0 * (1.0 + TOLD_SPREAD)
     assert search.told_wait() is None  # of 11 seconds less than 6 are left
 
@@ -201,9 +201,9 @@ async def test_a_family_is_not_limited_as_one() -> None:
         "routes: [{name: all, match: ['m-*'], to: requested}]\n"
     )
     search = search_of(line, line.exchange("m-1"))
-    hop = search.hops[0]
-    failed(search, hop, hop.targets[0], UpstreamRateLimited("wait", retry_after_s=5.0))
-    assert hop.targets[0].endpoint.rests_until == 0.0
+    stage = search.stages[0]
+    failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=5.0))
+    assert stage.targets[0].endpoint.rests_until == 0.0
 
 
 @in_virtual_time
@@ -232,7 +232,7 @@ async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None
     search = search_of(line)
     assert isinstance(search.nobody(), NoCapacity)
     assert search.nobody().retry_after_s == LEAST_RETRY_S
-    first = search.hops[0].targets[0]
+    first = search.stages[0].targets[0]
     search.leads_on(UpstreamRateLimited("wait", retry_after_s=5.0), first)
     line.endpoints["b/m-b"].breaker.trip()
     error = search.nobody()
@@ -243,20 +243,20 @@ async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None
 @in_virtual_time
 async def test_a_path_that_no_provider_has_is_the_requests_fault() -> None:
     line = line_of(THREE)
-    x = line.exchange("auto")
-    path = line.path(x)
-    x.path = "/v1/else"
-    assert isinstance(Search(x, path, line.services).nobody(), InvalidRequest)
+    exchange = line.exchange("auto")
+    path = line.path(exchange)
+    exchange.path = "/v1/else"
+    assert isinstance(FailoverState(exchange, path, line.services).nobody(), InvalidRequest)
 
 
 @in_virtual_time
 async def test_an_endpoint_without_room_is_waited_for_and_not_asked() -> None:
     line = line_of("main: {members: [m-a]}", models=", max_inflight: 1")
-    x = line.exchange("auto")
-    search = search_of(line, x)
-    hop = search.hops[0]
-    trial = Trial(x, hop.targets[0], None, line.services)
-    assert search.next(hop) is None
-    assert search.is_worth_waiting(hop)
-    trial.abandon()
-    assert name(search.next(hop)) == "m-a"
+    exchange = line.exchange("auto")
+    search = search_of(line, exchange)
+    stage = search.stages[0]
+    attempt = Attempt(exchange, stage.targets[0], None, line.services)
+    assert search.next(stage) is None
+    assert search.is_worth_waiting(stage)
+    attempt.abandon()
+    assert name(search.next(stage)) == "m-a"

@@ -7,14 +7,14 @@ import pytest
 
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.exchange import Exchange
-from gateway.providers.response import Answer, Call
-from gateway.upstream.attempt import Trial, Upstream
+from gateway.providers.response import UpstreamResponse, WireRequest
+from gateway.upstream.attempt import Attempt, Upstream
 from gateway.upstream.hedge import race
 from tests.support.dispatching import left_over, line_of, outcomes
 from tests.support.loops import in_virtual_time, on_every_loop
 from tests.support.replay import Line, Wire
 
-Deed = Callable[[Trial], Awaitable[Trial | None]]
+Deed = Callable[[Attempt], Awaitable[Attempt | None]]
 FAILURE = Unavailable("down")
 REJECTION = Rejected("no", status=404, body=b"", content_type="")
 
@@ -24,46 +24,46 @@ class Runners:
 
     def __init__(self, first: tuple[float, object], second: tuple[float, object] | None) -> None:
         self.line: Line = line_of("main: {members: [m-a, m-b]}")
-        self.x: Exchange = self.line.exchange("auto")
-        self.targets = self.line.path(self.x).hops[0].targets
+        self.exchange: Exchange = self.line.exchange("auto")
+        self.targets = self.line.path(self.exchange).stages[0].targets
         self.deeds = {0: first, 1: second}
-        self.trials: list[Trial] = []
+        self.attempts: list[Attempt] = []
 
-    def begin(self) -> Trial | None:
-        if self.deeds[len(self.trials)] is None:
+    def begin(self) -> Attempt | None:
+        if self.deeds[len(self.attempts)] is None:
             return None
-        trial = Trial(self.x, self.targets[len(self.trials)], None, self.line.services)
-        self.trials.append(trial)
-        return trial
+        attempt = Attempt(self.exchange, self.targets[len(self.attempts)], None, self.line.services)
+        self.attempts.append(attempt)
+        return attempt
 
-    async def answered(self, trial: Trial) -> Trial | None:
-        deed = self.deeds[self.trials.index(trial)]
+    async def answered(self, attempt: Attempt) -> Attempt | None:
+        deed = self.deeds[self.attempts.index(attempt)]
         assert deed is not None
         delay_s, end = deed
         try:
             await asyncio.sleep(delay_s)
         except BaseException:
-            trial.abandon()
+            attempt.abandon()
             raise
         if end == "answer":
-            answer = Answer(Wire(), _call(trial))  # type: ignore[arg-type]
+            answer = UpstreamResponse(Wire(), _call(attempt))  # type: ignore[arg-type]
             self.line.transport.answers.append(answer)
-            trial.answered(Upstream(trial.target, answer, body=b"{}"))
-            return trial
+            attempt.answered(Upstream(attempt.target, answer, body=b"{}"))
+            return attempt
         assert isinstance(end, Unavailable | Rejected)
-        trial.fail(end)
+        attempt.fail(end)
         if isinstance(end, Rejected):
             raise end
         return None
 
-    async def race(self, after_s: float = 1.0) -> Trial | None:
+    async def race(self, after_s: float = 1.0) -> Attempt | None:
         first = self.begin()
         assert first is not None
         return await race(self.answered, first, self.begin, after_s)
 
 
-def _call(trial: Trial) -> Call:
-    return Call(trial.target.provider.origin, b"", b"", trial.target.clocks, False, None, 1.0)
+def _call(attempt: Attempt) -> WireRequest:
+    return WireRequest(attempt.target.provider.origin, b"", b"", attempt.target.timeouts, False, None, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ async def test_the_first_answer_is_given_and_the_other_trial_has_ended(
 ) -> None:
     runners = Runners(first, second)
     given = await runners.race()
-    assert given is (None if winner is None else runners.trials[winner])
-    assert outcomes(runners.x) == ends
+    assert given is (None if winner is None else runners.attempts[winner])
+    assert outcomes(runners.exchange) == ends
     if given is not None:
         with given:
             pass
@@ -101,7 +101,7 @@ async def test_an_error_that_nobody_else_can_mend_is_raised(first: tuple[float, 
     runners = Runners(first, (1.0, FAILURE))
     with pytest.raises(Rejected):
         await runners.race()
-    assert "running" not in outcomes(runners.x)
+    assert "running" not in outcomes(runners.exchange)
     assert not left_over(runners.line)
 
 
@@ -117,7 +117,7 @@ async def test_cancelled_at_any_turn_it_leaves_no_trial_running(turns: int) -> N
         try:
             winner = await task
         except asyncio.CancelledError:
-            assert "running" not in outcomes(runners.x)
+            assert "running" not in outcomes(runners.exchange)
         else:
             assert winner is not None
             with winner:
@@ -138,7 +138,7 @@ async def test_a_trial_whose_task_never_began_has_ended_too() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.ensure_future(cancel_at_once())
-    assert outcomes(runners.x) == ["abandoned"]
+    assert outcomes(runners.exchange) == ["abandoned"]
     assert not left_over(runners.line)
 
 
@@ -147,5 +147,5 @@ async def test_a_mistake_of_our_own_is_not_hidden_and_leaves_nothing_behind() ->
     runners = Runners((5.0, "answer"), (0.0, None))  # an end that nobody knows
     with pytest.raises(BaseExceptionGroup):
         await runners.race()
-    assert "running" not in outcomes(runners.x)
+    assert "running" not in outcomes(runners.exchange)
     assert not left_over(runners.line)

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.errors import GatewayError, ProtocolError, Rejected, Unavailable
 from gateway.core.exchange import Exchange
-from gateway.upstream.request import FAULT_LIMIT, Caller
+from gateway.upstream.request import FAULT_LIMIT, UpstreamRequest
 from tests.support.clock import FakeClock
 from tests.support.replay import JSON, Line, Play, completion, whole
 
@@ -21,9 +21,11 @@ routes:
 """
 
 
-def caller(line: Line, x: Exchange | None = None) -> Caller:
-    x = x or line.exchange("m")
-    return Caller(x, line.path(x).hops[0].targets[0], line.snapshot.spec.server.limits, line.services)
+def caller(line: Line, exchange: Exchange | None = None) -> UpstreamRequest:
+    exchange = exchange or line.exchange("m")
+    return UpstreamRequest(
+        exchange, line.path(exchange).stages[0].targets[0], line.snapshot.spec.server.limits, line.services
+    )
 
 
 @pytest.fixture
@@ -46,14 +48,14 @@ async def test_a_body_is_sent_behind_its_length_and_the_headers_of_its_own(line:
 
 
 async def test_the_body_names_the_model_as_the_provider_does(line: Line) -> None:
-    x = line.exchange("m")
-    assert x.request is not None
-    assert b'"model":"other"' in caller(line, x).body(x.request)
+    exchange = line.exchange("m")
+    assert exchange.request is not None
+    assert b'"model":"other"' in caller(line, exchange).body(exchange.request)
 
 
 async def test_a_trace_is_of_the_request_and_what_is_handed_on_of_what_it_asks(line: Line) -> None:
-    x = line.exchange("m")
-    x.headers = {
+    exchange = line.exchange("m")
+    exchange.headers = {
         "traceparent": "00-1-2-3",
         "tracestate": "a=b",
         "openai-beta": "b",
@@ -61,7 +63,7 @@ async def test_a_trace_is_of_the_request_and_what_is_handed_on_of_what_it_asks(l
         "authorization": "Bearer own",
         "via": "1.1 llm-gateway",
     }
-    calling = caller(line, x)
+    calling = caller(line, exchange)
     assert calling.handed_on() == "openai-beta: b\r\nvia: 1.1 llm-gateway\r\n"
     own = "x-request-id: r-1\r\ntraceparent: 00-1-2-3\r\ntracestate: a=b\r\n"
     assert calling.head() == own + calling.handed_on()

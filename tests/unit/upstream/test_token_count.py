@@ -8,7 +8,7 @@ from gateway.core.chat import Usage
 from gateway.core.errors import NoCapacity, Rejected
 from gateway.core.exchange import Exchange, RequestId
 from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
-from gateway.pools.endpoint import Path
+from gateway.pools.endpoint import RoutePlan
 from gateway.upstream.attempt import Upstream
 from gateway.upstream.token_count import counted
 from tests.support.clock import FakeClock
@@ -37,23 +37,23 @@ def line_of(clock: FakeClock, members: str, then: str = "") -> Line:
 
 
 def question(line: Line) -> Exchange:
-    x = Exchange(RequestId("r-1"), line.services.clock.monotonic(), 1, anthropic_token_count.PATH, {})
-    x.request = anthropic_token_count.decode_request(json.dumps(BODY).encode())
-    return x
+    exchange = Exchange(RequestId("r-1"), line.services.clock.monotonic(), 1, anthropic_token_count.PATH, {})
+    exchange.request = anthropic_token_count.decode_request(json.dumps(BODY).encode())
+    return exchange
 
 
 async def count(line: Line) -> tuple[Upstream, int, Exchange]:
-    x = question(line)
-    with await counted(x, line.path(x), line.snapshot, line.services) as upstream:
+    exchange = question(line)
+    with await counted(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         assert upstream.body is not None
-        return upstream, json.loads(upstream.body)["input_tokens"], x
+        return upstream, json.loads(upstream.body)["input_tokens"], exchange
 
 
 async def test_who_would_answer_and_can_count_is_asked(clock: FakeClock) -> None:
     line = line_of(clock, "m-b, m-a")
     line.play(a=COUNT)
-    upstream, tokens, x = await count(line)
-    assert (tokens, x.model, line.transport.hosts) == (41, "m-a", ["a.test"])
+    upstream, tokens, exchange = await count(line)
+    assert (tokens, exchange.model, line.transport.hosts) == (41, "m-a", ["a.test"])
     assert upstream.answer.header(b"x-gateway-estimated") == ""
     assert upstream.usage == Usage()
     (call,) = line.transport.calls
@@ -63,9 +63,9 @@ async def test_who_would_answer_and_can_count_is_asked(clock: FakeClock) -> None
 
 async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeClock) -> None:
     line = line_of(clock, "m-b", then="m-a")
-    upstream, tokens, x = await count(line)
-    assert x.request is not None
-    assert (tokens, line.transport.calls, x.attempts) == (x.request.tokens, [], [])
+    upstream, tokens, exchange = await count(line)
+    assert exchange.request is not None
+    assert (tokens, line.transport.calls, exchange.attempts) == (exchange.request.tokens, [], [])
     assert upstream.answer.header(b"x-gateway-estimated") == "true"
     assert (upstream.answer.status, upstream.answer.header(b"content-type")) == (200, "application/json")
 
@@ -85,10 +85,10 @@ async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeC
 async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(clock: FakeClock, play: Play) -> None:
     line = line_of(clock, "m-a")
     line.play(a=play)
-    upstream, tokens, x = await count(line)
-    assert x.request is not None
-    assert (tokens, upstream.answer.header(b"x-gateway-estimated")) == (x.request.tokens, "true")
-    assert [attempt.outcome for attempt in x.attempts] == ["failed"]
+    upstream, tokens, exchange = await count(line)
+    assert exchange.request is not None
+    assert (tokens, upstream.answer.header(b"x-gateway-estimated")) == (exchange.request.tokens, "true")
+    assert [attempt.outcome for attempt in exchange.attempts] == ["failed"]
 
 
 async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
@@ -101,12 +101,12 @@ async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
 async def test_where_every_provider_is_off_there_is_nobody_to_count_for(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
     with pytest.raises(NoCapacity):
-        await counted(question(line), Path(()), line.snapshot, line.services)
+        await counted(question(line), RoutePlan(()), line.snapshot, line.services)
 
 
 async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
     line.play(a=COUNT)
-    x = question(line)
-    with pytest.raises(Rejected), await counted(x, line.path(x), line.snapshot, line.services):
+    exchange = question(line)
+    with pytest.raises(Rejected), await counted(exchange, line.path(exchange), line.snapshot, line.services):
         raise Rejected("later", status=404, body=b"", content_type="")

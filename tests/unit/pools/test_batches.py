@@ -19,7 +19,7 @@ from gateway.core.errors import (
     UpstreamTimeout,
 )
 from gateway.core.tasks import Tasks
-from gateway.upstream.batching import TIMER_S, TOKENS_LIMIT, Batches, Caller, Portion
+from gateway.pools.batches import TIMER_S, TOKENS_LIMIT, Batches, BatchItem, BatchResult
 from tests.support.loops import in_virtual_time, until
 
 SETTINGS = BatchSpec(max=4, wait_s=0.01 + TIMER_S)
@@ -45,7 +45,7 @@ class Calls:
     def names(self) -> list[str]:
         return [names for _, names in self.made]
 
-    async def send(self, requests: Sequence[ChatRequest]) -> list[Portion]:
+    async def send(self, requests: Sequence[ChatRequest]) -> list[BatchResult]:
         names = "".join(request.model for request in requests)
         self.made.append((round(asyncio.get_running_loop().time() - 1000, 6), names))
         try:
@@ -55,18 +55,18 @@ class Calls:
             raise
         if (error := self.error(names)) is not None:
             raise error
-        return [Portion(request.model.encode(), None, None) for request in requests]  # type: ignore[arg-type]
+        return [BatchResult(request.model.encode(), None, None) for request in requests]  # type: ignore[arg-type]
 
     def ask(
         self, name: str, inputs: int = 1, tokens: int = 1, key: str = KEY, total_at: float | None = None
-    ) -> Awaitable[Portion]:
+    ) -> Awaitable[BatchResult]:
         request = ChatRequest(raw=b"", path="/v1/embeddings", model=name, tokens=tokens)
-        return self.batches.ask(key, Caller(request, inputs, self.send), SETTINGS, total_at)
+        return self.batches.ask(key, BatchItem(request, inputs, self.send), SETTINGS, total_at)
 
     async def outcomes(self, names: str, **options: Any) -> list[str]:
         """Ask for each letter at the same time; give what each is told: its name, or the class of its error."""
         found = await asyncio.gather(*(self.ask(name, **options) for name in names), return_exceptions=True)
-        return [one.body.decode() if isinstance(one, Portion) else type(one).__name__ for one in found]
+        return [one.body.decode() if isinstance(one, BatchResult) else type(one).__name__ for one in found]
 
     async def come_to_rest(self) -> None:
         """Let what has ended go, and see that nothing is left."""
@@ -89,7 +89,7 @@ async def test_a_batch_goes_when_its_wait_is_over() -> None:
 async def test_a_wait_of_no_more_than_a_timers_own_is_for_those_who_are_there() -> None:
     calls = Calls()
     request = ChatRequest(raw=b"", path="/v1/embeddings", model="a")
-    asking = [calls.batches.ask(KEY, Caller(request, 1, calls.send), BatchSpec(4, 0.0005), None) for _ in range(2)]
+    asking = [calls.batches.ask(KEY, BatchItem(request, 1, calls.send), BatchSpec(4, 0.0005), None) for _ in range(2)]
     await asyncio.gather(*asking)
     assert calls.made == [(0.0, "aa")]
 
@@ -231,8 +231,8 @@ async def test_each_is_asked_again_in_its_own_name() -> None:
     calls = Calls()
     asked: list[tuple[str, str]] = []
 
-    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[Portion]]]:
-        async def send(requests: Sequence[ChatRequest]) -> list[Portion]:
+    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[BatchResult]]]:
+        async def send(requests: Sequence[ChatRequest]) -> list[BatchResult]:
             asked.append((name, "".join(request.model for request in requests)))
             if len(requests) > 1:
                 raise rejection(400)
@@ -241,7 +241,7 @@ async def test_each_is_asked_again_in_its_own_name() -> None:
         return send
 
     requests = [ChatRequest(raw=b"", path="", model=name) for name in "abc"]
-    batches = [calls.batches.ask(KEY, Caller(one, 1, sender(one.model)), SETTINGS, None) for one in requests]
+    batches = [calls.batches.ask(KEY, BatchItem(one, 1, sender(one.model)), SETTINGS, None) for one in requests]
     assert [one.body for one in await asyncio.gather(*batches)] == [b"a", b"b", b"c"]
     assert sorted(asked) == [("a", "a"), ("a", "abc"), ("b", "b"), ("b", "bc"), ("c", "c")]
 
@@ -347,9 +347,9 @@ async def test_each_keeps_its_own_total_clock() -> None:
     calls = Calls(takes_s=1.0)
     soon = asyncio.get_running_loop().time() + 0.5
     found = await asyncio.gather(calls.ask("a", total_at=soon), calls.ask("b"), return_exceptions=True)
-    error, portion = found
+    error, result = found
     assert isinstance(error, UpstreamTimeout) and error.error_code == "total_timeout" and not error.hurts_breaker
-    assert isinstance(portion, Portion) and portion.body == b"b"
+    assert isinstance(result, BatchResult) and result.body == b"b"
     assert calls.cancelled == []
 
 

@@ -25,7 +25,7 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import GatewayError, Rejected, UpstreamError, UpstreamTimeout
 from gateway.core.faults import Fault
 from gateway.core.tasks import Tasks
-from gateway.providers.transport import Answer
+from gateway.providers.transport import UpstreamResponse
 
 TOKENS_LIMIT: Final = 100_000  # of one call, estimated; providers take some 300,000
 TIMER_S: Final = 0.001  # the loop's timers may be so late: a wait is never longer than was said
@@ -33,36 +33,36 @@ OF_ONE_INPUT: Final = frozenset({400, 413, 422})  # statuses that may be about o
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class BatchResult:
     """One caller's part of an answer that has ended."""
 
     body: bytes
     usage: Usage | None
-    answer: Answer
+    answer: UpstreamResponse
 
 
-Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[Portion]]]
+Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[BatchResult]]]
 """Makes one call of requests that are alike; gives the portion of each. Raises `GatewayError`."""
 
 
-def _promise() -> "asyncio.Future[Portion]":
+def _promise() -> "asyncio.Future[BatchResult]":
     return asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True, eq=False)
-class Caller:
+class BatchItem:
     """One that asks: its request, how many inputs that holds, and how a batch is sent that it is the first of."""
 
     request: ChatRequest
     inputs: int
     send: Send
-    portion: "asyncio.Future[Portion]" = field(default_factory=_promise, init=False)
+    result: "asyncio.Future[BatchResult]" = field(default_factory=_promise, init=False)
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
     key: Hashable
-    callers: list[Caller] = field(default_factory=list)
+    callers: list[BatchItem] = field(default_factory=list)
     inputs: int = 0
     tokens: int = 0
     timer: asyncio.TimerHandle | None = None
@@ -76,22 +76,22 @@ class Batches:
         self._tasks = tasks
         self._open: dict[Hashable, _Batch] = {}
 
-    async def ask(self, key: Hashable, caller: Caller, settings: BatchSpec, total_at: float | None) -> Portion:
+    async def ask(self, key: Hashable, caller: BatchItem, settings: BatchSpec, total_at: float | None) -> BatchResult:
         """Have the request of `caller` answered together with others of the same key. Raises `GatewayError`."""
         batch = self._join(key, caller, settings)
         try:
             async with asyncio.timeout_at(total_at):
-                return await caller.portion
+                return await caller.result
         except TimeoutError:
             message = "the provider did not answer in time (total clock)"
             raise UpstreamTimeout(message, code="total_timeout", fault=Fault.TOTAL) from None
         finally:
-            if caller.portion.cancelled():
+            if caller.result.cancelled():
                 self._leave(batch, caller)
 
     # An open batch
 
-    def _join(self, key: Hashable, caller: Caller, settings: BatchSpec) -> _Batch:
+    def _join(self, key: Hashable, caller: BatchItem, settings: BatchSpec) -> _Batch:
         tokens = caller.request.tokens
         batch = self._open.get(key)
         if batch is not None and (batch.inputs + caller.inputs > settings.max or batch.tokens + tokens > TOKENS_LIMIT):
@@ -107,14 +107,14 @@ class Batches:
             self._go(batch)
         return batch
 
-    def _leave(self, batch: _Batch, caller: Caller) -> None:
+    def _leave(self, batch: _Batch, caller: BatchItem) -> None:
         if batch.task is None:
             batch.callers.remove(caller)
             batch.inputs -= caller.inputs
             batch.tokens -= caller.request.tokens
             if not batch.callers:
                 self._close(batch)
-        elif all(one.portion.done() for one in batch.callers):
+        elif all(one.result.done() for one in batch.callers):
             batch.task.cancel()
 
     def _close(self, batch: _Batch) -> None:
@@ -135,9 +135,9 @@ class Batches:
             for caller in batch.callers:  # after a mistake of our own
                 _fail(caller, GatewayError("an unexpected failure", code="internal_error"))
 
-    async def _settle(self, callers: Sequence[Caller]) -> None:
+    async def _settle(self, callers: Sequence[BatchItem]) -> None:
         """See that each of the callers that are still there has its outcome."""
-        present = [caller for caller in callers if not caller.portion.done()]
+        present = [caller for caller in callers if not caller.result.done()]
         if not present:
             return
         try:
@@ -151,9 +151,9 @@ class Batches:
                 return
             _fail_all(present, error)
             return
-        for caller, portion in zip(present, portions, strict=True):
-            if not caller.portion.done():
-                caller.portion.set_result(portion)
+        for caller, result in zip(present, portions, strict=True):
+            if not caller.result.done():
+                caller.result.set_result(result)
 
 
 def _may_be_of_one(error: GatewayError) -> bool:
@@ -163,14 +163,14 @@ def _may_be_of_one(error: GatewayError) -> bool:
     return error.fault is not Fault.REJECTED or error.upstream_status in OF_ONE_INPUT
 
 
-def _fail_all(callers: Sequence[Caller], error: GatewayError) -> None:
+def _fail_all(callers: Sequence[BatchItem], error: GatewayError) -> None:
     """Give an error to everybody; only the first to be told is the one that tells the breaker."""
-    there = [caller for caller in callers if not caller.portion.done()]
+    there = [caller for caller in callers if not caller.result.done()]
     for place, caller in enumerate(there):
         _fail(caller, error.echo() if place and isinstance(error, UpstreamError) else error)
 
 
-def _fail(caller: Caller, error: GatewayError) -> None:
-    if not caller.portion.done():
-        caller.portion.set_exception(error)
-        caller.portion.exception()  # it may leave in the same moment: nobody has to be told
+def _fail(caller: BatchItem, error: GatewayError) -> None:
+    if not caller.result.done():
+        caller.result.set_exception(error)
+        caller.result.exception()  # it may leave in the same moment: nobody has to be told
