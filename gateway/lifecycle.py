@@ -9,7 +9,7 @@ from gateway.accounting.cost import charge
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.snapshot import Services, Snapshot
 from gateway.upstream.dispatcher import Upstream, dispatch
 

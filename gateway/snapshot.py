@@ -18,9 +18,10 @@ from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.pools.batches import Batches
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, EndpointId, RoutePlan
+from gateway.pools.endpoint import Endpoint, EndpointId
 from gateway.pools.managed_servers import ManagedServers, State
 from gateway.pools.rotation import EndpointRotation
+from gateway.pools.route_plan import RoutePlan
 from gateway.providers.transport import Transport
 from gateway.routing.router import Match, Router
 

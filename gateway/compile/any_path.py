@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.config.spec import ModelSpec, PriceSpec
-from gateway.pools.endpoint import DialectBinding, PoolStage
+from gateway.pools.route_plan import PoolStage
+from gateway.pools.target import DialectBinding
 
 NO_MODEL: Final = "-"  # in the ids of endpoints: "local/-"
 NAMELESS: Final = "-"  # with a provider behind it the key of this model; no name of the configuration begins so

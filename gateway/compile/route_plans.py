@@ -10,7 +10,9 @@ from gateway.compile.targets import Targets
 from gateway.config.spec import MemberSpec, PathRouteSpec, Policy, PoolSpec, Spec
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, PoolStage, RoutePlan, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.route_plan import PoolStage, RoutePlan
+from gateway.pools.target import Target
 from gateway.routing.router import Match
 from gateway.snapshot import PoolSettings
 

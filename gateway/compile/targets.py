@@ -11,7 +11,8 @@ from gateway.dialects import BY_NAME, BY_PATH
 from gateway.dialects.bridge import bridge, can_translate
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import DialectBinding, Endpoint, EndpointId, Target
+from gateway.pools.endpoint import Endpoint, EndpointId
+from gateway.pools.target import DialectBinding, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
 from gateway.providers.tls_contexts import Contexts

@@ -22,8 +22,8 @@ from gateway.config.spec import HealthSpec
 from gateway.core.errors import GatewayError
 from gateway.core.tasks import Tasks
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Target
 from gateway.pools.rotation import EndpointRotation
+from gateway.pools.target import Target
 from gateway.providers.transport import Origin, UpstreamResponse, WireRequest
 from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.relay import Document

@@ -4,8 +4,10 @@ import random
 from collections.abc import Callable, Container, Sequence
 
 from gateway.pools.balancers.base import Facts
-from gateway.pools.endpoint import Endpoint, PoolStage, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.route_plan import PoolStage
 from gateway.pools.slow_start import ramped
+from gateway.pools.target import Target
 
 IsWarming = Callable[[str], bool]
 

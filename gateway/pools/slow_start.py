@@ -4,7 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.pools.endpoint import NEVER, Endpoint, Target
+from gateway.pools.endpoint import NEVER, Endpoint
+from gateway.pools.target import Target
 
 FIRST_SHARE: Final = 0.1
 

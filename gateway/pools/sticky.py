@@ -6,7 +6,8 @@ from hashlib import blake2b
 from typing import Final
 
 from gateway.core.clock import Clock
-from gateway.pools.endpoint import Endpoint, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.target import Target
 
 CAPACITY: Final = 10_000  # conversations of one pool
 FORGET_AFTER_S: Final = 3600.0  # without an answer

@@ -11,7 +11,8 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Principal
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import RoutePlan, Target
+from gateway.pools.route_plan import RoutePlan
+from gateway.pools.target import Target
 from gateway.routing.router import Match
 
 

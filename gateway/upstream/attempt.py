@@ -16,7 +16,7 @@ from gateway.dialects import GATHERED
 from gateway.dialects.base import Gathering
 from gateway.pools import batches
 from gateway.pools.concurrency import ConcurrencyLimiter
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from gateway.providers.transport import UpstreamResponse
 from gateway.resilience.retry import RetryToken
 from gateway.snapshot import Services

@@ -21,7 +21,8 @@ from gateway.config.spec import LimitsSpec
 from gateway.core.errors import DeadlineExceeded, GatewayError, Overloaded, StillWarming, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.pools.concurrency import QueueEntry
-from gateway.pools.endpoint import PoolStage, RoutePlan, Target
+from gateway.pools.route_plan import PoolStage, RoutePlan
+from gateway.pools.target import Target
 from gateway.resilience.retry import RetryToken
 from gateway.snapshot import Services, Snapshot
 from gateway.upstream.attempt import Attempt, Upstream, ask

@@ -19,8 +19,10 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.pools.balancers.base import Facts
-from gateway.pools.endpoint import Endpoint, PoolStage, RoutePlan, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
+from gateway.pools.target import Target
 from gateway.resilience.backoff import pause_s
 from gateway.routing.conversation import affinity
 from gateway.snapshot import Services

@@ -20,7 +20,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import CredentialRefused, GatewayError, NoCapacity, ProtocolError, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.core.faults import Fault
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services, Snapshot
 from gateway.streaming.download import Download

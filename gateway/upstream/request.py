@@ -6,7 +6,7 @@ from gateway.config.spec import LimitsSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from gateway.providers.base import GATEWAY, VIA, all_of
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.core.errors import CapacityError, Rejected, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.dialects import ESTIMATED
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.providers.transport import UpstreamResponse
 from gateway.snapshot import Services, Snapshot
 from gateway.upstream.attempt import Upstream

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.pools.balancers.base import BALANCERS, Balancer, Facts
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from tests.support.targets import target
 
 EVERY = sorted(BALANCERS)

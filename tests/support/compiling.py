@@ -2,7 +2,7 @@
 
 from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import PoolStage, RoutePlan
+from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.routing.router import Match
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock

@@ -17,8 +17,9 @@ from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.pools.directory import Directory
-from gateway.pools.endpoint import Endpoint, RoutePlan
+from gateway.pools.endpoint import Endpoint
 from gateway.pools.managed_servers import ManagedServers
+from gateway.pools.route_plan import RoutePlan
 from gateway.providers import provider_kinds
 from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
 from gateway.snapshot import Services, Snapshot

@@ -6,7 +6,8 @@ from typing import Any
 from gateway.config.spec import ModelSpec, PriceSpec, ProviderSpec, RetrySpec
 from gateway.dialects import openai_chat
 from gateway.dialects.bridge import bridge
-from gateway.pools.endpoint import DialectBinding, Endpoint, EndpointId, Target
+from gateway.pools.endpoint import Endpoint, EndpointId
+from gateway.pools.target import DialectBinding, Target
 from gateway.providers.openai import OpenAI
 from gateway.resilience.breaker import Breaker
 from gateway.resilience.timeouts import Timeouts

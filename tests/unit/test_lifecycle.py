@@ -19,7 +19,7 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.lifecycle import serve
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
 from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, until, whole

@@ -3,12 +3,10 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from gateway.core.registry import Registry
-
-if TYPE_CHECKING:
-    from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,9 @@ class Balancer(Protocol):
     spreads: ClassVar[bool]
     """Whether requests are dealt out over the members, so that one that comes back can begin with a small share."""
 
-    def __init__(self, targets: "Sequence[Target]", rng: random.Random) -> None: ...
+    def __init__(self, targets: Sequence[Target], rng: random.Random) -> None: ...
 
-    def pick(self, candidates: "Sequence[Target]", facts: Facts) -> "Target":
+    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
         """Give one of `candidates`: one or more that can be asked, of one priority, in the pool's order."""
         ...
 

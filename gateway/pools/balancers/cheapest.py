@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.least_inflight import LeastInflight
 from gateway.pools.balancers.narrow import least
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 
 INPUT_PER_OUTPUT: Final = 3  # tokens of the prompt for each of the answer: what a price is judged by
 

@@ -15,7 +15,8 @@ from typing import ClassVar, Final
 
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.turns import Turns
-from gateway.pools.endpoint import Endpoint, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.target import Target
 
 BITS: Final = (1 << 64) - 1
 SCALE: Final = 2.0**-64

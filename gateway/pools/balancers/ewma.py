@@ -24,7 +24,8 @@ from gateway.pools.averages import FORGET_S
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.narrow import least, two_of
 from gateway.pools.balancers.turns import Turns
-from gateway.pools.endpoint import Endpoint, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.target import Target
 
 HOPED_S: Final = 0.05
 DOUBT: Final = 0.1  # observations that the hope weighs as much as

@@ -7,7 +7,7 @@ from typing import ClassVar
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.narrow import least
 from gateway.pools.balancers.turns import Turns
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 
 
 class LeastInflight:

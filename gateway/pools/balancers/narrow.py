@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 
 
 def least(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequence[Target]:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.least_inflight import load
 from gateway.pools.balancers.narrow import two_of
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 
 
 class PowerOfTwo:

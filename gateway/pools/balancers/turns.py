@@ -10,7 +10,8 @@ That is the carpool problem of Fagin and Williams (1983), whose greedy schedule 
 from collections.abc import Sequence
 from math import inf
 
-from gateway.pools.endpoint import Endpoint, Target
+from gateway.pools.endpoint import Endpoint
+from gateway.pools.target import Target
 
 
 class Turns:

@@ -3,7 +3,7 @@
 from gateway.compile.any_path import NO_MODEL
 from gateway.compile.snapshot import activate, build_services, compile_snapshot
 from gateway.core.tasks import Tasks
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded

@@ -15,9 +15,9 @@ from gateway.core.secret import Secret
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.pools.directory import KEY_REST_S, Directory
-from gateway.pools.endpoint import Target
 from gateway.pools.health import HealthChecks
 from gateway.pools.rotation import EndpointRotation
+from gateway.pools.target import Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS
 from gateway.providers.transport import Transport, WireRequest

@@ -9,9 +9,11 @@ import pytest
 from gateway.config.spec import BreakerSpec
 from gateway.pools.balancers.base import BALANCERS, Facts
 from gateway.pools.balancers.round_robin import RoundRobin
-from gateway.pools.endpoint import Endpoint, EndpointId, PoolStage, Target
+from gateway.pools.endpoint import Endpoint, EndpointId
+from gateway.pools.route_plan import PoolStage
 from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
 from gateway.pools.state import PoolState
+from gateway.pools.target import Target
 from gateway.resilience.breaker import Breaker
 from tests.support.clock import FakeClock
 from tests.support.targets import names, target

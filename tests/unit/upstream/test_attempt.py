@@ -12,7 +12,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget
 from gateway.upstream.attempt import Attempt, Upstream

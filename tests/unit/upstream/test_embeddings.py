@@ -12,7 +12,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Exchange, RequestId
 from gateway.core.problem import ConfigError
 from gateway.lifecycle import serve
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.resilience.breaker import BreakerState
 from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock

@@ -15,7 +15,8 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
-from gateway.pools.endpoint import PoolStage, Target
+from gateway.pools.route_plan import PoolStage
+from gateway.pools.target import Target
 from gateway.upstream.attempt import Attempt
 from gateway.upstream.failover import LEAST_RETRY_S, TOLD_SPREAD, FailoverState, PoolAttempts
 from tests.support.dispatching import line_of

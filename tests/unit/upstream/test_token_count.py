@@ -8,7 +8,7 @@ from gateway.core.chat import Usage
 from gateway.core.errors import NoCapacity, Rejected
 from gateway.core.exchange import Exchange, RequestId
 from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
-from gateway.pools.endpoint import RoutePlan
+from gateway.pools.route_plan import RoutePlan
 from gateway.upstream.attempt import Upstream
 from gateway.upstream.token_count import counted
 from tests.support.clock import FakeClock

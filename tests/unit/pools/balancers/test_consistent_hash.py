@@ -10,7 +10,7 @@ import pytest
 
 from gateway.pools.balancers.base import Facts
 from gateway.pools.balancers.consistent_hash import ConsistentHash, digest
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from tests.support.targets import names, target
 
 POOL = [target(name) for name in "abcde"]

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.pools.balancers.base import Facts
 from gateway.pools.balancers.ewma import HOPED_S, MANY, Ewma
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from tests.support.clock import FakeClock
 from tests.support.targets import names, target
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.pools.balancers.base import Facts
 from gateway.pools.balancers.in_order import InOrder
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from tests.support.targets import names, target
 
 POOL = [target(name) for name in ("a#1", "a#2", "b", "c")]

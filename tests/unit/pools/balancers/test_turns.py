@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gateway.pools.balancers.turns import Turns
-from gateway.pools.endpoint import Target
+from gateway.pools.target import Target
 from tests.support.targets import names, target
 
 A, B, C = (target(name, weight=weight) for name, weight in (("a", 5.0), ("b", 1.0), ("c", 1.0)))

@@ -1,0 +1,48 @@
+"""An endpoint as one route and pool reach it: compiled anew by every reload, points to the live endpoint."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.config.spec import BatchSpec, ModelSpec, RetrySpec
+from gateway.dialects.bridge import Bridge
+from gateway.pools.endpoint import Credential, Endpoint
+from gateway.providers.base import Provider
+from gateway.resilience.timeouts import Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class DialectBinding:
+    """How requests of one client dialect are put to a provider."""
+
+    bridge: Bridge
+    request_head: bytes  # without the blank line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """An endpoint as one route and pool reach it: with the settings that hold there, and what need not be made anew."""
+
+    endpoint: Endpoint
+    provider: Provider
+    model: ModelSpec
+    timeouts: Timeouts
+    bindings: Mapping[
+        str, DialectBinding
+    ]  # by the path that clients ask; what is not there can't be asked of the provider
+    retry: RetrySpec
+    drops_params: bool = False  # leave out what the provider's dialect can't say
+    batch: BatchSpec | None = None  # gather small calls, where they can be one
+    slow_start_s: float = 0.0
+    weight: float = 1.0
+    priority: int = 1  # lower numbers first
+    max_inflight: int | None = None  # of the endpoint
+    provider_max_inflight: int | None = None  # of the provider, over all its endpoints
+    other_keys: tuple[Credential, ...] = ()  # of the provider
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may run there now."""
+        endpoint = self.endpoint
+        return (self.max_inflight is None or endpoint.in_flight < self.max_inflight) and (
+            self.provider_max_inflight is None or endpoint.load.in_flight < self.provider_max_inflight
+        )
