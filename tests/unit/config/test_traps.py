@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from gateway.config.read import one_of
+from gateway.config.messages import one_of
 from gateway.config.spec import RetryWord
 from tests.unit.config.conftest import Files, config
 
