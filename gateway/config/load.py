@@ -14,7 +14,6 @@ from pathlib import Path
 
 from gateway.config.compose import MAX_BYTES
 from gateway.config.files import absolute, read_bounded
-from gateway.config.language import INCLUDABLE, SECTIONS
 from gateway.config.names import Names
 from gateway.config.read import Reader
 from gateway.config.schema import build_schema
@@ -23,7 +22,7 @@ from gateway.config.secrets import References
 from gateway.config.section import FilesContext, ReadContext
 from gateway.config.settings import SETTINGS
 from gateway.config.sources import Sources, gather, known_models
-from gateway.config.spec import Spec
+from gateway.config.spec import INCLUDABLE, SECTIONS, Spec
 from gateway.core.kinds import ProviderKind
 from gateway.core.problem import ConfigError, Place, Problem
 

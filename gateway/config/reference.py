@@ -10,7 +10,7 @@ from gateway.config.messages import types_of
 from gateway.config.read import resolve
 from gateway.config.schema import build_schema
 from gateway.config.settings import SETTINGS
-from gateway.config.unavailable import KEYS, VALUES
+from gateway.config.unavailable import FEATURES, KEYS
 from gateway.core.kinds import ProviderKind
 
 _SHARED: Final = frozenset(setting.key for setting in SETTINGS if "defaults" in setting.levels)
@@ -63,7 +63,7 @@ def settings_table(kinds: Mapping[str, ProviderKind]) -> str:
 def unavailable_list() -> str:
     """Return the settings and values that are refused as not available yet."""
     keys = ", ".join(f"`{_shown(path)}`" for path in KEYS)
-    values = ", ".join(f"{what} (`{_shown(path)}`)" for path, _, what in VALUES)
+    values = ", ".join(f"{feature.what} (`{_shown(path)}`)" for feature in FEATURES for path in feature.values)
     return f"{keys};\nof values: {values}.\n" if values else f"{keys}.\n"
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import get_args
 
 from gateway.config.definitions import Schema, definitions, mapping
-from gateway.config.language import INCLUDABLE, SECTIONS
 from gateway.config.section import Level, SchemaContext
 from gateway.config.settings import setting_definitions, settings_at
+from gateway.config.spec import INCLUDABLE, SECTIONS
 from gateway.core.kinds import ProviderKind
 
 

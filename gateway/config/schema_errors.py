@@ -6,12 +6,12 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 
 from gateway.config.definitions import Schema
-from gateway.config.language import SECTIONS
 from gateway.config.messages import did_you_mean, one_of, such_as, wanted_of
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.secrets import hide_keys
 from gateway.config.section import Section
+from gateway.config.spec import SECTIONS
 from gateway.config.unavailable import refused_key, refused_value
 from gateway.core.kinds import ProviderKind
 

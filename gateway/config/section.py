@@ -1,10 +1,10 @@
 """What a part of the language consists of: `Section` (a top-level key) and `Setting` (a key that may stand at several levels).
 
-A section is one file or package in `sections/`, listed in `language.py`; a setting is one file in `settings/`,
+A section is one file or package in `sections/`, listed in `spec.py`; a setting is one file in `settings/`,
 listed in `settings/__init__.py`. Schema, reading and checking are loops over these two lists.
 
 Add a section `limits` that tenants and routes may have too: write `sections/limits.py` with its schema, dataclass, reader
-and checks; list it; add its field to `Spec`. `at_levels={"tenant": …, "route": …}` puts its key into the schema of tenants
+and checks; add it to the list and its field to `Spec`, both in `spec.py`. `at_levels={"tenant": …, "route": …}` puts its key into the schema of tenants
 and routes, and `ReadContext.at_level("tenant", "limits")` returns what they hold.
 """
 

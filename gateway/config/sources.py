@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gateway.config.compose import MAX_BYTES, compose
 from gateway.config.files import absolute, read_bounded
-from gateway.config.language import INCLUDABLE
 from gateway.config.messages import did_you_mean, path_text
 from gateway.config.nodes import Entry, Mapping, Node, Scalar, Sequence, Trail, name
+from gateway.config.spec import INCLUDABLE
 from gateway.config.unavailable import refused_key
 from gateway.core.problem import ConfigError, Place, Problem
 

@@ -1,7 +1,6 @@
 """What only a restart can change."""
 
-from gateway.config.language import SECTIONS
-from gateway.config.spec import Spec
+from gateway.config.spec import SECTIONS, Spec
 
 
 def static_changes(old: Spec, new: Spec) -> tuple[str, ...]:

@@ -1,40 +1,41 @@
-"""What the language has a place for and this version does not serve: refused in words, never ignored.
+"""What the language has a place for and this version does not serve: refused with its own message, never ignored.
 
-Whoever builds a feature deletes its lines here. Paths are dotted; `*` stands for any name or index.
+The change that brings a feature deletes its entry in `FEATURES`. Paths are dotted; `*` stands for any name or index.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-KEYS: Final = MappingProxyType(
-    {
-        "classifier": "classification by complexity",
-        "caches": "the cache of answers",
-        "experiments": "experiments",
-        "limits": "rate and token limits",
-        "aliases": "aliases",
-        "embedding": "the embedding engine",
-        "state.url": "a shared store",
-        "models.*.capabilities": "routing by capability",
-        "routes.*.choose": "choosing by complexity",
-        "routes.*.reference": "the counterfactual price",
-        "routes.*.cache": "the cache of answers",
-        "routes.*.experiment": "experiments",
-        "routes.*.experiments": "experiments",
-        "routes.*.mirror": "mirrored traffic",
-        "routes.*.limits": "rate and token limits",
-        "tenants.*.limits": "rate and token limits",
-        "tenants.*.over_budget": "budgets",
-        "observe.zipkin": "tracing",
-        "observe.trace_share": "tracing",
-        "observe.requests": "the request log",
-        "checks.*.given.tier": "classification by complexity",
-        "checks.*.expect.tier": "classification by complexity",
-        "checks.*.expect.arm": "experiments",
-        "checks.*.expect.cache": "the cache of answers",
-    }
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A feature that is not built: its keys, and values that begin with one of some words, by the key that may hold them."""
+
+    what: str
+    keys: tuple[str, ...]
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+FEATURES: Final = (
+    Unavailable("classification by complexity", ("classifier", "checks.*.given.tier", "checks.*.expect.tier")),
+    Unavailable("choosing by complexity", ("routes.*.choose",)),
+    Unavailable("the cache of answers", ("caches", "routes.*.cache", "checks.*.expect.cache")),
+    Unavailable("experiments", ("experiments", "routes.*.experiment", "routes.*.experiments", "checks.*.expect.arm")),
+    Unavailable("mirrored traffic", ("routes.*.mirror",)),
+    Unavailable("rate and token limits", ("limits", "routes.*.limits", "tenants.*.limits")),
+    Unavailable("budgets", ("tenants.*.over_budget",)),
+    Unavailable("the counterfactual price", ("routes.*.reference",)),
+    Unavailable("aliases", ("aliases",)),
+    Unavailable("routing by capability", ("models.*.capabilities",)),
+    Unavailable("the embedding engine", ("embedding",)),
+    Unavailable("a shared store", ("state.url",), {"state.store": ("redis", "valkey", "unix:")}),
+    Unavailable("tracing", ("observe.zipkin", "observe.trace_share")),
+    Unavailable("the request log", ("observe.requests",)),
 )
+
+KEYS: Final = MappingProxyType({key: feature.what for feature in FEATURES for key in feature.keys})
 
 ELSEWHERE: Final = MappingProxyType(
     {
@@ -45,13 +46,9 @@ ELSEWHERE: Final = MappingProxyType(
 )
 """What has its place at another level, and stays refused here."""
 
-VALUES: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
-    ("state.store", lambda value: str(value).startswith(("redis", "valkey", "unix:")), "a shared store"),
-)
-
 
 def refused_key(trail: tuple[str | int, ...]) -> str | None:
-    """Say that the key that ends `trail` is not available yet or belongs elsewhere; None where it is simply unknown."""
+    """Return why the key that ends `trail` is refused: not available yet, or at home elsewhere; None where it is unknown."""
     if (where := next((said for path, said in ELSEWHERE.items() if _fits(path, trail)), None)) is not None:
         return where
     what = next((what for path, what in KEYS.items() if _fits(path, trail)), None)
@@ -59,9 +56,12 @@ def refused_key(trail: tuple[str | int, ...]) -> str | None:
 
 
 def refused_value(trail: tuple[str | int, ...], value: Any) -> str | None:
-    """Say that `value` at `trail` is not available yet; None where there is nothing to say."""
-    what = next((what for path, test, what in VALUES if _fits(path, trail) and test(value)), None)
-    return f"not available yet ({what})" if what else None
+    """Return why `value` at `trail` is refused: not available yet; None for other values."""
+    for feature in FEATURES:
+        for path, beginnings in feature.values.items():
+            if _fits(path, trail) and str(value).startswith(beginnings):
+                return f"not available yet ({feature.what})"
+    return None
 
 
 def _fits(path: str, trail: tuple[str | int, ...]) -> bool:

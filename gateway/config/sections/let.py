@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from gateway.config.conditions import check_conditions
 from gateway.config.definitions import named, ref
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
@@ -12,6 +11,9 @@ from gateway.config.section import Section
 
 def _check(reader: Reader, names: Names) -> None:
     """Type-check the named conditions and every `when`, which may use them."""
+    # Imported when a file is checked: processes that only need the dataclasses do not load CEL.
+    from gateway.config.conditions import check_conditions
+
     if "let" in names.broken:
         return
     whens: list[tuple[Trail, str]] = [

@@ -6,11 +6,11 @@ import pytest
 
 from gateway.config import load, schema
 from gateway.config.definitions import mapping, ref
-from gateway.config.language import SECTIONS
 from gateway.config.messages import path_text
 from gateway.config.names import Names
 from gateway.config.read import Reader
 from gateway.config.section import ReadContext, Section
+from gateway.config.spec import SECTIONS
 from tests.unit.config.conftest import Files, config
 
 SHADE = mapping({"depth": ref("count", "how deep")}, "A colour.")
