@@ -2,19 +2,37 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.config.spec import BreakerSpec
 from gateway.core.clock import Clock
+from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.endpoint import Credential, Endpoint, EndpointId, Load
-from gateway.pools.state import PoolState
+from gateway.pools.sticky import Sticky
 from gateway.resilience.breaker import Breaker
+from gateway.resilience.retry import HedgeBudget, RetryBudget
 
 log = logging.getLogger(__name__)
 
 Identity = tuple[str, ...]
 
 KEY_REST_S: Final = 300.0  # after which a key that was refused while another was left is tried again
+
+
+@dataclass(slots=True, eq=False)
+class PoolState:
+    """A pool's budgets, who is in it and who waits, and which endpoint had which conversation."""
+
+    limiter: ConcurrencyLimiter
+    sticky: Sticky
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    hedges: HedgeBudget = field(default_factory=HedgeBudget)
+
+    @classmethod
+    def new(cls, clock: Clock) -> "PoolState":
+        """Give the state of a pool that nobody has asked yet."""
+        return cls(ConcurrencyLimiter(clock), Sticky(clock))
 
 
 class Directory:

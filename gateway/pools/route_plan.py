@@ -5,7 +5,7 @@ from typing import Literal
 
 from gateway.config.spec import HedgeSpec
 from gateway.pools.balancers.base import Balancer
-from gateway.pools.state import PoolState
+from gateway.pools.directory import PoolState
 from gateway.pools.target import Target
 
 

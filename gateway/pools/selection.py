@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Callable, Container, Sequence
+from typing import Final
 
 from gateway.pools.balancers.base import Facts
-from gateway.pools.endpoint import Endpoint
+from gateway.pools.endpoint import NEVER, Endpoint
 from gateway.pools.route_plan import PoolStage
-from gateway.pools.slow_start import ramped
 from gateway.pools.target import Target
 
 IsWarming = Callable[[str], bool]
+
+FIRST_SHARE: Final = 0.1
 
 
 def candidates(
@@ -61,3 +63,30 @@ def pick(stage: PoolStage, among: Sequence[Target], facts: Facts, rng: random.Ra
         return preferred
     among = ramped(among, facts.now, rng)
     return among[0] if len(among) == 1 else stage.balancer.pick(among, facts)
+
+
+def share(endpoint: Endpoint, target: Target, now: float) -> float:
+    """Give how much of its usual share `endpoint` takes: from `FIRST_SHARE` at its recovery, evenly up to 1.0.
+
+    `target` says how long that takes (`slow_start_s`); `now` in monotonic seconds.
+    """
+    if endpoint.recovered_at == NEVER:
+        return 1.0
+    passed_s = max(0.0, now - endpoint.recovered_at)
+    if passed_s >= target.slow_start_s:
+        return 1.0
+    return FIRST_SHARE + (1.0 - FIRST_SHARE) * passed_s / target.slow_start_s
+
+
+def ramped(candidates: Sequence[Target], now: float, rng: random.Random) -> Sequence[Target]:
+    """Give those that take part this time: one that ramps up is left out as often as it lacks share.
+
+    The same sequence where nobody ramps, and where all would be left out: somebody has to answer.
+    """
+    for target in candidates:
+        recovered_at = target.endpoint.recovered_at
+        if recovered_at != NEVER and now - recovered_at < target.slow_start_s:
+            break
+    else:
+        return candidates
+    return [target for target in candidates if rng.random() < share(target.endpoint, target, now)] or candidates

@@ -7,7 +7,7 @@ import random
 
 from gateway.core.clock import SystemClock
 from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.slow_start import ramped
+from gateway.pools.selection import ramped
 from gateway.pools.sticky import Sticky
 from tests.bench.bench_report import show
 from tests.support.targets import target

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from gateway.core.exchange import Exchange
-from gateway.pools.state import PoolState
+from gateway.pools.directory import PoolState
 from gateway.upstream.dispatcher import dispatch
 from tests.support.replay import Line, Play, Reply
 

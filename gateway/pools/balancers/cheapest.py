@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.common import least
 from gateway.pools.balancers.least_inflight import LeastInflight
-from gateway.pools.balancers.narrow import least
 from gateway.pools.target import Target
 
 INPUT_PER_OUTPUT: Final = 3  # tokens of the prompt for each of the answer: what a price is judged by

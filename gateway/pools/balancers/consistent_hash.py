@@ -14,7 +14,7 @@ from math import inf, log
 from typing import ClassVar, Final
 
 from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.common import Turns
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 

@@ -22,8 +22,7 @@ from typing import ClassVar, Final
 
 from gateway.pools.averages import FORGET_S
 from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.narrow import least, two_of
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.common import Turns, least, two_of
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 

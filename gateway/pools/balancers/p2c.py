@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.common import two_of
 from gateway.pools.balancers.least_inflight import load
-from gateway.pools.balancers.narrow import two_of
 from gateway.pools.target import Target
 
 

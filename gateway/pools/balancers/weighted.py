@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.common import Turns
 from gateway.pools.target import Target
 
 

@@ -1,13 +1,14 @@
-"""Turns that are fair whoever can be asked: smooth weighted round robin.
+"""What several strategies share: turns, the lowest cost, two drawn by lot.
 
-At every pick each candidate earns its weight in credit, who has most is picked, and pays what all have earned. Over the
+Turns are smooth weighted round robin. At every pick each candidate earns its weight in credit, who has most is picked, and pays what all have earned. Over the
 same candidates the shares are exact after one cycle of all weights and the picks of one endpoint lie as far apart as can
 be (the algorithm of nginx's upstream module). Credit is neither made nor lost, so where the candidates vary each gets its
 share of the picks that it was there for: one that was away, or that a slow start leaves out, has nothing to catch up on.
 That is the carpool problem of Fagin and Williams (1983), whose greedy schedule this is.
 """
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from math import inf
 
 from gateway.pools.endpoint import Endpoint
@@ -36,3 +37,20 @@ class Turns:
                 best, most = target, credit
         credits[best.endpoint] = most - earned
         return best
+
+
+def least(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequence[Target]:
+    """Give those that cost least: one or more, in their order."""
+    costs = [cost(target) for target in candidates]
+    lowest = min(costs)
+    if costs.count(lowest) == 1:
+        return (candidates[costs.index(lowest)],)
+    return [target for target, found in zip(candidates, costs, strict=True) if found == lowest]
+
+
+def two_of(candidates: Sequence[Target], rng: random.Random) -> Sequence[Target]:
+    """Give two of two or more, each pair in each order as likely as any other."""
+    count = len(candidates)
+    one = int(rng.random() * count)
+    other = int(rng.random() * (count - 1))
+    return candidates[one], candidates[other + (other >= one)]
