@@ -3,8 +3,6 @@
 from gateway.config.spec import PriceSpec
 from gateway.core.chat import Usage
 
-_PICODOLLARS = 10**12
-
 
 class Price:
     """The price of one model, in picodollars per token of each class; a class without its own costs what input does."""
@@ -25,10 +23,3 @@ class Price:
             + (usage.cache_write + usage.cache_write_1h) * self.cache_write
             + usage.total_output * self.output
         )
-
-
-def dollars(picodollars: int) -> str:
-    """Write an amount in USD exactly, as a plain decimal without trailing zeros: `0.000123`, `12.5`, `0`."""
-    whole, rest = divmod(abs(picodollars), _PICODOLLARS)
-    text = f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
-    return f"-{text}" if picodollars < 0 else text

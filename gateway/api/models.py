@@ -7,10 +7,9 @@ from typing import Any
 from gateway.config.spec import ModelSpec, PriceSpec, Spec
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import Principal
+from gateway.core.money import PICODOLLARS_PER_TOKEN
 from gateway.dialects import MODEL_LISTS
 from gateway.snapshot import Snapshot
-
-PICODOLLARS_TO_USD_PER_MILLION = 10**6  # a picodollar a token is a micro-dollar a million tokens
 
 
 def list_models(
@@ -58,4 +57,4 @@ def _price(price: PriceSpec) -> dict[str, float]:
         "cache_write": price.cache_write,
         "output": price.output,
     }
-    return {name: value / PICODOLLARS_TO_USD_PER_MILLION for name, value in classes.items() if value is not None}
+    return {name: value / PICODOLLARS_PER_TOKEN for name, value in classes.items() if value is not None}

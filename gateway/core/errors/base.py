@@ -1,0 +1,49 @@
+"""What every error of the gateway has: a status and a type for the client, a code, and what it means for retries and the breaker."""
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """What a client is told. Class attributes give the kind, instances the particulars.
+
+    `status` and `type` are OpenAI's; `code` is the machine-readable particular; `message` never holds a
+    secret, a path, an address or prompt text.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str | None] = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.error_code = code or type(self).code
+        self.http_status = status or type(self).status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether any other endpoint may be asked."""
+        return False
+
+    @property
+    def hurts_breaker(self) -> bool:
+        """Whether it counts as a failure of the endpoint that was asked."""
+        return False
+
+
+class ClientStalled(GatewayError):
+    """The client takes nothing any more; its connection is cut. Nobody is left to be told."""
+
+    status = 499
+    type = "client_error"
+    code = "client_stalled"
