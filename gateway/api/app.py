@@ -21,7 +21,7 @@ from gateway.api.render import SERVER, error_response
 from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
-from gateway.core.reserved_paths import NO_REALTIME, is_realtime
+from gateway.core.reserved_paths import REALTIME_UNSUPPORTED, is_realtime_path
 from gateway.dialects import spoken_at
 from gateway.dialects.vendors import ID_HEADERS, vendor_of
 from gateway.snapshot import Services
@@ -49,7 +49,7 @@ class Public:
         path = path_of(request.raw_path)
         if request.method == "POST" and (post := self._posts.get(path)) is not None:
             return await post(request)
-        if path.startswith("/v1/") and self._services.snapshot.router.passes(path):
+        if path.startswith("/v1/") and self._services.snapshot.router.is_passthrough_path(path):
             return await self._pass_through.serve(request, path)
         request_id = self._ids.of(request.headers)
         try:
@@ -69,7 +69,7 @@ class Public:
         get = self._gets.get(path) or (self._model if path.startswith("/v1/models/") else None)
         allowed = ["GET", "HEAD"] * (get is not None) + ["POST"] * (path in self._posts)
         if not allowed:
-            raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
+            raise NotFound(REALTIME_UNSUPPORTED if is_realtime_path(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
             raise MethodNotAllowed(f"this path takes {names}", allow=names)

@@ -19,14 +19,14 @@ def list_models(
 
     Raises `InvalidRequest`.
     """
-    entries = [_entry(snapshot.spec, name, name, vendor) for name in snapshot.router.names(principal)]
+    entries = [_entry(snapshot.spec, name, name, vendor) for name in snapshot.router.model_names(principal)]
     own = MODEL_LISTS.get(vendor)
     return {"object": "list", "data": entries} if own is None else own.page(entries, query)
 
 
 def one_model(snapshot: Snapshot, principal: Principal, name: str, vendor: str = "") -> dict[str, Any]:
     """Give one of them, or a member of a family among them. Raises `ModelNotFound`."""
-    if not snapshot.router.knows(name, principal):
+    if not snapshot.router.is_allowed_model(name, principal):
         raise ModelNotFound(f"the model {name[:100]!r} does not exist or is not allowed to this key", param="model")
     return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name, vendor)
 

@@ -80,7 +80,7 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
         spec=spec,
         auth=Auth(spec.tenants),
         router=router,
-        paths={match: paths.of(match) for match in router.matches()},
+        paths={match: paths.of(match) for match in router.all_matches()},
         prices={name: Price(model.price) for name, model in spec.models.items()},
         endpoints=targets.endpoints,
         pools=paths.pools,
@@ -102,7 +102,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         limiter.configure(pool.max_inflight, pool.queue)
         limiter.on_wait = services.metrics.queue_s[name].observe
     services.directory.retain(snapshot.endpoints, snapshot.pools)
-    services.rotation.follow(snapshot.endpoints)
+    services.rotation.track(snapshot.endpoints)
     services.managed_servers.retain(set(snapshot.spec.providers))
     paths = (*snapshot.paths.values(), *snapshot.pass_paths.values())
     services.transport.retain({t.provider.origin for p in paths for h in p.stages for t in h.targets})

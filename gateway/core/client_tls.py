@@ -3,7 +3,7 @@
 import ssl
 from typing import Final, Literal
 
-from gateway.core.tls import file_of
+from gateway.core.tls import readable_path
 
 PROTOCOLS: Final = ("http/1.1",)
 
@@ -40,7 +40,7 @@ def _show(context: ssl.SSLContext, cert: str, key: str) -> None:
     if "-----BEGIN CERTIFICATE-----" not in cert:
         raise ClientTlsError("cert", "holds no certificate in PEM")
     try:
-        with file_of(cert) as cert_path, file_of(key) as key_path:
+        with readable_path(cert) as cert_path, readable_path(key) as key_path:
             context.load_cert_chain(cert_path, key_path, password="")  # else OpenSSL asks the terminal for one
     except ssl.SSLError as error:
         if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):

@@ -23,8 +23,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-Word = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
-Elsewhere = Literal["yes", "bigger_window", "if_configured", "no"]
+RetryWord = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
+Failover = Literal["yes", "bigger_window", "if_configured", "no"]
 
 
 class Fault(StrEnum):
@@ -55,9 +55,9 @@ class Fault(StrEnum):
 class Effect:
     """What follows from a fault; the columns are explained at the top of this file."""
 
-    word: Word | None
-    again: bool
-    elsewhere: Elsewhere
+    retry_word: RetryWord | None
+    same_endpoint: bool
+    failover: Failover
     hurts_breaker: bool
     status: int | None
 

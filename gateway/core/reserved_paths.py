@@ -2,7 +2,7 @@
 
 from typing import Final
 
-OWN: Final = frozenset(
+GATEWAY_PATHS: Final = frozenset(
     {
         "/v1/chat/completions",
         "/v1/completions",
@@ -13,18 +13,18 @@ OWN: Final = frozenset(
         "/v1/models",
     }
 )
-MODELS: Final = "/v1/models/"  # and all behind it
+MODELS_PREFIX: Final = "/v1/models/"  # and all behind it
 REALTIME: Final = (
     "/v1/realtime"  # and all behind it: WebSocket, and tokens with which clients would go past the gateway
 )
-NO_REALTIME: Final = "realtime (WebSocket) is not proxied"
+REALTIME_UNSUPPORTED: Final = "realtime (WebSocket) is not proxied"
 
 
-def is_own(path: str) -> bool:
+def is_gateway_path(path: str) -> bool:
     """Whether the gateway answers a path itself, with whatever method, and so passes it to nobody."""
-    return path in OWN or path.startswith(MODELS)
+    return path in GATEWAY_PATHS or path.startswith(MODELS_PREFIX)
 
 
-def is_realtime(path: str) -> bool:
+def is_realtime_path(path: str) -> bool:
     """Whether a path belongs to what can't be proxied."""
     return path == REALTIME or path.startswith(f"{REALTIME}/")

@@ -22,17 +22,17 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
 
     `cert`: the certificate, then its chain; `key`: its private key, not encrypted. Raises `TlsError`.
     """
-    _judge_certificate(cert)
+    _check_certificate(cert)
     context = _bare_context()
     try:
-        with file_of(cert) as cert_path, file_of(key) as key_path:
+        with readable_path(cert) as cert_path, readable_path(key) as key_path:
             context.load_cert_chain(cert_path, key_path, password="")  # else OpenSSL asks the terminal for one
     except ssl.SSLError as error:
-        raise _explained(error, key) from None
+        raise _tls_error(error, key) from None
     return context
 
 
-def following_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def reloading_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Give a context that shows the certificate of whichever is `current` when a handshake begins.
 
     So a listener gets a new certificate while it listens, and connections that stand live on.
@@ -54,7 +54,7 @@ def _bare_context() -> ssl.SSLContext:
     return context
 
 
-def _judge_certificate(cert: str) -> None:
+def _check_certificate(cert: str) -> None:
     only_ascii = cert.encode("ascii", "ignore").decode()  # beside the certificates there may stand comments
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=only_ascii)
@@ -62,7 +62,7 @@ def _judge_certificate(cert: str) -> None:
         raise TlsError("cert", "holds no certificate in PEM") from None
 
 
-def _explained(error: ssl.SSLError, key: str) -> TlsError:
+def _tls_error(error: ssl.SSLError, key: str) -> TlsError:
     reason = error.reason or ""
     if "ENCRYPTED" in key:
         return TlsError("key", "is encrypted, and nobody is there to give the password; decrypt it")
@@ -74,7 +74,7 @@ def _explained(error: ssl.SSLError, key: str) -> TlsError:
 
 
 @contextmanager
-def file_of(text: str) -> Iterator[str]:
+def readable_path(text: str) -> Iterator[str]:
     """Give a path to `text`, for Python's ssl reads files only. The file has no name, so no key is left lying about."""
     with TemporaryFile() as file:
         file.write(text.encode())

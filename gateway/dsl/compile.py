@@ -20,7 +20,7 @@ from gateway.core.chat import ChatRequest
 from gateway.dsl.errors import ConditionError, error_at
 from gateway.dsl.expand import Expanded, expand
 from gateway.dsl.explain import explain, type_name
-from gateway.dsl.names import name_complaint
+from gateway.dsl.names import invalid_name_reason
 from gateway.dsl.variables import VARIABLES, Facts, text
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Conditions:
         errors = []
         for place, (name, source) in enumerate(lets.items()):
             try:
-                if complaint := name_complaint(name):
+                if complaint := invalid_name_reason(name):
                     raise ConditionError(complaint)
                 self._lets[name] = expand("true", {})  # what conditions see of a broken one
                 self._lets[name] = self._let(source, tuple(lets)[place:])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.dsl.errors import ConditionError, error_at
 from gateway.dsl.functions import GLOBALS, METHODS
-from gateway.dsl.names import name_complaint, unknown
+from gateway.dsl.names import invalid_name_reason, unknown_name_message
 from gateway.dsl.tokens import Token, tokenise
 from gateway.dsl.variables import ROOTS, SECRET_HEADERS, TIERS, VARIABLES
 
@@ -155,7 +155,7 @@ class _Expansion:
                 token, f'"{name}" is a tier, which is known only after classification: a condition cannot use it'
             )
         else:
-            raise self._fail(token, unknown("variable", name, self._known_names()))
+            raise self._fail(token, unknown_name_message("variable", name, self._known_names()))
 
     def _known_names(self) -> list[str]:
         return [
@@ -174,7 +174,7 @@ class _Expansion:
             parts, name = 3, f"{name}.{self._peek(2).text}"
         variable = VARIABLES.get(name)
         if variable is None:
-            raise self._fail(token, unknown("variable", name, self._known_names()))
+            raise self._fail(token, unknown_name_message("variable", name, self._known_names()))
         if variable.phase == "classified":
             raise self._fail(token, f'"{name}" is known only after classification: a condition cannot use it')
         self.variables.add(name)
@@ -237,7 +237,7 @@ class _Expansion:
         if name not in GLOBALS:
             if name in METHODS:
                 raise self._fail(token, f"{name}() stands behind its value: {METHODS[name].usage}")
-            raise self._fail(token, unknown("function", name, GLOBALS))
+            raise self._fail(token, unknown_name_message("function", name, GLOBALS))
         self._emit(token)
 
     def _member(self, dot: Token, name: Token) -> None:
@@ -250,7 +250,7 @@ class _Expansion:
             raise self._fail(name, f'nothing here has a part called "{name.text}"')
         function = METHODS.get(name.text)
         if function is None:
-            raise self._fail(name, unknown("function", name.text, METHODS))
+            raise self._fail(name, unknown_name_message("function", name.text, METHODS))
         if function.kind == "macro":
             self._macro(name)
         elif name.text == "matches":
@@ -268,7 +268,7 @@ class _Expansion:
             raise self._fail(
                 name, f"{name.text}() takes a name for the element and a condition: {METHODS[name.text].usage}"
             )
-        if complaint := name_complaint(element.text, self.lets):
+        if complaint := invalid_name_reason(element.text, self.lets):
             raise self._fail(element, complaint)
         self.elements.add(element.text)
         self.macro_depth = self.depth + 1

@@ -14,7 +14,7 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def name_complaint(name: str, lets: Iterable[str] = ()) -> str | None:
+def invalid_name_reason(name: str, lets: Iterable[str] = ()) -> str | None:
     """Say why `name` can't be given to a let or to an element of a list; None where it can."""
     if name in ROOTS or name in TIERS:
         return f'"{name}" is the name of a variable: choose another'
@@ -29,7 +29,7 @@ def name_complaint(name: str, lets: Iterable[str] = ()) -> str | None:
     return None
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
+def unknown_name_message(what: str, name: str, known: Iterable[str]) -> str:
     """Say that no `what` is called `name`, with the likeliest of the `known` names, else all of them."""
     if name in _WORDS:
         return f'unknown word "{name}": write {_WORDS[name]}'

@@ -4,13 +4,13 @@ from collections import deque
 from math import exp
 from typing import Final
 
-FORGET_S: Final = 30.0  # after so long an observation weighs 1/e of a new one
-KEPT: Final = 128  # observations that a quantile is taken from
-RECOUNT: Final = 16  # observations after which it is taken anew
+DECAY_S: Final = 30.0  # after so long an observation weighs 1/e of a new one
+WINDOW: Final = 128  # observations that a quantile is taken from
+REFRESH_EVERY: Final = 16  # observations after which it is taken anew
 
 
 class Average:
-    """A mean in which an observation's weight falls with its age: exponential decay over `FORGET_S`, exact in between.
+    """A mean in which an observation's weight falls with its age: exponential decay over `DECAY_S`, exact in between.
 
     `value` is 0.0 and `weight` 0.0 without observations; `weight` is how many recent ones it rests on.
     """
@@ -28,23 +28,23 @@ class Average:
 
     def observe(self, amount: float, now: float) -> None:
         """Take one observation; `now` in monotonic seconds."""
-        kept = exp((self._at - now) / FORGET_S)
+        kept = exp((self._at - now) / DECAY_S)
         self._at = now
         self._sum = self._sum * kept + amount
         self.weight = self.weight * kept + 1.0
 
     def evidence(self, now: float) -> float:
         """Give how many observations it rests on, as of `now`."""
-        return self.weight * exp((self._at - now) / FORGET_S)
+        return self.weight * exp((self._at - now) / DECAY_S)
 
 
-class Recent:
-    """The last `KEPT` observations; `quantile` sorts them every `RECOUNT` observations only."""
+class RecentValues:
+    """The last `WINDOW` observations; `quantile` sorts them every `REFRESH_EVERY` observations only."""
 
     __slots__ = ("_last", "_quantiles", "_seen")
 
     def __init__(self) -> None:
-        self._last: deque[float] = deque(maxlen=KEPT)
+        self._last: deque[float] = deque(maxlen=WINDOW)
         self._seen = 0
         self._quantiles: dict[float, float] = {}
 
@@ -52,12 +52,12 @@ class Recent:
         """Take one observation."""
         self._last.append(amount)
         self._seen += 1
-        if self._seen % RECOUNT == 0:
+        if self._seen % REFRESH_EVERY == 0:
             self._quantiles.clear()
 
     def quantile(self, share: float) -> float | None:
         """Give what `share` of the last observations were below; None while there are too few to tell."""
-        if len(self._last) < RECOUNT:
+        if len(self._last) < REFRESH_EVERY:
             return None
         found = self._quantiles.get(share)
         if found is None:

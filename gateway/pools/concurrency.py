@@ -26,10 +26,10 @@ from gateway.core.errors import Overloaded, QueueFull, QueueTimeout
 from gateway.pools.averages import Average
 from gateway.pools.fair_queue import FairQueue
 
-LEAST_RETRY_S: Final = 0.1
+MIN_QUEUE_RETRY_S: Final = 0.1
 
-Refusal = Literal["no_queue", "full", "too_long", "crowded_out", "timeout"]
-REFUSALS: Final[tuple[Refusal, ...]] = ("no_queue", "full", "too_long", "crowded_out", "timeout")
+RefusalReason = Literal["no_queue", "full", "too_long", "crowded_out", "timeout"]
+REFUSALS: Final[tuple[RefusalReason, ...]] = ("no_queue", "full", "too_long", "crowded_out", "timeout")
 """Why a request was refused: no queue; no place in it; would wait too long; place given to another tenant; waited in vain."""
 
 
@@ -64,7 +64,7 @@ class ConcurrencyLimiter:
 
     def __init__(self, clock: Clock) -> None:
         self.in_flight = 0
-        self.refusals: dict[Refusal, int] = dict.fromkeys(REFUSALS, 0)
+        self.refusals: dict[RefusalReason, int] = dict.fromkeys(REFUSALS, 0)
         self.on_wait: Callable[[float], None] | None = None
         self._clock = clock
         self._limit: int | None = None
@@ -86,20 +86,20 @@ class ConcurrencyLimiter:
         self._queue = queue
         self._hand_over()
 
-    def try_enter(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take a slot where one is free (and so nobody waits)."""
         if self._limit is not None and self.in_flight >= self._limit:
             return False
         self.in_flight += 1
         return True
 
-    async def enter(self, entry: QueueEntry, deadline_at: float | None = None) -> None:
+    async def acquire(self, entry: QueueEntry, deadline_at: float | None = None) -> None:
         """Take a slot, waiting for it in turn: until `deadline_at` (in the event loop's time) or for `queue.wait`.
 
         Raises `Overloaded`, whose `retry_after_s` is an estimate of the wait from the rate at which requests leave.
         Cancelled at any moment, it holds neither place nor slot.
         """
-        if self.try_enter():
+        if self.try_acquire():
             return
         loop = asyncio.get_running_loop()
         since = loop.time()
@@ -111,7 +111,7 @@ class ConcurrencyLimiter:
             error = await waiter.turn
         except BaseException:  # cancelled, or closed with its loop
             if not self._waiting.remove(waiter) and _has_slot(waiter.turn):
-                self._release()
+                self._free_slot()
             raise
         finally:
             timer.cancel()
@@ -120,13 +120,13 @@ class ConcurrencyLimiter:
         if self.on_wait is not None:
             self.on_wait(loop.time() - since)
 
-    def leave(self, service_s: float) -> None:
+    def release(self, service_s: float) -> None:
         """Give a slot back, to whoever is next. `service_s`: for how long it was held."""
         if self._limit is not None:
             self._service_s.observe(service_s, self._clock.monotonic())
-        self._release()
+        self._free_slot()
 
-    def _release(self) -> None:
+    def _free_slot(self) -> None:
         self.in_flight -= 1
         self._hand_over()
 
@@ -158,7 +158,7 @@ class ConcurrencyLimiter:
         if wait_s > patience_s:
             raise self._refusal("too_long", wait_s)
         if self.waiting >= queue.max:
-            other = self._waiting.yields_to(waiter.line, waiter.weight, waiter.priority)
+            other = self._waiting.eviction_candidate(waiter.line, waiter.weight, waiter.priority)
             if other is None:
                 raise self._refusal("full", wait_s)
             self._turn_away(other, "crowded_out")
@@ -170,19 +170,19 @@ class ConcurrencyLimiter:
         if self._limit is None:
             return 0.0
         leaving_first = self.in_flight - self._limit + 1
-        ahead = self._waiting.ahead_of(waiter.line, waiter.weight, waiter.cost, waiter.priority)
+        ahead = self._waiting.estimate_ahead(waiter.line, waiter.weight, waiter.cost, waiter.priority)
         return (leaving_first + ahead) * self._service_s.value / self._limit
 
     def _expire(self, waiter: _Waiter) -> None:
         self._turn_away(waiter, "timeout")
 
-    def _turn_away(self, waiter: _Waiter, reason: Refusal) -> None:
+    def _turn_away(self, waiter: _Waiter, reason: RefusalReason) -> None:
         if self._waiting.remove(waiter) and not waiter.turn.done():
             waiter.turn.set_result(self._refusal(reason, self._wait_s(waiter)))
 
-    def _refusal(self, reason: Refusal, wait_s: float) -> Overloaded:
+    def _refusal(self, reason: RefusalReason, wait_s: float) -> Overloaded:
         self.refusals[reason] += 1
-        retry_after_s = max(LEAST_RETRY_S, wait_s)
+        retry_after_s = max(MIN_QUEUE_RETRY_S, wait_s)
         match reason:
             case "no_queue":
                 return Overloaded("too many requests at once for this pool", retry_after_s=retry_after_s)

@@ -9,7 +9,7 @@ from gateway.config.spec import BreakerSpec
 from gateway.core.clock import Clock
 from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.endpoint import Credential, Endpoint, EndpointId, Load
-from gateway.pools.sticky import Sticky
+from gateway.pools.sticky import StickyMap
 from gateway.resilience.breaker import Breaker
 from gateway.resilience.retry import HedgeBudget, RetryBudget
 
@@ -25,14 +25,14 @@ class PoolState:
     """A pool's budgets, who is in it and who waits, and which endpoint had which conversation."""
 
     limiter: ConcurrencyLimiter
-    sticky: Sticky
+    sticky: StickyMap
     budget: RetryBudget = field(default_factory=RetryBudget)
     hedges: HedgeBudget = field(default_factory=HedgeBudget)
 
     @classmethod
     def new(cls, clock: Clock) -> "PoolState":
         """Give the state of a pool that nobody has asked yet."""
-        return cls(ConcurrencyLimiter(clock), Sticky(clock))
+        return cls(ConcurrencyLimiter(clock), StickyMap(clock))
 
 
 class Directory:
@@ -89,7 +89,7 @@ class Directory:
         self._credentials = {name: one for name, one in self._credentials.items() if id(one) in used}
         self._pools = {name: state for name, state in self._pools.items() if name in pools}
 
-    def refuse_key(self, endpoint: Endpoint, others: Sequence[Credential]) -> None:
+    def mark_key_refused(self, endpoint: Endpoint, others: Sequence[Credential]) -> None:
         """Note that the provider refuses the key of `endpoint`: out of rotation while one of the `others` is left.
 
         The last one stays, marked: it may be mended at the provider at any time.

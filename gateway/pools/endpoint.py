@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NewType
 
-from gateway.pools.averages import Average, Recent
+from gateway.pools.averages import Average, RecentValues
 from gateway.resilience.breaker import Breaker
 
 EndpointId = NewType("EndpointId", str)
@@ -38,23 +38,26 @@ class Endpoint:
     provider: str
     model: str
     breaker: Breaker
-    seed: str = ""  # stands for it in hashes: the same in every worker and after every reload that still names it
+    hash_key: str = ""  # stands for it in hashes: the same in every worker and after every reload that still names it
     load: Load = field(default_factory=Load)
     credential: Credential = field(default_factory=Credential)
     in_flight: int = 0
-    rests_until: float = NEVER  # the provider asked for it (429), up to the cap
-    told_until: float = NEVER  # what it asked for in full
+    resting_until: float = NEVER  # the provider asked for it (429), up to the cap
+    retry_after_until: float = NEVER  # what it asked for in full
     is_drained: bool = False  # by the operator: takes nothing new
     is_healthy: bool = True  # as active checks see it
     recovered_at: float = NEVER  # since when it takes requests again: the start of the ramp
     first_token_s: Average = field(default_factory=Average)  # of streams
     answer_s: Average = field(default_factory=Average)  # of unstreamed answers
     failures: Average = field(default_factory=Average)  # 0 or 1 for each attempt: its mean is the error rate
-    recent_first_tokens_s: Recent = field(default_factory=Recent)
-    recent_answers_s: Recent = field(default_factory=Recent)
+    recent_first_tokens_s: RecentValues = field(default_factory=RecentValues)
+    recent_answers_s: RecentValues = field(default_factory=RecentValues)
 
     def is_in_rotation(self, now: float) -> bool:
         """Whether it may be asked but for its breaker and its room."""
         return (
-            self.is_healthy and not self.is_drained and self.rests_until <= now and self.credential.refused_until <= now
+            self.is_healthy
+            and not self.is_drained
+            and self.resting_until <= now
+            and self.credential.refused_until <= now
         )

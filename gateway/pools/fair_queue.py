@@ -20,7 +20,7 @@ a heap of the rounds in which tenants are due.
 The odd case: without that cap a tenant could let a dear item gather credit, take it back and spend the credit on many
 cheap ones at once.
 
-Between classes: the highest goes first, but a class that has been passed over `PASSED_OVER` times in a row is next; where
+Between classes: the highest goes first, but a class that has been passed over `MAX_SKIPS` times in a row is next; where
 that is true of two, the one that has been passed over more often, then the lower one.
 """
 
@@ -31,14 +31,14 @@ from typing import Final, Generic, TypeVar
 
 from gateway.config.spec import Priority
 
-PASSED_OVER: Final = 15
+MAX_SKIPS: Final = 15
 CLASSES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class _Line(Generic[T]):
+class _TenantQueue(Generic[T]):
     """One tenant's items in one class, in their order, with their costs. `credit` is as of `round`."""
 
     tenant: str
@@ -60,22 +60,22 @@ class _Line(Generic[T]):
         return self.round + max(0, -((self.credit - cost) // self.weight))
 
 
-class _Class(Generic[T]):
+class _PriorityClass(Generic[T]):
     """The lines of one priority. A line is here exactly while it has items."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, _Line[T]] = {}
+        self.lines: dict[str, _TenantQueue[T]] = {}
         self.size = 0
         self.passed_over = 0  # services of other classes in a row while this one waited
         self._round = 0  # of the last service
         self._joined = 0
         self._turns: list[tuple[int, int, str]] = []  # heap of (due, order, tenant); outdated ones stay a while
 
-    def push(self, item: T, tenant: str, weight: int, cost: int) -> _Line[T]:
+    def push(self, item: T, tenant: str, weight: int, cost: int) -> _TenantQueue[T]:
         line = self.lines.get(tenant)
         if line is None:
             self._joined += 1
-            line = self.lines[tenant] = _Line(tenant, self._joined, weight, self._round)
+            line = self.lines[tenant] = _TenantQueue(tenant, self._joined, weight, self._round)
         line.costs[item] = cost
         line.total += cost
         self.size += 1
@@ -94,7 +94,7 @@ class _Class(Generic[T]):
         self._taken(line, cost)
         return item
 
-    def remove(self, item: T, line: _Line[T]) -> None:
+    def remove(self, item: T, line: _TenantQueue[T]) -> None:
         was_first = next(iter(line.costs)) == item
         cost = line.costs.pop(item)
         if was_first and line.costs:
@@ -109,14 +109,14 @@ class _Class(Generic[T]):
             return self._round - (-cost // weight)
         return line.due_for(line.total + cost)
 
-    def _next(self) -> _Line[T]:
+    def _next(self) -> _TenantQueue[T]:
         while True:
             due, order, tenant = heappop(self._turns)
             line = self.lines.get(tenant)
             if line is not None and line.order == order and line.due == due:
                 return line
 
-    def _taken(self, line: _Line[T], cost: int, *, is_due_anew: bool = True) -> None:
+    def _taken(self, line: _TenantQueue[T], cost: int, *, is_due_anew: bool = True) -> None:
         line.total -= cost
         self.size -= 1
         if not line.costs:
@@ -124,7 +124,7 @@ class _Class(Generic[T]):
         elif is_due_anew:
             self._set_due(line)
 
-    def _set_due(self, line: _Line[T]) -> None:
+    def _set_due(self, line: _TenantQueue[T]) -> None:
         line.due = line.due_for(next(iter(line.costs.values())))
         heappush(self._turns, (line.due, line.order, line.tenant))
         if len(self._turns) > 2 * len(self.lines) + 16:  # who comes and goes without being served must not fill it
@@ -140,8 +140,8 @@ class FairQueue(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._classes: dict[Priority, _Class[T]] = {priority: _Class() for priority in CLASSES}
-        self._places: dict[T, tuple[_Class[T], _Line[T]]] = {}
+        self._classes: dict[Priority, _PriorityClass[T]] = {priority: _PriorityClass() for priority in CLASSES}
+        self._places: dict[T, tuple[_PriorityClass[T], _TenantQueue[T]]] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -158,7 +158,7 @@ class FairQueue(Generic[T]):
             raise IndexError("nobody waits")
         chosen = waiting[0]
         for one in waiting[1:]:
-            if one.passed_over >= PASSED_OVER and one.passed_over >= chosen.passed_over:
+            if one.passed_over >= MAX_SKIPS and one.passed_over >= chosen.passed_over:
                 chosen = one
         for one in waiting:
             one.passed_over += 1
@@ -178,7 +178,7 @@ class FairQueue(Generic[T]):
             one.passed_over = 0
         return True
 
-    def ahead_of(self, tenant: str, weight: int, cost: int, priority: Priority) -> int:
+    def estimate_ahead(self, tenant: str, weight: int, cost: int, priority: Priority) -> int:
         """Estimate how many would be served before an item pushed now, if nobody came after it.
 
         Exact where the items of each tenant cost the same, but for one of every other tenant and the turns of lower classes.
@@ -194,9 +194,9 @@ class FairQueue(Generic[T]):
                 ahead += min(len(line.costs), len(line.costs) * credit // line.total)
         rank = CLASSES.index(priority)
         ahead += sum(self._classes[higher].size for higher in CLASSES[:rank])
-        return ahead + sum(min(self._classes[lower].size, ahead // PASSED_OVER) for lower in CLASSES[rank + 1 :])
+        return ahead + sum(min(self._classes[lower].size, ahead // MAX_SKIPS) for lower in CLASSES[rank + 1 :])
 
-    def yields_to(self, tenant: str, weight: int, priority: Priority) -> T | None:
+    def eviction_candidate(self, tenant: str, weight: int, priority: Priority) -> T | None:
         """Give the item that should make place for one of `tenant` in a full queue; None where its own should not come in.
 
         It is the newest of the line that is longest for its weight (among equals that of the lowest class), if that line,

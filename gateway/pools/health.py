@@ -30,12 +30,12 @@ from gateway.streaming.relay import Document
 
 log = logging.getLogger(__name__)
 
-FIRST_WITHIN_S: Final = 1.0  # after a check has come into force, lest all providers be asked at once
-SPREAD: Final = 0.1  # share of the pause by which it differs
+START_SPREAD_S: Final = 1.0  # after a check has come into force, lest all providers be asked at once
+JITTER: Final = 0.1  # share of the pause by which it differs
 BODY_LIMIT: Final = 2**20  # bytes of an answer that are read, so that its connection can be kept
 
 
-class Asking(Protocol):
+class RequestSender(Protocol):
     """The way to providers."""
 
     async def ask(self, call: WireRequest) -> UpstreamResponse:
@@ -44,7 +44,7 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class HealthRequest:
     """What is asked, of whom, how often. Equal ones are one check, which a reload leaves alone."""
 
     provider: str
@@ -57,27 +57,32 @@ class HealthChecks:
     """The checks of the configuration in force. Their tasks are owned by `tasks`."""
 
     def __init__(
-        self, transport: Asking, directory: Directory, rotation: EndpointRotation, tasks: Tasks, rng: random.Random
+        self,
+        transport: RequestSender,
+        directory: Directory,
+        rotation: EndpointRotation,
+        tasks: Tasks,
+        rng: random.Random,
     ) -> None:
         self._transport = transport
         self._directory = directory
-        self._standing = rotation
+        self._rotation = rotation
         self._tasks = tasks
         self._rng = rng
-        self._running: dict[Question, _Check] = {}
+        self._running: dict[HealthRequest, _Check] = {}
 
-    def follow(self, targets: Iterable[tuple[Target, HealthSpec | None]]) -> None:
+    def track(self, targets: Iterable[tuple[Target, HealthSpec | None]]) -> None:
         """Check these targets from now on, each as its provider's spec says, and no others.
 
         What was asked before goes on in its rhythm. An endpoint that nobody checks any more is healthy.
         """
-        wanted: dict[Question, list[Target]] = {}
+        wanted: dict[HealthRequest, list[Target]] = {}
         for target, spec in {target.endpoint: (target, spec) for target, spec in targets}.values():
             head = None if spec is None else target.provider.check_head(spec.path)
             if spec is None or head is None:
-                self._standing.note_health(target.endpoint, is_healthy=True)
+                self._rotation.set_health(target.endpoint, is_healthy=True)
             else:
-                question = Question(target.endpoint.provider, target.provider.origin, head, spec)
+                question = HealthRequest(target.endpoint.provider, target.provider.origin, head, spec)
                 wanted.setdefault(question, []).append(target)
         for question in [question for question in self._running if question not in wanted]:
             self._running.pop(question).task.cancel()
@@ -85,19 +90,19 @@ class HealthChecks:
             check = self._running.get(question)
             if check is None:
                 check = self._running[question] = _Check()
-                check.task = self._tasks.start(self._keep(question, check), f"health of {question.provider}")
+                check.task = self._tasks.start(self._run(question, check), f"health of {question.provider}")
             check.targets = served
             check.origin = question.origin
 
-    async def _keep(self, question: Question, check: "_Check") -> None:
+    async def _run(self, question: HealthRequest, check: "_Check") -> None:
         """Ask for ever."""
-        await asyncio.sleep(self._rng.random() * FIRST_WITHIN_S)
+        await asyncio.sleep(self._rng.random() * START_SPREAD_S)
         while True:
             status = await self._ask(question, check)
-            self._judge(question, check, status)
-            await asyncio.sleep(question.spec.every_s * (1 + SPREAD * (2 * self._rng.random() - 1)))
+            self._apply(question, check, status)
+            await asyncio.sleep(question.spec.every_s * (1 + JITTER * (2 * self._rng.random() - 1)))
 
-    async def _ask(self, question: Question, check: "_Check") -> int | None:
+    async def _ask(self, question: HealthRequest, check: "_Check") -> int | None:
         """Give the status of an answer, None where there is none in time."""
         timeout_s = question.spec.timeout_s
         loop = asyncio.get_running_loop()
@@ -125,19 +130,19 @@ class HealthChecks:
             pass
         return status
 
-    def _judge(self, question: Question, check: "_Check", status: int | None) -> None:
+    def _apply(self, question: HealthRequest, check: "_Check", status: int | None) -> None:
         is_well = status is not None and status < 500
         check.failures = 0 if is_well else check.failures + 1
         for target in check.targets:
             if is_well:
-                self._standing.note_health(target.endpoint, is_healthy=True)
+                self._rotation.set_health(target.endpoint, is_healthy=True)
             elif check.failures >= question.spec.failures:
-                self._standing.note_health(target.endpoint, is_healthy=False)
+                self._rotation.set_health(target.endpoint, is_healthy=False)
         first = check.targets[0]
         if status in (401, 403):
-            self._directory.refuse_key(first.endpoint, first.other_keys)
+            self._directory.mark_key_refused(first.endpoint, first.other_keys)
         elif status is not None and status < 300 and not question.spec.path:
-            self._standing.accept_key(first.endpoint)
+            self._rotation.mark_key_accepted(first.endpoint)
 
 
 class _Check:

@@ -3,17 +3,17 @@
 import asyncio
 from typing import Literal
 
-State = Literal["warming", "up", "down"]
+ServerState = Literal["warming", "up", "down"]
 
 
 class ManagedServers:
     """The states of the embedded servers, as control tells them; a provider that is none of them is always up."""
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
+        self._states: dict[str, ServerState] = {}
         self._changed = asyncio.Event()
 
-    def change(self, provider: str, state: State) -> None:
+    def set_state(self, provider: str, state: ServerState) -> None:
         """Note a state, and wake whoever waits for it."""
         self._states[provider] = state
         self._changed.set()

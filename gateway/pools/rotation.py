@@ -24,11 +24,11 @@ from gateway.resilience.breaker import BreakerState
 
 log = logging.getLogger(__name__)
 
-NewsKind = Literal["opened", "key_refused"]
-Tell = Callable[[str, NewsKind, float], None]
+RotationEvent = Literal["opened", "key_refused"]
+Broadcast = Callable[[str, RotationEvent, float], None]
 Reason = Literal["drained", "unhealthy", "key_refused", "resting"]
 
-ILL: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
+NEEDS_ATTENTION: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
 """The reasons that somebody should look into."""
 
 
@@ -40,7 +40,7 @@ class EndpointRotation:
     """
 
     def __init__(self, directory: Directory, clock: Clock, metrics: Metrics) -> None:
-        self.tell: Tell = _to_nobody
+        self.broadcast: Broadcast = _no_broadcast
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
@@ -55,16 +55,16 @@ class EndpointRotation:
         """Those of the configuration in force, in its order."""
         return self._identities.keys()
 
-    def follow(self, endpoints: Iterable[Endpoint]) -> None:
+    def track(self, endpoints: Iterable[Endpoint]) -> None:
         """Watch over `endpoints`, which bear their names already, and no others. What is drained by name is at once."""
         known = self._directory.identities()
-        self._identities = {endpoint: digest(known[endpoint]) for endpoint in endpoints}
+        self._identities = {endpoint: identity_digest(known[endpoint]) for endpoint in endpoints}
         self._by_identity = {identity: endpoint for endpoint, identity in self._identities.items()}
         for endpoint in self._identities:
             endpoint.breaker.on_change = partial(self._breaker_changed, endpoint)
-            self._set_drained(endpoint)
+            self._apply_drained(endpoint)
 
-    def hear(self, identity: str, kind: NewsKind, rest_s: float) -> None:
+    def apply_remote(self, identity: str, kind: RotationEvent, rest_s: float) -> None:
         """Take the word of another worker; about an endpoint that is not ours (any more), it means nothing."""
         endpoint = self._by_identity.get(identity)
         if endpoint is None:
@@ -77,22 +77,22 @@ class EndpointRotation:
                 if rest_s > 0:
                     endpoint.credential.refused_until = self._clock.monotonic() + rest_s
 
-    def drain(self, names: Iterable[str]) -> None:
+    def set_drained(self, names: Iterable[str]) -> None:
         """Let the endpoints of these names take nothing new, and all others what comes: the whole list, not an addition."""
         self._drained = frozenset(names)
         for endpoint in self._identities:
-            self._set_drained(endpoint)
+            self._apply_drained(endpoint)
 
-    def forgive(self, names: Iterable[str]) -> None:
+    def reset(self, names: Iterable[str]) -> None:
         """Forget what keeps the endpoints of these names out of rotation, but for breakers, which find out themselves."""
         wanted = frozenset(names)
         for endpoint in self._identities:
             if not wanted.isdisjoint(names_of(endpoint)):
-                endpoint.rests_until = endpoint.told_until = NEVER
+                endpoint.resting_until = endpoint.retry_after_until = NEVER
                 endpoint.credential.is_refused, endpoint.credential.refused_until = False, NEVER
-                self.note_health(endpoint, is_healthy=True)
+                self.set_health(endpoint, is_healthy=True)
 
-    def note_health(self, endpoint: Endpoint, *, is_healthy: bool) -> None:
+    def set_health(self, endpoint: Endpoint, *, is_healthy: bool) -> None:
         """Note what active checks make of an endpoint; a change is logged."""
         if endpoint.is_healthy is is_healthy:
             return
@@ -103,20 +103,20 @@ class EndpointRotation:
         else:
             log.warning("endpoint is unhealthy and gets nothing more", extra={"endpoint": endpoint.id})
 
-    def accept_key(self, endpoint: Endpoint) -> None:
+    def mark_key_accepted(self, endpoint: Endpoint) -> None:
         """Note that the provider takes the key of `endpoint`."""
         credential = endpoint.credential
         if credential.is_refused:
             credential.is_refused, credential.refused_until = False, NEVER
             log.info("a provider takes the gateway's key again", extra={"provider": endpoint.provider})
 
-    def out(self) -> dict[str, Reason]:
+    def reasons_out_of_rotation(self) -> dict[str, Reason]:
         """Give what keeps endpoints out of rotation, by endpoint; breakers are not among it."""
         now = self._clock.monotonic()
         found = ((endpoint.id, reason_of(endpoint, now)) for endpoint in self._identities)
         return {name: reason for name, reason in found if reason is not None}
 
-    def _set_drained(self, endpoint: Endpoint) -> None:
+    def _apply_drained(self, endpoint: Endpoint) -> None:
         is_drained = not self._drained.isdisjoint(names_of(endpoint))
         if endpoint.is_drained and not is_drained:
             endpoint.recovered_at = self._clock.monotonic()
@@ -132,7 +132,7 @@ class EndpointRotation:
                 told = {"failures": breaker.opened_after, "recovery_s": round(recovery_s, 1)}
                 log.warning("breaker opened", extra={**fields, **told})
                 self._metrics.breaker_openings[endpoint.id].value += 1
-                self._tell(endpoint, "opened", recovery_s)
+                self._broadcast(endpoint, "opened", recovery_s)
             case BreakerState.HALF_OPEN:
                 log.info("breaker is half-open, one probe at a time", extra=fields)
             case BreakerState.CLOSED:
@@ -141,12 +141,12 @@ class EndpointRotation:
 
     def _key_refused(self, endpoint: Endpoint) -> None:
         rest_s = max(0.0, endpoint.credential.refused_until - self._clock.monotonic())
-        self._tell(endpoint, "key_refused", rest_s)
+        self._broadcast(endpoint, "key_refused", rest_s)
 
-    def _tell(self, endpoint: Endpoint, kind: NewsKind, rest_s: float) -> None:
+    def _broadcast(self, endpoint: Endpoint, kind: RotationEvent, rest_s: float) -> None:
         identity = self._identities.get(endpoint)
         if identity is not None:  # else only requests that began before a reload still know it
-            self.tell(identity, kind, rest_s)
+            self.broadcast(identity, kind, rest_s)
 
     def _fill(self) -> None:
         self._metrics.set_endpoints((e.id, e.in_flight, e.is_healthy, e.is_drained) for e in self._identities)
@@ -173,13 +173,13 @@ def reason_of(endpoint: Endpoint, now: float) -> Reason | None:
         return "key_refused"
     if not endpoint.is_healthy:
         return "unhealthy"
-    return "resting" if endpoint.rests_until > now else None
+    return "resting" if endpoint.resting_until > now else None
 
 
-def digest(identity: Identity) -> str:
+def identity_digest(identity: Identity) -> str:
     """Give what stands for an identity between processes."""
     return blake2b("\0".join(identity).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _to_nobody(identity: str, kind: NewsKind, rest_s: float) -> None:
+def _no_broadcast(identity: str, kind: RotationEvent, rest_s: float) -> None:
     """There is no other worker to tell."""

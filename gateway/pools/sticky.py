@@ -9,30 +9,30 @@ from gateway.core.clock import Clock
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 
-CAPACITY: Final = 10_000  # conversations of one pool
+MAX_CONVERSATIONS: Final = 10_000  # conversations of one pool
 FORGET_AFTER_S: Final = 3600.0  # without an answer
-LONG: Final = 128  # characters; of a longer affinity only a hash is kept
+MAX_KEY_CHARS: Final = 128  # characters; of a longer affinity only a hash is kept
 
 
-class Sticky:
+class StickyMap:
     """Remembers the last `capacity` conversations of a pool, one or more. Live: it outlasts reloads, since endpoints do.
 
     What it remembers is a wish: an endpoint that can't be asked now is passed over, and forgotten only once another one has
     answered in its place.
     """
 
-    def __init__(self, clock: Clock, capacity: int = CAPACITY, forget_after_s: float = FORGET_AFTER_S) -> None:
+    def __init__(self, clock: Clock, capacity: int = MAX_CONVERSATIONS, forget_after_s: float = FORGET_AFTER_S) -> None:
         self._clock = clock
         self._capacity = capacity
         self._forget_after_s = forget_after_s
-        self._noted: OrderedDict[str | bytes, tuple[Endpoint, float]] = OrderedDict()  # the oldest first
+        self._entries: OrderedDict[str | bytes, tuple[Endpoint, float]] = OrderedDict()  # the oldest first
 
     def __len__(self) -> int:
-        return len(self._noted)
+        return len(self._entries)
 
-    def prefer(self, affinity: str, candidates: Sequence[Target]) -> Target | None:
+    def find(self, affinity: str, candidates: Sequence[Target]) -> Target | None:
         """Give the candidate that had this conversation; None where there is none, or no `affinity`."""
-        found = self._noted.get(_key(affinity)) if affinity else None
+        found = self._entries.get(_key(affinity)) if affinity else None
         if found is None:
             return None
         endpoint, noted_at = found
@@ -43,11 +43,11 @@ class Sticky:
                 return target
         return None
 
-    def note(self, affinity: str, endpoint: Endpoint) -> None:
+    def remember(self, affinity: str, endpoint: Endpoint) -> None:
         """Remember that `endpoint` has answered; an empty `affinity` belongs to nothing."""
         if not affinity:
             return
-        now, noted, key = self._clock.monotonic(), self._noted, _key(affinity)
+        now, noted, key = self._clock.monotonic(), self._entries, _key(affinity)
         noted[key] = (endpoint, now)
         noted.move_to_end(key)
         while len(noted) > self._capacity or now - next(iter(noted.values()))[1] > self._forget_after_s:
@@ -56,6 +56,6 @@ class Sticky:
 
 def _key(affinity: str) -> str | bytes:
     """Give what stands for an affinity: clients choose its length, and memory is bounded."""
-    if len(affinity) <= LONG:
+    if len(affinity) <= MAX_KEY_CHARS:
         return affinity
     return blake2b(affinity.encode("utf-8", "surrogatepass"), digest_size=16).digest()

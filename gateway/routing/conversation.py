@@ -13,12 +13,12 @@ from msgspec import Raw
 
 from gateway.core.exchange import Exchange
 
-HEADER: Final = "x-conversation-id"
-LONGEST: Final = 512  # characters of an id that are looked at
+ID_HEADER: Final = "x-conversation-id"
+MAX_ID_CHARS: Final = 512  # characters of an id that are looked at
 
-_SAID: Final = ("prompt_cache_key", "conversation", "previous_response_id")
-_METADATA: Final = ("conversation_id", "session_id", "user_id")
-_OPENING: Final = ("system", "instructions")
+_ID_FIELDS: Final = ("prompt_cache_key", "conversation", "previous_response_id")
+_METADATA_ID_FIELDS: Final = ("conversation_id", "session_id", "user_id")
+_SYSTEM_FIELDS: Final = ("system", "instructions")
 
 
 class _Turn(msgspec.Struct):
@@ -39,7 +39,7 @@ def affinity(exchange: Exchange, by: str) -> str:
     if by == "tenant":
         return tenant
     if by.startswith("header:"):
-        value = exchange.headers.get(by.removeprefix("header:"), "")[:LONGEST]
+        value = exchange.headers.get(by.removeprefix("header:"), "")[:MAX_ID_CHARS]
         return f"{tenant}\0{value}" if value else ""  # neither can hold that
     return conversation(exchange)
 
@@ -48,8 +48,10 @@ def conversation(exchange: Exchange) -> str:
     """Give the id of the conversation that a request belongs to; ids of different tenants never meet."""
     request = exchange.request
     assert request is not None
-    said = exchange.headers.get(HEADER) or _said(request.fields)
-    parts: Iterable[bytes] = [said[:LONGEST].encode(errors="surrogatepass")] if said else _opening(request.fields)
+    said = exchange.headers.get(ID_HEADER) or _explicit_id(request.fields)
+    parts: Iterable[bytes] = (
+        [said[:MAX_ID_CHARS].encode(errors="surrogatepass")] if said else _first_turns(request.fields)
+    )
     digest = blake2b(exchange.principal.tenant.encode(), digest_size=16)
     for part in parts:
         digest.update(b"\0%d\0" % len(part))
@@ -57,9 +59,9 @@ def conversation(exchange: Exchange) -> str:
     return digest.hexdigest()
 
 
-def _said(fields: Mapping[str, Raw]) -> str:
+def _explicit_id(fields: Mapping[str, Raw]) -> str:
     """Give the id that a request's body names, "" where it names none."""
-    for name in _SAID:
+    for name in _ID_FIELDS:
         if name in fields and (text := _text(fields[name])):
             return text
     if "metadata" in fields:
@@ -67,7 +69,7 @@ def _said(fields: Mapping[str, Raw]) -> str:
             metadata = _decode_metadata(fields["metadata"])
         except msgspec.DecodeError:
             return ""
-        return next((text for name in _METADATA if name in metadata and (text := _text(metadata[name]))), "")
+        return next((text for name in _METADATA_ID_FIELDS if name in metadata and (text := _text(metadata[name]))), "")
     return ""
 
 
@@ -78,9 +80,9 @@ def _text(value: Raw) -> str:
         return ""
 
 
-def _opening(fields: Mapping[str, Raw]) -> list[bytes]:
+def _first_turns(fields: Mapping[str, Raw]) -> list[bytes]:
     """Give the system prompt and the turns up to the first of the user, as they stand."""
-    parts = [bytes(fields[name]) for name in _OPENING if name in fields]
+    parts = [bytes(fields[name]) for name in _SYSTEM_FIELDS if name in fields]
     turns = fields.get("messages", fields.get("input"))
     if turns is None:
         return parts

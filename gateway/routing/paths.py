@@ -12,11 +12,11 @@ from gateway.config.spec import PathRouteSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import MethodNotAllowed, NotFound
 from gateway.core.exchange import Principal
-from gateway.core.reserved_paths import is_own, is_realtime
+from gateway.core.reserved_paths import is_gateway_path, is_realtime_path
 from gateway.dsl.compile import Condition, Conditions
 from gateway.routing.names import NamePattern
 
-_PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@!$'()+,=-]+)+")
+_SAFE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@!$'()+,=-]+)+")
 
 
 class PathRouter:
@@ -29,7 +29,7 @@ class PathRouter:
             for route in routes
         )
 
-    def knows(self, path: str) -> bool:
+    def covers(self, path: str) -> bool:
         """Tell whether any route covers `path`."""
         return bool(self._routes) and _is_passable(path) and any(paths.covers(path) for _, paths, _ in self._routes)
 
@@ -44,19 +44,19 @@ class PathRouter:
         if not open_to_us:
             raise NotFound("there is nothing at this path")
         for route in open_to_us:
-            if _takes(route, method):
+            if _accepts(route, method):
                 return route.name
-        names = ", ".join(dict.fromkeys(name for route in open_to_us for name in _names(route)))
+        names = ", ".join(dict.fromkeys(name for route in open_to_us for name in _method_names(route)))
         raise MethodNotAllowed(f"this path takes {names}", allow=names)
 
 
 def _is_passable(path: str) -> bool:
-    return _PLAIN.fullmatch(path) is not None and not is_own(path) and not is_realtime(path)
+    return _SAFE_PATH.fullmatch(path) is not None and not is_gateway_path(path) and not is_realtime_path(path)
 
 
-def _takes(route: PathRouteSpec, method: str) -> bool:
+def _accepts(route: PathRouteSpec, method: str) -> bool:
     return ("GET" if method == "HEAD" else method) in route.methods
 
 
-def _names(route: PathRouteSpec) -> list[str]:
+def _method_names(route: PathRouteSpec) -> list[str]:
     return [name for method in route.methods for name in (("GET", "HEAD") if method == "GET" else (method,))]

@@ -19,8 +19,10 @@ from gateway.routing.names import NamePattern
 from gateway.routing.paths import PathRouter
 
 REQUESTED = "requested"
-MEMBERS_KEPT = 1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
-LONGEST_KEPT = 256  # characters, for the same reason
+MAX_CACHED_NAMES = (
+    1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
+)
+MAX_CACHED_CHARS = 256  # characters, for the same reason
 
 
 class Match(NamedTuple):
@@ -31,7 +33,7 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _Candidate:
     """One route as it stands for one name."""
 
     condition: Condition | None
@@ -47,82 +49,84 @@ class Router:
             (route, NamePattern(route.match), None if route.when is None else self._conditions.compile(route.when))
             for route in spec.routes
         )
-        self._by_path = PathRouter(spec.path_routes, self._conditions)
-        self._goals = {*spec.models, *spec.pools}
+        self._path_router = PathRouter(spec.path_routes, self._conditions)
+        self._destinations = {*spec.models, *spec.pools}
         self._families = tuple((name, NamePattern([name])) for name in spec.models if "*" in name)
         spelled = {name for route in spec.routes for name in route.match}
-        names = sorted(name for name in self._goals | spelled if "*" not in name)
-        self._choices = {name: choices for name in names if (choices := self._choices_of(name))}
-        self._members: dict[str, tuple[_Choice, ...]] = {}
+        names = sorted(name for name in self._destinations | spelled if "*" not in name)
+        self._candidates = {name: candidates for name in names if (candidates := self._candidates_for(name))}
+        self._cached: dict[str, tuple[_Candidate, ...]] = {}
         self._allowed = {tenant.models: NamePattern(tenant.models) for tenant in spec.tenants.values()}
 
     def match(self, request: ChatRequest, headers: Mapping[str, str], principal: Principal, wall_s: float) -> Match:
         """Give where a request goes. Raises `ModelNotFound`, with a suggestion where a name is close."""
         asked = request.model
-        if self._may(principal, asked):
-            choices = self._choices.get(asked)
-            if choices is None:
-                choices = self._choices_of_member(asked)
+        if self._is_allowed(principal, asked):
+            candidates = self._candidates.get(asked)
+            if candidates is None:
+                candidates = self._cached_candidates_for(asked)
             scope: Scope | None = None
-            for choice in choices:
-                if choice.condition is None:
-                    return choice.match
+            for candidate in candidates:
+                if candidate.condition is None:
+                    return candidate.match
                 if scope is None:
                     scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
-                if choice.condition.holds(scope):
-                    return choice.match
+                if candidate.condition.holds(scope):
+                    return candidate.match
         raise self._not_found(asked, principal)
 
-    def passes(self, path: str) -> bool:
+    def is_passthrough_path(self, path: str) -> bool:
         """Tell whether any route passes requests for `path` through, under whatever condition."""
-        return self._by_path.knows(path)
+        return self._path_router.covers(path)
 
     def match_path(
         self, method: str, path: str, headers: Mapping[str, str], principal: Principal, wall_s: float
     ) -> str:
         """Give the name of the route that passes a request through. Raises `NotFound`, `MethodNotAllowed`."""
-        return self._by_path.match(method, path, headers, principal, wall_s)
+        return self._path_router.match(method, path, headers, principal, wall_s)
 
-    def matches(self) -> Iterator[Match]:
+    def all_matches(self) -> Iterator[Match]:
         """Give everything that `match` can give."""
-        yield from dict.fromkeys(choice.match for choices in self._choices.values() for choice in choices)
+        yield from dict.fromkeys(
+            candidate.match for candidates in self._candidates.values() for candidate in candidates
+        )
         for name, _ in self._families:
             yield from (Match(route.name, name if route.to == REQUESTED else route.to) for route, _, _ in self._routes)
 
-    def names(self, principal: Principal) -> list[str]:
+    def model_names(self, principal: Principal) -> list[str]:
         """Give every name that `principal` may ask for, in alphabetical order; families by their pattern."""
-        families = (name for name, _ in self._families if self._choices_of(name))
-        return sorted(name for name in (*self._choices, *families) if self._may(principal, name))
+        families = (name for name, _ in self._families if self._candidates_for(name))
+        return sorted(name for name in (*self._candidates, *families) if self._is_allowed(principal, name))
 
-    def knows(self, name: str, principal: Principal) -> bool:
+    def is_allowed_model(self, name: str, principal: Principal) -> bool:
         """Tell whether `principal` may ask for `name`, be it listed or a member of a family."""
-        return self._may(principal, name) and bool(self._choices.get(name) or self._choices_of(name))
+        return self._is_allowed(principal, name) and bool(self._candidates.get(name) or self._candidates_for(name))
 
     def family_of(self, name: str) -> str | None:
         """Give the family that a model belongs to, where it has no entry of its own."""
-        return None if name in self._goals else self._family_of(name)
+        return None if name in self._destinations else self._family_of(name)
 
     @property
     def condition_errors(self) -> int:
         """How often a condition failed at run time, and so counted as false."""
         return self._conditions.errors
 
-    def _choices_of_member(self, name: str) -> tuple[_Choice, ...]:
+    def _cached_candidates_for(self, name: str) -> tuple[_Candidate, ...]:
         """Give the choices of a name that only a family may cover; the last ones asked for are kept."""
-        if len(name) > LONGEST_KEPT:
-            return self._choices_of(name)
-        choices = self._members.get(name)
-        if choices is None:
-            if len(self._members) >= MEMBERS_KEPT:
-                self._members.clear()
-            choices = self._members[name] = self._choices_of(name)
-        return choices
+        if len(name) > MAX_CACHED_CHARS:
+            return self._candidates_for(name)
+        candidates = self._cached.get(name)
+        if candidates is None:
+            if len(self._cached) >= MAX_CACHED_NAMES:
+                self._cached.clear()
+            candidates = self._cached[name] = self._candidates_for(name)
+        return candidates
 
-    def _choices_of(self, name: str) -> tuple[_Choice, ...]:
+    def _candidates_for(self, name: str) -> tuple[_Candidate, ...]:
         """Give the routes whose `match` covers `name` and that lead somewhere for it."""
-        goal = name if name in self._goals else self._family_of(name)
+        goal = name if name in self._destinations else self._family_of(name)
         return tuple(
-            _Choice(condition, Match(route.name, goal or "" if route.to == REQUESTED else route.to))
+            _Candidate(condition, Match(route.name, goal or "" if route.to == REQUESTED else route.to))
             for route, pattern, condition in self._routes
             if pattern.covers(name) and (goal is not None or name in pattern.exact)
             if goal is not None or route.to != REQUESTED
@@ -131,12 +135,12 @@ class Router:
     def _family_of(self, name: str) -> str | None:
         return next((family for family, pattern in self._families if pattern.covers(name)), None)
 
-    def _may(self, principal: Principal, name: str) -> bool:
+    def _is_allowed(self, principal: Principal, name: str) -> bool:
         pattern = self._allowed.get(principal.models)
         return pattern is None or pattern.covers(name)
 
     def _not_found(self, asked: str, principal: Principal) -> ModelNotFound:
         shown = asked if len(asked) <= 100 else f"{asked[:100]}…"
-        close = get_close_matches(asked[:100], islice(self.names(principal), 1000), n=1)
+        close = get_close_matches(asked[:100], islice(self.model_names(principal), 1000), n=1)
         hint = f": did you mean {close[0]!r}?" if close else ""
         return ModelNotFound(f"the model {shown!r} does not exist or is not allowed to this key{hint}", param="model")

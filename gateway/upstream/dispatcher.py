@@ -97,7 +97,7 @@ class _Dispatch:
             return await ask()
         limiter = stage.state.limiter
         try:
-            if not limiter.try_enter():
+            if not limiter.try_acquire():
                 await self._wait_in_line(stage)
         except Overloaded as error:
             self._state.refusal = error
@@ -108,7 +108,7 @@ class _Dispatch:
             return attempt
         finally:
             if attempt is None:
-                limiter.leave(self._now() - entered_at)
+                limiter.release(self._now() - entered_at)
             else:
                 attempt.hold(limiter, entered_at)
 
@@ -125,7 +125,7 @@ class _Dispatch:
         )
         since = self._now()
         try:
-            await stage.state.limiter.enter(entry, self._state.total_at(stage.targets[0]))
+            await stage.state.limiter.acquire(entry, self._state.total_at(stage.targets[0]))
         finally:
             exchange.queued_s += self._now() - since
             exchange.waited_s += self._now() - since
@@ -238,7 +238,7 @@ class _Dispatch:
             who = meant.pool if stage is not meant else meant.targets[0].model.name
             self._exchange.degraded = f"{who}; reason={reason}"
         if stage.is_sticky:
-            stage.state.sticky.note(search.facts(stage).affinity, attempt.target.endpoint)
+            stage.state.sticky.remember(search.facts(stage).affinity, attempt.target.endpoint)
 
     async def _hedged(self, stage: PoolStage, target: Target) -> Attempt | None:
         """Ask one endpoint and, where it is slower than it mostly is, a second one; the first answer is taken."""

@@ -18,10 +18,10 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.route_plan import PoolStage, RoutePlan
-from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
+from gateway.pools.selection import available_in_s, eligible_targets, is_eligible, pick
 from gateway.pools.target import Target
 from gateway.resilience.backoff import pause_s
 from gateway.routing.conversation import affinity
@@ -44,7 +44,7 @@ class PoolAttempts:
         if self.failure is None:
             return False
         target, error = self.failure
-        word = error.effect.word
+        word = error.effect.retry_word
         return self.count < target.retry.attempts and (word is None or word in target.retry.when)
 
 
@@ -112,12 +112,12 @@ class FailoverState:
         return self._is_of_use(target, self._now(), self._again_at)
 
     def _found(self, stage: PoolStage, without: Container[Endpoint]) -> list[Target]:
-        return candidates(
+        return eligible_targets(
             stage, self._exchange.path, self._now(), self._services.managed_servers.is_warming, without, self._context
         )
 
     def _is_of_use(self, target: Target, at: float, without: Container[Endpoint]) -> bool:
-        return can_be_asked(target, self._exchange.path, at, without, self._context)
+        return is_eligible(target, self._exchange.path, at, without, self._context)
 
     def _final(self) -> set[Endpoint]:
         """Give the endpoints that are not asked again: they would say the same, or want too much patience."""
@@ -156,11 +156,11 @@ class FailoverState:
             attempted = self.attempted.get(stage.pool)
             for target in stage.targets:
                 endpoint, retry = target.endpoint, target.retry
-                told_s = endpoint.told_until - now
-                if endpoint.rests_until <= now or told_s > retry.retry_after_cap_s or told_s >= soonest:
+                told_s = endpoint.retry_after_until - now
+                if endpoint.resting_until <= now or told_s > retry.retry_after_cap_s or told_s >= soonest:
                     continue
                 may = "rate_limited" in retry.when if attempted is None else attempted.may_go_on
-                if may and self._is_of_use(target, endpoint.told_until, final):
+                if may and self._is_of_use(target, endpoint.retry_after_until, final):
                     soonest, found = told_s, (stage, target)
         if found is None:
             return None
@@ -190,16 +190,16 @@ class FailoverState:
         if isinstance(error, UpstreamRateLimited) and error.retry_after_s and not target.model.is_family:
             # A family is many models behind one endpoint: the limit of one says nothing of the others.
             now, endpoint = self._now(), target.endpoint
-            endpoint.told_until = now + error.retry_after_s
-            endpoint.rests_until = now + min(error.retry_after_s, target.retry.retry_after_cap_s)
+            endpoint.retry_after_until = now + error.retry_after_s
+            endpoint.resting_until = now + min(error.retry_after_s, target.retry.retry_after_cap_s)
         elif isinstance(error, CredentialRefused):
-            self._services.directory.refuse_key(target.endpoint, target.other_keys)
-        match error.effect.elsewhere:
+            self._services.directory.mark_key_refused(target.endpoint, target.other_keys)
+        match error.effect.failover:
             case "bigger_window":
                 self._context = max(self._context, target.model.context or 0)
                 return self._context > 0
             case "if_configured":
-                return error.effect.word in target.retry.when
+                return error.effect.retry_word in target.retry.when
             case answer:
                 return answer == "yes"
 
@@ -207,7 +207,7 @@ class FailoverState:
         """Note that an endpoint has failed, and from when on it may be asked again."""
         attempted, retry, told_s = self.attempted[stage.pool], target.retry, error.retry_after_s or 0.0
         attempted.failure = target, error
-        if not error.effect.again or told_s > retry.retry_after_cap_s:
+        if not error.effect.same_endpoint or told_s > retry.retry_after_cap_s:
             again_at = inf
         else:
             again_at = self._now() + max(told_s, pause_s(attempted.count, retry, self._services.rng))
@@ -222,10 +222,10 @@ class FailoverState:
             return InvalidRequest(f"this model can't be asked at {path}", param="model", code="unsupported_endpoint")
         now = self._now()
         waits = [
-            (left_s, endpoint.rests_until > now and endpoint.breaker.is_available)
+            (left_s, endpoint.resting_until > now and endpoint.breaker.is_available)
             for stage in self.stages
             for target in stage.targets
-            if (left_s := wait_s(endpoint := target.endpoint, now)) is not None
+            if (left_s := available_in_s(endpoint := target.endpoint, now)) is not None
         ]
         left_s, is_told = min(waits, default=(0.0, False))
         if is_told:
@@ -235,12 +235,12 @@ class FailoverState:
 
     # Facts
 
-    def facts(self, stage: PoolStage) -> Facts:
+    def facts(self, stage: PoolStage) -> RequestFacts:
         """Give what a pool's balancer decides by."""
         request = self._exchange.request
         assert request is not None
         kept_by = affinity(self._exchange, stage.affinity) if stage.affinity else ""
-        return Facts(self._now(), request.stream, kept_by)
+        return RequestFacts(self._now(), request.stream, kept_by)
 
     def total_at(self, target: Target) -> float | None:
         """Give when the total clock runs out, in the loop's time."""

@@ -41,11 +41,11 @@ class Driver:
     async def do(self, step: str, amount: object) -> None:
         match step, amount:
             case "enter", str(tenant):
-                entering = self.limiter.enter(QueueEntry(tenant))
+                entering = self.limiter.acquire(QueueEntry(tenant))
                 self.entering.append(asyncio.get_running_loop().create_task(entering))
             case "leave", _ if self.running:
                 self.running -= 1
-                self.limiter.leave(0.01)
+                self.limiter.release(0.01)
             case "cancel", int(number) if number < len(self.entering):
                 self.entering[number].cancel()
             case "turn", int(turns):
@@ -80,7 +80,7 @@ class Driver:
         while self.entering or self.running:
             if self.running:
                 self.running -= 1
-                self.limiter.leave(0.01)
+                self.limiter.release(0.01)
             await asyncio.sleep(0)
             self.look()
         assert (self.limiter.in_flight, self.limiter.waiting) == (0, 0)

@@ -41,7 +41,7 @@ class UpstreamError(GatewayError):
 
     @property
     def is_retryable(self) -> bool:
-        return self.effect.elsewhere == "yes"
+        return self.effect.failover == "yes"
 
     @property
     def hurts_breaker(self) -> bool:

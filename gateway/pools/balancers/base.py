@@ -10,7 +10,7 @@ from gateway.pools.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RequestFacts:
     """What of a request a choice may depend on. `affinity`: what to keep together, "" where the strategy needs none."""
 
     now: float  # monotonic seconds
@@ -25,12 +25,12 @@ class Balancer(Protocol):
     call to call, and so may the target through which a route reaches an endpoint.
     """
 
-    spreads: ClassVar[bool]
+    supports_slow_start: ClassVar[bool]
     """Whether requests are dealt out over the members, so that one that comes back can begin with a small share."""
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None: ...
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         """Give one of `candidates`: one or more that can be asked, of one priority, in the pool's order."""
         ...
 

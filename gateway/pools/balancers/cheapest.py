@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.common import least
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import lowest_cost
 from gateway.pools.balancers.least_inflight import LeastInflight
 from gateway.pools.target import Target
 
@@ -15,13 +15,13 @@ INPUT_PER_OUTPUT: Final = 3  # tokens of the prompt for each of the answer: what
 class Cheapest:
     """Where several cost the same, the least busy of them."""
 
-    spreads: ClassVar = False
+    supports_slow_start: ClassVar = False
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
         self._among_equals = LeastInflight(targets, rng)
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
-        return self._among_equals.pick(least(candidates, price), facts)
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
+        return self._among_equals.pick(lowest_cost(candidates, price), facts)
 
 
 def price(target: Target) -> int:

@@ -15,7 +15,7 @@ from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 
 
-class Turns:
+class SmoothRoundRobin:
     """Whose turn it is; with `by_weight` heavier targets have more of them."""
 
     def __init__(self, *, by_weight: bool = False) -> None:
@@ -39,7 +39,7 @@ class Turns:
         return best
 
 
-def least(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequence[Target]:
+def lowest_cost(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequence[Target]:
     """Give those that cost least: one or more, in their order."""
     costs = [cost(target) for target in candidates]
     lowest = min(costs)
@@ -48,7 +48,7 @@ def least(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequ
     return [target for target, found in zip(candidates, costs, strict=True) if found == lowest]
 
 
-def two_of(candidates: Sequence[Target], rng: random.Random) -> Sequence[Target]:
+def draw_two(candidates: Sequence[Target], rng: random.Random) -> Sequence[Target]:
     """Give two of two or more, each pair in each order as likely as any other."""
     count = len(candidates)
     one = int(rng.random() * count)

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from math import inf, log
 from typing import ClassVar, Final
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.common import Turns
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 
@@ -26,13 +26,13 @@ MIX: Final = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: odd, its bits wit
 class ConsistentHash:
     """A request without an affinity goes by turns."""
 
-    spreads: ClassVar = False
+    supports_slow_start: ClassVar = False
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns()
+        self._turns = SmoothRoundRobin()
         self._seeds: dict[Endpoint, int] = {}
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         if not facts.affinity:
             return self._turns.next(candidates)
         seeds = self._seeds
@@ -41,7 +41,7 @@ class ConsistentHash:
         for target in candidates:
             seed = seeds.get(target.endpoint)
             if seed is None:  # not before a pick: endpoints are named when the configuration takes effect
-                seed = seeds[target.endpoint] = digest(target.endpoint.seed or target.endpoint.id)
+                seed = seeds[target.endpoint] = digest(target.endpoint.hash_key or target.endpoint.id)
             mixed = ((key ^ seed) * MIX) & BITS
             mixed = ((mixed ^ (mixed >> 32)) * MIX) & BITS
             arrives_at = -log((mixed + 1) * SCALE) / target.weight

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from math import exp
 from typing import ClassVar, Final
 
-from gateway.pools.averages import FORGET_S
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.common import Turns, least, two_of
+from gateway.pools.averages import DECAY_S
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin, draw_two, lowest_cost
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 
@@ -34,25 +34,25 @@ MANY: Final = 4  # more candidates than this are not all compared
 class Ewma:
     """Learns from the live endpoints; its own are only the moments since when it knows those that are untried."""
 
-    spreads: ClassVar = True
+    supports_slow_start: ClassVar = True
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
         self._rng = rng
-        self._turns = Turns()
+        self._turns = SmoothRoundRobin()
         self._met_at: dict[Endpoint, float] = {}
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         if len(candidates) > MANY:
-            candidates = two_of(candidates, self._rng)
-        return self._turns.next(least(candidates, lambda target: self._cost(target, facts)))
+            candidates = draw_two(candidates, self._rng)
+        return self._turns.next(lowest_cost(candidates, lambda target: self._cost(target, facts)))
 
-    def _cost(self, target: Target, facts: Facts) -> float:
+    def _cost(self, target: Target, facts: RequestFacts) -> float:
         endpoint = target.endpoint
         tried = endpoint.failures.evidence(facts.now)
         succeeding = 1.0 - endpoint.failures.value * tried / (tried + 1.0)  # never 0.0
         return self.expected_s(target, facts) * (endpoint.in_flight + 1) / succeeding
 
-    def expected_s(self, target: Target, facts: Facts) -> float:
+    def expected_s(self, target: Target, facts: RequestFacts) -> float:
         """Give the seconds that an idle `target` is expected to take."""
         endpoint, now = target.endpoint, facts.now
         observed, other = endpoint.answer_s, endpoint.first_token_s
@@ -63,7 +63,7 @@ class Ewma:
         if observed.weight:
             value, weight = observed.value, observed.evidence(now)
         elif target.model.latency_s is not None:
-            value, weight = target.model.latency_s, exp((self._met_at.setdefault(endpoint, now) - now) / FORGET_S)
+            value, weight = target.model.latency_s, exp((self._met_at.setdefault(endpoint, now) - now) / DECAY_S)
         else:
             return HOPED_S
         return (value * weight + HOPED_S * DOUBT) / (weight + DOUBT)

@@ -4,21 +4,21 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.common import Turns, least
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin, lowest_cost
 from gateway.pools.target import Target
 
 
 class LeastInflight:
     """Fewest running requests per weight; where several have as few, by turns, the heavier more often."""
 
-    spreads: ClassVar = True
+    supports_slow_start: ClassVar = True
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns(by_weight=True)
+        self._turns = SmoothRoundRobin(by_weight=True)
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
-        return self._turns.next(least(candidates, load))
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
+        return self._turns.next(lowest_cost(candidates, load))
 
 
 def load(target: Target) -> float:

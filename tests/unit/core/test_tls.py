@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.tls import TlsError, following_context, server_context
+from gateway.core.tls import TlsError, reloading_context, server_context
 from tests.support.certificates import FOLDER, trusting
 
 
@@ -43,7 +43,7 @@ def test_a_client_that_trusts_the_authority_is_served() -> None:
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:
-    for context in (server_context(text("first.pem"), text("first.key")), following_context(trusting)):
+    for context in (server_context(text("first.pem"), text("first.key")), reloading_context(trusting)):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_certificate_at_all_is_told(cert: str) -> None:
 @pytest.mark.parametrize("name", ["localhost", None])
 def test_the_certificate_of_the_moment_is_shown_whatever_its_kind(version: ssl.TLSVersion, name: str | None) -> None:
     served = [server_context(text("first.pem"), text("first.key"))]
-    context = following_context(lambda: served[-1])
+    context = reloading_context(lambda: served[-1])
 
     def client() -> ssl.SSLContext:
         made = trusting()

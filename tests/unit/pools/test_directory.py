@@ -58,12 +58,12 @@ def test_a_key_that_is_refused_rests_while_another_is_left(clock: FakeClock) -> 
     first, second = get(directory, key="1"), get(directory, key="2")
     told: list[Endpoint] = []
     directory.on_key_refused = told.append
-    directory.refuse_key(first, [second.credential])
+    directory.mark_key_refused(first, [second.credential])
     assert not first.is_in_rotation(clock.monotonic())
-    directory.refuse_key(second, [first.credential])
+    directory.mark_key_refused(second, [first.credential])
     assert second.credential.is_refused
     assert second.is_in_rotation(clock.monotonic()), "the last one stays"
-    directory.refuse_key(second, [first.credential])
+    directory.mark_key_refused(second, [first.credential])
     assert told == [first, second], "told once"
     clock.advance(KEY_REST_S)
     assert first.is_in_rotation(clock.monotonic())

@@ -79,8 +79,8 @@ class Line:
         return Target(endpoint, provider, settings, Timeouts(), b"", RetrySpec())
 
     def follow(self, *targets: Target, spec: HealthSpec | None = SPEC) -> None:
-        self.rotation.follow([target.endpoint for target in targets])
-        self.checks.follow((target, spec) for target in targets)
+        self.rotation.track([target.endpoint for target in targets])
+        self.checks.track((target, spec) for target in targets)
 
     @property
     def hosts(self) -> list[str]:
@@ -175,7 +175,7 @@ def test_whoever_answers_is_alive(status: int) -> None:
         line.plays["a"] = [status]
         target = line.target()
         line.follow(target)
-        line.rotation.note_health(target.endpoint, is_healthy=False)
+        line.rotation.set_health(target.endpoint, is_healthy=False)
         await asyncio.sleep(2)
         assert target.endpoint.is_healthy
         await line.tasks.close()
@@ -349,8 +349,8 @@ async def test_a_real_provider_is_asked_over_one_connection() -> None:
         transport = Transport()
         checks = HealthChecks(transport, line.directory, line.rotation, line.tasks, random.Random(2))
         target = line.target(f"127.0.0.1:{provider.origin.port}")
-        line.rotation.follow([target.endpoint])
-        checks.follow([(target, HealthSpec(every_s=0.02, timeout_s=5.0, failures=1))])
+        line.rotation.track([target.endpoint])
+        checks.track([(target, HealthSpec(every_s=0.02, timeout_s=5.0, failures=1))])
         async with asyncio.timeout(10):
             while target.endpoint.is_healthy:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)

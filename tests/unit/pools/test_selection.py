@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 
 from gateway.config.spec import BreakerSpec
-from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
 from gateway.pools.balancers.round_robin import RoundRobin
 from gateway.pools.directory import PoolState
 from gateway.pools.endpoint import Endpoint, EndpointId
 from gateway.pools.route_plan import PoolStage
-from gateway.pools.selection import can_be_asked, candidates, pick, ramped, share, wait_s
+from gateway.pools.selection import (
+    apply_slow_start,
+    available_in_s,
+    eligible_targets,
+    is_eligible,
+    pick,
+    slow_start_share,
+)
 from gateway.pools.target import Target
 from gateway.resilience.breaker import Breaker
 from tests.support.clock import FakeClock
@@ -37,7 +44,7 @@ def stage(*targets: Target, **settings: Any) -> PoolStage:
 
 def found(stage: PoolStage, **settings: Any) -> str:
     is_warming = settings.pop("is_warming", lambda provider: False)
-    return names(candidates(stage, PATH, NOW, is_warming, **settings))
+    return names(eligible_targets(stage, PATH, NOW, is_warming, **settings))
 
 
 def open_breaker(endpoint: Endpoint) -> None:
@@ -57,7 +64,7 @@ def take_out(endpoint: Endpoint, why: str) -> None:
         case "ill":
             endpoint.is_healthy = False
         case "resting":
-            endpoint.rests_until = NOW + 1
+            endpoint.resting_until = NOW + 1
         case "its key refused":
             endpoint.credential.refused_until = NOW + 1
         case "its breaker open":
@@ -69,14 +76,14 @@ def test_who_is_out_of_rotation_is_passed_over(why: str) -> None:
     pool = stage(one("a"), one("b"))
     take_out(pool.targets[0].endpoint, why)
     assert found(pool) == "b"
-    assert not can_be_asked(pool.targets[0], PATH, NOW, (), 0)
-    assert can_be_asked(pool.targets[1], PATH, NOW, (), 0)
+    assert not is_eligible(pool.targets[0], PATH, NOW, (), 0)
+    assert is_eligible(pool.targets[1], PATH, NOW, (), 0)
 
 
 def test_rests_end_in_time() -> None:
     pool = stage(one("a"))
     endpoint = pool.targets[0].endpoint
-    endpoint.rests_until = endpoint.credential.refused_until = NOW
+    endpoint.resting_until = endpoint.credential.refused_until = NOW
     assert found(pool) == "a"
 
 
@@ -86,7 +93,7 @@ def test_who_is_full_or_warms_up_is_passed_over_but_may_be_asked_later() -> None
     crowd.endpoint.load.in_flight = 3
     assert found(stage(full, crowd)) == ""
     assert found(stage(cold), is_warming=lambda provider: provider == "web") == ""
-    assert all(can_be_asked(one, PATH, NOW, (), 0) for one in (full, crowd, cold))
+    assert all(is_eligible(one, PATH, NOW, (), 0) for one in (full, crowd, cold))
 
 
 def test_a_half_open_breaker_makes_a_candidate_while_no_probe_runs() -> None:
@@ -103,7 +110,7 @@ def test_a_half_open_breaker_makes_a_candidate_while_no_probe_runs() -> None:
 
 
 def test_a_provider_that_has_no_way_for_the_path_is_passed_over() -> None:
-    assert candidates(stage(one("a")), "/v1/elsewhere", NOW, lambda provider: False) == []
+    assert eligible_targets(stage(one("a")), "/v1/elsewhere", NOW, lambda provider: False) == []
 
 
 def test_those_left_out_are_passed_over() -> None:
@@ -132,7 +139,7 @@ def test_a_window_has_to_be_larger_and_known(context: int, expected: str) -> Non
 
 def picks(pool: PoolStage, count: int, affinity: str = "", now: float = NOW) -> str:
     rng = random.Random(1)
-    return names([pick(pool, pool.targets, Facts(now, False, affinity), rng) for _ in range(count)])
+    return names([pick(pool, pool.targets, RequestFacts(now, False, affinity), rng) for _ in range(count)])
 
 
 def test_the_balancer_picks() -> None:
@@ -147,11 +154,11 @@ def test_a_single_one_is_picked_without_asking_anybody() -> None:
 
 def test_who_had_the_conversation_is_preferred_where_that_is_wished() -> None:
     pool = stage(one("a"), one("b"), is_sticky=True)
-    pool.state.sticky.note("talk", pool.targets[1].endpoint)
+    pool.state.sticky.remember("talk", pool.targets[1].endpoint)
     assert picks(pool, 3, "talk") == "bbb"
     assert picks(pool, 2, "other") == "ab"
     plain = stage(one("a"), one("b"))
-    plain.state.sticky.note("talk", plain.targets[1].endpoint)
+    plain.state.sticky.remember("talk", plain.targets[1].endpoint)
     assert picks(plain, 2, "talk") == "ab"
 
 
@@ -170,32 +177,32 @@ def test_every_strategy_is_there() -> None:
 
 
 def test_who_can_be_asked_need_not_be_waited_for() -> None:
-    assert wait_s(one("a").endpoint, NOW) == 0.0
+    assert available_in_s(one("a").endpoint, NOW) == 0.0
 
 
 def test_the_longest_of_all_that_keeps_it_away_counts() -> None:
     clock = FakeClock(NOW)
     endpoint = one("a", clock).endpoint
-    endpoint.rests_until = endpoint.told_until = NOW + 5
-    assert wait_s(endpoint, NOW) == 5
+    endpoint.resting_until = endpoint.retry_after_until = NOW + 5
+    assert available_in_s(endpoint, NOW) == 5
     open_breaker(endpoint)
-    assert wait_s(endpoint, NOW) == 30
+    assert available_in_s(endpoint, NOW) == 30
     endpoint.credential.refused_until = NOW + 300
-    assert wait_s(endpoint, NOW) == 300
+    assert available_in_s(endpoint, NOW) == 300
 
 
 def test_what_it_told_counts_in_full_while_it_rests() -> None:
     endpoint = one("a").endpoint
-    endpoint.rests_until, endpoint.told_until = NOW + 20, NOW + 60
-    assert wait_s(endpoint, NOW) == 60
-    assert wait_s(endpoint, NOW + 20) == 0
+    endpoint.resting_until, endpoint.retry_after_until = NOW + 20, NOW + 60
+    assert available_in_s(endpoint, NOW) == 60
+    assert available_in_s(endpoint, NOW + 20) == 0
 
 
 @pytest.mark.parametrize("why", ["drained", "ill"])
 def test_nobody_knows_when_an_operator_or_a_sick_provider_comes_back(why: str) -> None:
     endpoint = one("a").endpoint
     take_out(endpoint, why)
-    assert wait_s(endpoint, NOW) is None
+    assert available_in_s(endpoint, NOW) is None
 
 
 # The slow start
@@ -207,29 +214,29 @@ def test_nobody_knows_when_an_operator_or_a_sick_provider_comes_back(why: str) -
 def test_the_share_grows_evenly_from_a_tenth(passed_s: float, expected: float) -> None:
     one = target(slow_start_s=10.0)
     one.endpoint.recovered_at = 500.0
-    assert share(one.endpoint, one, 500.0 + passed_s) == pytest.approx(expected)
+    assert slow_start_share(one.endpoint, one, 500.0 + passed_s) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("now", [499.0, 500.0, 501.0])
 def test_without_a_slow_start_the_share_is_whole_at_once(now: float) -> None:
     one = target(slow_start_s=0.0)
     one.endpoint.recovered_at = 500.0
-    assert share(one.endpoint, one, now) == 1.0
+    assert slow_start_share(one.endpoint, one, now) == 1.0
 
 
 def test_who_never_failed_has_its_whole_share() -> None:
     one = target(slow_start_s=10.0)
-    assert share(one.endpoint, one, 1.0) == 1.0
+    assert slow_start_share(one.endpoint, one, 1.0) == 1.0
 
 
 def test_where_nobody_ramps_the_candidates_are_left_as_they_are(clock: FakeClock) -> None:
     pool = [target("a", slow_start_s=10.0), target("b", slow_start_s=10.0)]
     rng = random.Random(1)
     before = rng.getstate()
-    assert ramped(pool, clock.monotonic(), rng) is pool
+    assert apply_slow_start(pool, clock.monotonic(), rng) is pool
     pool[0].endpoint.recovered_at = clock.monotonic()
     clock.advance(10.0)
-    assert ramped(pool, clock.monotonic(), rng) is pool
+    assert apply_slow_start(pool, clock.monotonic(), rng) is pool
     assert rng.getstate() == before
 
 
@@ -239,7 +246,7 @@ def test_who_ramps_takes_part_as_often_as_its_share(clock: FakeClock) -> None:
     rng = random.Random(1)
     for passed_s, expected in ((0.0, 0.1), (5.0, 0.55)):
         now = clock.monotonic() + passed_s
-        seen = Counter(names(ramped(pool, now, rng)) for _ in range(4000))
+        seen = Counter(names(apply_slow_start(pool, now, rng)) for _ in range(4000))
         assert set(seen) == {"abc", "ac"}
         assert seen["abc"] / 4000 == pytest.approx(expected, abs=0.03)
 
@@ -249,8 +256,8 @@ def test_somebody_is_always_left(clock: FakeClock) -> None:
     for each in pool:
         each.endpoint.recovered_at = clock.monotonic()
     rng = random.Random(1)
-    seen = Counter(names(ramped(pool, clock.monotonic(), rng)) for _ in range(2000))
+    seen = Counter(names(apply_slow_start(pool, clock.monotonic(), rng)) for _ in range(2000))
     assert set(seen) == {"ab", "a", "b"}
     assert seen["ab"] > 1500, "both are as new, and neither is favoured"
     assert abs(seen["a"] - seen["b"]) < 80
-    assert ramped(pool[:1], clock.monotonic(), rng)
+    assert apply_slow_start(pool[:1], clock.monotonic(), rng)

@@ -3,13 +3,13 @@
 import random
 from collections.abc import Sequence
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.in_order import InOrder
 from gateway.pools.target import Target
 from tests.support.targets import names, target
 
 POOL = [target(name) for name in ("a#1", "a#2", "b", "c")]
-FACTS = Facts(now=0.0, is_stream=True)
+FACTS = RequestFacts(now=0.0, is_stream=True)
 
 
 def take(balancer: InOrder, candidates: Sequence[Target], count: int) -> str:
@@ -32,4 +32,4 @@ def test_how_busy_it_is_does_not_matter() -> None:
 
 
 def test_it_does_not_spread() -> None:
-    assert not InOrder.spreads
+    assert not InOrder.supports_slow_start
