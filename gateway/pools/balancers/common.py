@@ -1,11 +1,4 @@
-"""What several strategies share: turns, the lowest cost, two drawn by lot.
-
-Turns are smooth weighted round robin. At every pick each candidate earns its weight in credit, who has most is picked, and pays what all have earned. Over the
-same candidates the shares are exact after one cycle of all weights and the picks of one endpoint lie as far apart as can
-be (the algorithm of nginx's upstream module). Credit is neither made nor lost, so where the candidates vary each gets its
-share of the picks that it was there for: one that was away, or that a slow start leaves out, has nothing to catch up on.
-That is the carpool problem of Fagin and Williams (1983), whose greedy schedule this is.
-"""
+"""Parts that several strategies share: fair turns, the lowest cost, two at random."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,14 +9,23 @@ from gateway.pools.target import Target
 
 
 class SmoothRoundRobin:
-    """Whose turn it is; with `by_weight` heavier targets have more of them."""
+    """Smooth weighted round robin: fair turns, whichever candidates there are. With `by_weight`, shares follow the weights.
+
+    At every pick each candidate earns its weight in credit; the one with the most credit is picked and pays what all have
+    earned. With the same candidates the shares are exact after one cycle of all weights, and the picks of one endpoint are as
+    far apart as they can be (the algorithm of nginx's upstream module).
+
+    Credit is neither made nor lost. So with varying candidates each gets its share of the picks that it took part in; one that
+    was away, or that slow start left out, has nothing to catch up on. That is the carpool problem of Fagin and Williams (1983),
+    whose greedy schedule this is.
+    """
 
     def __init__(self, *, by_weight: bool = False) -> None:
         self._by_weight = by_weight
         self._credits: dict[Endpoint, float] = {}
 
     def next(self, candidates: Sequence[Target]) -> Target:
-        """Give whose turn it is among `candidates`; of equals the first."""
+        """Return the candidate whose turn it is; of equals the first."""
         best = candidates[0]
         if len(candidates) == 1:
             return best  # it would earn and pay the same
@@ -40,7 +42,7 @@ class SmoothRoundRobin:
 
 
 def lowest_cost(candidates: Sequence[Target], cost: Callable[[Target], float]) -> Sequence[Target]:
-    """Give those that cost least: one or more, in their order."""
+    """Return the candidates with the lowest cost: one or more, in their order."""
     costs = [cost(target) for target in candidates]
     lowest = min(costs)
     if costs.count(lowest) == 1:
@@ -49,7 +51,7 @@ def lowest_cost(candidates: Sequence[Target], cost: Callable[[Target], float]) -
 
 
 def draw_two(candidates: Sequence[Target], rng: random.Random) -> Sequence[Target]:
-    """Give two of two or more, each pair in each order as likely as any other."""
+    """Return two of two or more candidates; each pair is as likely as any other, in either order."""
     count = len(candidates)
     one = int(rng.random() * count)
     other = int(rng.random() * (count - 1))

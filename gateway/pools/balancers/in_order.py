@@ -1,4 +1,4 @@
-"""`in_order`: the first member of the file that can be asked; the others stand by."""
+"""`in_order`: the first eligible member in the order of the configuration; the others are standby."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from gateway.pools.target import Target
 
 
 class InOrder:
-    """The endpoints of one member, which are its keys and URLs, take turns."""
+    """Several endpoints of that member (further keys or URLs) go round robin."""
 
     supports_slow_start: ClassVar = False
 

@@ -1,4 +1,4 @@
-"""`least_inflight`: whoever has least to do, for its weight."""
+"""`least_inflight`: the endpoint with the fewest running requests for its weight."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from gateway.pools.target import Target
 
 
 class LeastInflight:
-    """Fewest running requests per weight; where several have as few, by turns, the heavier more often."""
+    """Several that are equally busy go round robin by weight."""
 
     supports_slow_start: ClassVar = True
 
@@ -22,7 +22,7 @@ class LeastInflight:
 
 
 def load(target: Target) -> float:
-    """Give how busy a target is: requests that run there, over its weight."""
+    """Return how busy a target is: running requests divided by its weight."""
     return target.endpoint.in_flight / target.weight
 
 

@@ -1,7 +1,7 @@
-"""`p2c`: the less busy of two drawn by lot.
+"""`p2c`: the less busy of two drawn at random.
 
-Nearly as even as asking everyone (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), and
-several gateways that each know only their own requests don't all run to the same endpoint.
+Nearly as even as comparing all (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001). And several
+gateways, each of which knows its own requests only, do not all choose the same endpoint.
 """
 
 import random
@@ -15,7 +15,7 @@ from gateway.pools.target import Target
 
 
 class PowerOfTwo:
-    """Busy means running requests per weight; of two that are equally busy the first drawn."""
+    """Busy means running requests per weight. Of two that are equally busy it picks the first drawn."""
 
     supports_slow_start: ClassVar = True
 

@@ -1,4 +1,4 @@
-"""`round_robin`: everyone in turn, whatever its weight."""
+"""`round_robin`: every endpoint in turn, whatever its weight."""
 
 import random
 from collections.abc import Sequence

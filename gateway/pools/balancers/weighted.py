@@ -1,4 +1,4 @@
-"""`weighted`: shares by weight, spread out instead of in bursts."""
+"""`weighted`: shares by weight, interleaved rather than in bursts."""
 
 import random
 from collections.abc import Sequence

@@ -33,7 +33,7 @@ def tenants(items: Iterable[str]) -> str:
 def test_an_empty_queue_has_nobody_next() -> None:
     queue: FairQueue[str] = FairQueue()
     assert len(queue) == 0
-    with pytest.raises(IndexError, match="nobody waits"):
+    with pytest.raises(IndexError, match="the queue is empty"):
         queue.pop()
 
 
@@ -216,7 +216,7 @@ def test_who_comes_and_goes_unserved_leaves_nothing_behind() -> None:
     for number in range(1000):
         queue.push("dear", "a", 1, 1000 + number, "normal")
         queue.remove("dear")
-    assert len(queue._classes["normal"]._turns) < 30
+    assert len(queue._classes["normal"]._due) < 30
     assert pops(queue, 2) == ["f0", "f1"]
 
 

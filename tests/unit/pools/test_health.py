@@ -248,7 +248,7 @@ def test_a_key_that_is_refused_rests_while_another_is_left_and_comes_back(
 
     with caplog.at_level(logging.INFO):
         run()
-    assert logged(caplog)[-1] == ("INFO", "a provider takes the gateway's key again")
+    assert logged(caplog)[-1] == ("INFO", "a provider accepts the gateway's key again")
 
 
 @in_virtual_time

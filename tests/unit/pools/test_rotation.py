@@ -96,7 +96,7 @@ def test_a_sibling_opens_too_and_neither_counts_nor_tells_it_again(
     assert sibling.endpoint("a").breaker.state is BreakerState.OPEN
     assert sibling.endpoint("b").breaker.state is BreakerState.CLOSED
     assert (sibling.told, sibling.metrics.breaker_openings["web/a"].value) == ([], 0)
-    assert logged(caplog)[-1] == ("INFO", "breaker opened, as that of another worker has")
+    assert logged(caplog)[-1] == ("INFO", "breaker opened after that of another worker")
 
 
 def test_word_of_an_endpoint_at_another_url_means_nothing_though_its_name_is_the_same(
@@ -147,7 +147,7 @@ def test_a_key_that_is_taken_again_is_back_at_once(worker: Worker, caplog: pytes
         worker.rotation.mark_key_accepted(worker.endpoint("a"))
         worker.rotation.mark_key_accepted(worker.endpoint("a"))
     assert worker.endpoint("a").is_in_rotation(worker.clock.monotonic())
-    assert logged(caplog) == [("INFO", "a provider takes the gateway's key again")]
+    assert logged(caplog) == [("INFO", "a provider accepts the gateway's key again")]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_change_of_health_is_logged_once(worker: Worker, caplog: pytest.LogCap
         for is_healthy in (True, False, False, True, True):
             worker.rotation.set_health(endpoint, is_healthy=is_healthy)
     assert logged(caplog) == [
-        ("WARNING", "endpoint is unhealthy and gets nothing more"),
+        ("WARNING", "endpoint is unhealthy and gets no more requests"),
         ("INFO", "endpoint is healthy again"),
     ]
     assert endpoint.recovered_at == worker.clock.monotonic()

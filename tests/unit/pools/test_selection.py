@@ -115,23 +115,23 @@ def test_a_provider_that_has_no_way_for_the_path_is_passed_over() -> None:
 
 def test_those_left_out_are_passed_over() -> None:
     pool = stage(one("a"), one("b"))
-    assert found(pool, without={pool.targets[0].endpoint}) == "b"
+    assert found(pool, excluded={pool.targets[0].endpoint}) == "b"
 
 
 def test_only_the_lowest_number_that_has_anybody_is_looked_at() -> None:
     pool = stage(one("c", priority=3), one("a"), one("b"), one("d", priority=2))
     assert found(pool) == "ab"
     out = {pool.targets[0].endpoint}
-    assert found(pool, without=out) == "b"
+    assert found(pool, excluded=out) == "b"
     out.add(pool.targets[1].endpoint)
-    assert found(pool, without=out) == "d"
+    assert found(pool, excluded=out) == "d"
 
 
 @pytest.mark.parametrize(("context", "expected"), [(0, "abc"), (8000, "c"), (16000, ""), (1, "bc")])
 def test_a_window_has_to_be_larger_and_known(context: int, expected: str) -> None:
     sizes = {"a": None, "b": 8000, "c": 16000}
     targets = [replace(one(name), model=replace(one(name).model, context=size)) for name, size in sizes.items()]
-    assert found(stage(*targets), context=context) == expected
+    assert found(stage(*targets), context_above=context) == expected
 
 
 # Picking
@@ -214,19 +214,19 @@ def test_nobody_knows_when_an_operator_or_a_sick_provider_comes_back(why: str) -
 def test_the_share_grows_evenly_from_a_tenth(passed_s: float, expected: float) -> None:
     one = target(slow_start_s=10.0)
     one.endpoint.recovered_at = 500.0
-    assert slow_start_share(one.endpoint, one, 500.0 + passed_s) == pytest.approx(expected)
+    assert slow_start_share(one, 500.0 + passed_s) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("now", [499.0, 500.0, 501.0])
 def test_without_a_slow_start_the_share_is_whole_at_once(now: float) -> None:
     one = target(slow_start_s=0.0)
     one.endpoint.recovered_at = 500.0
-    assert slow_start_share(one.endpoint, one, now) == 1.0
+    assert slow_start_share(one, now) == 1.0
 
 
 def test_who_never_failed_has_its_whole_share() -> None:
     one = target(slow_start_s=10.0)
-    assert slow_start_share(one.endpoint, one, 1.0) == 1.0
+    assert slow_start_share(one, 1.0) == 1.0
 
 
 def test_where_nobody_ramps_the_candidates_are_left_as_they_are(clock: FakeClock) -> None:

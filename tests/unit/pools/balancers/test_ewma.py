@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.pools.balancers.base import RequestFacts
-from gateway.pools.balancers.ewma import HOPED_S, MANY, Ewma
+from gateway.pools.balancers.ewma import MANY, PRIOR_S, Ewma
 from gateway.pools.target import Target
 from tests.support.clock import FakeClock
 from tests.support.targets import names, target
@@ -69,7 +69,7 @@ def test_an_untried_one_is_what_the_file_declares() -> None:
 def test_an_untried_one_of_which_nothing_is_declared_is_tried_but_not_flooded() -> None:
     pool = [quick("a", 0.5), target("b")]
     balancer = balance(pool)
-    assert balancer.expected_s(pool[1], STREAM) == HOPED_S
+    assert balancer.expected_s(pool[1], STREAM) == PRIOR_S
     tried = 0
     while balancer.pick(pool, STREAM) is pool[1]:
         pool[1].endpoint.in_flight += 1
@@ -142,5 +142,5 @@ def test_of_few_the_best_is_taken() -> None:
 def test_old_figures_of_everyone_mean_that_everyone_is_tried() -> None:
     pool = [quick("a", 0.2), quick("b", 9.0)]
     later = RequestFacts(now=1000.0 + 86_400.0, is_stream=True)
-    assert balance(pool).expected_s(pool[0], later) == pytest.approx(HOPED_S)
-    assert balance(pool).expected_s(pool[1], later) == pytest.approx(HOPED_S)
+    assert balance(pool).expected_s(pool[0], later) == pytest.approx(PRIOR_S)
+    assert balance(pool).expected_s(pool[1], later) == pytest.approx(PRIOR_S)
