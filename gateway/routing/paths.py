@@ -1,6 +1,6 @@
-"""Which route passes a request through: the first whose paths cover its path, that takes its method, and whose `when` holds.
+"""Which route passes a request through: the first whose `paths` cover its path, that accepts its method, and whose `when` holds.
 
-Everything else is refused: what no route names, what the gateway serves itself, and every path that two servers could read
+Every other path is refused: a path of no route, a path that the gateway serves itself, and a path that two servers could read
 differently (empty segments, dots, escapes).
 """
 
@@ -20,7 +20,7 @@ _SAFE_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@!$'()+,=-]
 
 
 class PathRouter:
-    """The routes for paths of one configuration. Immutable."""
+    """The pass-through routes of one configuration. Immutable."""
 
     def __init__(self, routes: Iterable[PathRouteSpec], conditions: Conditions) -> None:
         self._conditions = conditions
@@ -30,27 +30,29 @@ class PathRouter:
         )
 
     def covers(self, path: str) -> bool:
-        """Tell whether any route covers `path`."""
-        return bool(self._routes) and _is_passable(path) and any(paths.covers(path) for _, paths, _ in self._routes)
+        """Return whether any route covers `path`."""
+        return (
+            bool(self._routes) and _may_pass_through(path) and any(paths.covers(path) for _, paths, _ in self._routes)
+        )
 
     def match(self, method: str, path: str, headers: Mapping[str, str], principal: Principal, wall_s: float) -> str:
-        """Give the name of the route. Raises `NotFound`, or `MethodNotAllowed` where only the method is in the way."""
-        covering = [one for one in self._routes if one[1].covers(path)] if _is_passable(path) else []
+        """Return the name of the route. Raises `NotFound`, or `MethodNotAllowed` if a route would accept other methods only."""
+        covering = [one for one in self._routes if one[1].covers(path)] if _may_pass_through(path) else []
         if not covering:
             raise NotFound("there is nothing at this path")
         request = ChatRequest(raw=b"", path=path, model="")
         scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
-        open_to_us = [route for route, _, when in covering if when is None or when.holds(scope)]
-        if not open_to_us:
+        holding = [route for route, _, when in covering if when is None or when.holds(scope)]
+        if not holding:
             raise NotFound("there is nothing at this path")
-        for route in open_to_us:
+        for route in holding:
             if _accepts(route, method):
                 return route.name
-        names = ", ".join(dict.fromkeys(name for route in open_to_us for name in _method_names(route)))
-        raise MethodNotAllowed(f"this path takes {names}", allow=names)
+        names = ", ".join(dict.fromkeys(name for route in holding for name in _method_names(route)))
+        raise MethodNotAllowed(f"this path accepts {names}", allow=names)
 
 
-def _is_passable(path: str) -> bool:
+def _may_pass_through(path: str) -> bool:
     return _SAFE_PATH.fullmatch(path) is not None and not is_gateway_path(path) and not is_realtime_path(path)
 
 

@@ -56,7 +56,7 @@ def test_every_function_is_documented_as_it_is() -> None:
 def test_limits_are_those_of_the_code() -> None:
     limits = {row[0]: row[1] for row in rows("Limits")}
     assert limits["characters of a condition"] == str(MAX_SOURCE)
-    assert limits["characters with its lets put in"] == str(MAX_EXPANDED)
+    assert limits["characters with its lets inserted"] == str(MAX_EXPANDED)
     assert limits["characters seen of a client's string"] == str(MAX_TEXT)
     check_condition("(" * 32 + "true" + ")" * 32, {})
     with pytest.raises(ConditionError):
