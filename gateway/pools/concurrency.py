@@ -122,7 +122,7 @@ class ConcurrencyLimiter:
             self.on_wait(loop.time() - since)
 
     def release(self, service_s: float) -> None:
-        """Give a slot back, which goes to the next waiting request. `service_s`: for how long the slot was held."""
+        """Return a slot, which goes to the next waiting request. `service_s`: for how long the slot was held."""
         if self._limit is not None:
             self._service_s.observe(service_s, self._clock.monotonic())
         self._free_slot()

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 
 class GatewayError(Exception):
-    """What a client is told. Class attributes give the kind, instances the particulars.
+    """An error as the client gets it. Class attributes describe the kind of error, instances the particular one.
 
-    `status` and `type` are OpenAI's; `code` is the machine-readable particular; `message` never holds a
-    secret, a path, an address or prompt text.
+    `status` and `type` are OpenAI's; `code` is machine-readable and more specific; `message` never holds a secret, a path, an
+    address or prompt text.
     """
 
     status: ClassVar[int] = 500
@@ -32,17 +32,17 @@ class GatewayError(Exception):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether any other endpoint may be asked."""
+        """Whether another endpoint may be tried."""
         return False
 
     @property
     def hurts_breaker(self) -> bool:
-        """Whether it counts as a failure of the endpoint that was asked."""
+        """Whether it counts as a failure of the endpoint."""
         return False
 
 
 class ClientStalled(GatewayError):
-    """The client takes nothing any more; its connection is cut. Nobody is left to be told."""
+    """The client stopped reading; its connection is cut. It receives no error."""
 
     status = 499
     type = "client_error"

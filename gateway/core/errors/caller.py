@@ -4,7 +4,7 @@ from gateway.core.errors.base import GatewayError
 
 
 class CallerError(GatewayError):
-    """The request can't be served as it is; asking again changes nothing."""
+    """The request cannot be served as it is; a retry changes nothing."""
 
     status = 400
     type = "invalid_request_error"
@@ -17,7 +17,7 @@ class InvalidRequest(CallerError):
 
 
 class Unauthenticated(CallerError):
-    """No credential, an unknown one, or two that differ."""
+    """No API key, an unknown one, or two different ones."""
 
     status = 401
     type = "authentication_error"
@@ -25,7 +25,7 @@ class Unauthenticated(CallerError):
 
 
 class Forbidden(CallerError):
-    """A valid credential that may not do this."""
+    """The API key is valid, but does not permit this."""
 
     status = 403
     type = "permission_error"
@@ -40,14 +40,14 @@ class NotFound(CallerError):
 
 
 class ModelNotFound(CallerError):
-    """The model is unknown, or not allowed to this key; the two look alike on purpose."""
+    """The model is unknown, or not allowed for this key. The two cases look alike on purpose."""
 
     status = 404
     code = "model_not_found"
 
 
 class MethodNotAllowed(CallerError):
-    """The path exists, the method does not; `allow` names those that do, as the header of that name has them."""
+    """The path does not accept the method. `allow` is the value of the `Allow` header."""
 
     status = 405
     code = "method_not_allowed"
@@ -65,14 +65,14 @@ class RequestTimeout(CallerError):
 
 
 class RequestTooLarge(CallerError):
-    """The body is over the limit."""
+    """The body exceeds the limit."""
 
     status = 413
     code = "request_too_large"
 
 
 class UnsupportedMedia(CallerError):
-    """The body is not JSON by its own account."""
+    """The `Content-Type` of the body is not JSON."""
 
     status = 415
     code = "unsupported_media_type"

@@ -7,9 +7,10 @@ from gateway.core.faults import EFFECTS, Effect, Fault
 
 
 class UpstreamError(GatewayError):
-    """A provider failed. `upstream_status` is what it answered, where it answered.
+    """A provider failed. `upstream_status` is the status of its response, None without a response.
 
-    `fault` says what went wrong: the class' own unless the instance knows better. All that follows, follows from it.
+    `fault` says what went wrong: the class attribute, unless the instance has its own. It determines retries, failover, breaker
+    and status.
     """
 
     status = 502
@@ -18,7 +19,7 @@ class UpstreamError(GatewayError):
     fault: Fault = Fault.SERVER_ERROR
 
     upstream_status: int | None = None
-    is_echo: bool = False  # the same failure is told to another request, which tells the breaker
+    is_echo: bool = False  # a copy for a further request of a batch; the breaker counts the original only
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class UpstreamError(GatewayError):
 
     @property
     def effect(self) -> Effect:
-        """What follows: for the pool, the other pools, the breaker and the client."""
+        """The row of the fault in the table of `core/faults.py`."""
         return EFFECTS[self.fault]
 
     @property
@@ -48,20 +49,20 @@ class UpstreamError(GatewayError):
         return self.effect.hurts_breaker and not self.is_echo
 
     def echo(self) -> Self:
-        """Give the same error for another request that failed with this one: of one call a breaker hears once."""
+        """Return a copy for another request of the same batch: the breaker counts one failure for one upstream request."""
         other = type(self).__new__(type(self), *self.args)
         other.__dict__.update(self.__dict__, is_echo=True)
         return other
 
 
 class Unavailable(UpstreamError):
-    """No answer could be had: DNS, refusal, TLS, a reset or close, a 5xx of its own, or an error where an answer was due."""
+    """There is no response (DNS, refusal, TLS, reset or close), or it is a 5xx, or an error with status 200."""
 
     code = "upstream_unavailable"
 
 
 class Untranslatable(UpstreamError):
-    """The request asks for something that a provider of another dialect can't be asked for; `param` names the field."""
+    """The provider's dialect cannot express a field of the request; `param` names the field."""
 
     status = 400
     type = "invalid_request_error"
@@ -74,7 +75,7 @@ class Untranslatable(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """One of the five clocks ran out; `code` names it, as in `first_token_timeout`."""
+    """One of the five timeouts ran out; `code` names it, as in `first_token_timeout`."""
 
     status = 504
     code = "upstream_timeout"
@@ -82,21 +83,21 @@ class UpstreamTimeout(UpstreamError):
 
 
 class StillWarming(UpstreamTimeout):
-    """A server that the gateway itself starts did not come up in time; that it is new is no fault of its."""
+    """A server that the gateway itself starts was not up in time. That is no failure of the endpoint."""
 
     code = "still_warming"
     fault = Fault.WARMING
 
 
 class ProtocolError(UpstreamError):
-    """The provider answered something that is not what was asked for: HTML, garbage, a broken frame, too much."""
+    """The response is not valid: HTML, garbage, broken framing, too long."""
 
     code = "upstream_protocol_error"
     fault = Fault.MALFORMED
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The provider answered 429; `retry_after_s` is what it asked for."""
+    """The provider responded with 429; `retry_after_s` is the wait that it asked for."""
 
     status = 429
     type = "rate_limit_error"
@@ -105,7 +106,7 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class QuotaUsedUp(UpstreamRateLimited):
-    """The provider answered 429 and means that our credit or quota there is used up: no waiting helps."""
+    """The provider responded with 429 because the credit or quota is used up: waiting does not help."""
 
     type = "insufficient_quota"
     code = "upstream_quota_used_up"
@@ -113,16 +114,16 @@ class QuotaUsedUp(UpstreamRateLimited):
 
 
 class CredentialRefused(UpstreamError):
-    """The provider refuses the gateway's own key (401 or 403): ours to mend, not the client's."""
+    """The provider refuses the gateway's own key (401 or 403). The operator has to act, not the client."""
 
     code = "upstream_credential_refused"
     fault = Fault.CREDENTIAL
 
 
 class Rejected(UpstreamError):
-    """The provider's own 4xx, passed on with its status and body; neither retried nor counted.
+    """The provider's own 4xx, forwarded with its status and body; neither retried nor counted by the breaker.
 
-    `body` and `content_type` are the provider's bytes, sent on as they came.
+    `body` and `content_type` are the provider's bytes, forwarded unchanged.
     """
 
     status = 400
@@ -137,27 +138,27 @@ class Rejected(UpstreamError):
 
 
 class ContextTooLong(Rejected):
-    """The request does not fit the model's context window; a model with a bigger one may take it."""
+    """The request does not fit the model's context window; a model with a larger one may accept it."""
 
     code = "context_length_exceeded"
     fault = Fault.CONTEXT_LENGTH
 
 
 class ContentRefused(Rejected):
-    """The provider's policy refuses the content; another provider's may not."""
+    """The provider's policy refuses the content; another provider may accept it."""
 
     code = "content_policy_violation"
     fault = Fault.CONTENT_POLICY
 
 
 class StreamInterrupted(UpstreamError):
-    """The answer broke off after its first content had gone to the client."""
+    """The response broke off after its first content was sent to the client."""
 
     code = "stream_interrupted"
     fault = Fault.INTERRUPTED
 
 
 class StreamFailed(StreamInterrupted):
-    """The provider itself reported an error in its stream; the client has that event already and is told nothing more."""
+    """The provider reported an error in its stream. The client has received that event, so the gateway adds none."""
 
     code = "upstream_stream_error"

@@ -56,7 +56,7 @@ def test_nothing_older_than_tls_1_2_is_spoken() -> None:
         ("first.pem", "first.pem", "key", "holds no private key in PEM"),
         ("first.pem", "second.key", "key", "is not the key of the certificate"),
         ("ca.pem", "first.key", "key", "is not the key of the certificate"),
-        ("first.pem", "encrypted.key", "key", "is encrypted, and nobody is there to give the password; decrypt it"),
+        ("first.pem", "encrypted.key", "key", "is encrypted, and the gateway has no password for it; decrypt it"),
     ],
 )
 def test_what_is_wrong_is_told_of_the_right_file(cert: str, key: str, part: str, said: str) -> None:

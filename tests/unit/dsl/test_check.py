@@ -206,7 +206,7 @@ def test_macro_in_a_let_cannot_go_into_another_macro() -> None:
     lets = {"listed": "['a'].exists(x, x == tenant)"}
     with pytest.raises(ConditionError) as caught:
         check_condition("['b'].all(y, listed)", lets)
-    assert caught.value.message.startswith('"listed" goes through a list itself')
+    assert caught.value.message.startswith('"listed" iterates over a list itself')
     check_condition("['b'].all(y, y != tenant) && listed", lets)
 
 
