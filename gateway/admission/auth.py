@@ -34,7 +34,7 @@ class Auth:
             raise Unauthenticated("two different API keys in one request")
         digest = sha256(keys[0].encode("utf-8", "surrogateescape")).hexdigest()
         known, principal = self._principals.get(digest, ("", ANYBODY))
-        # The client cannot steer the hash towards a known one, so the look-up leaks nothing; compared in constant time all the same.
+        # The look-up leaks nothing: a client cannot steer its hash towards a known one. Compared in constant time all the same.
         if not hmac.compare_digest(known, digest):
             raise Unauthenticated("the API key is not known")
         return principal

@@ -11,8 +11,8 @@ Four questions decide what follows. Each column answers one of them or a part of
 - May any other endpoint be tried? `failover` is "no" if the request itself is at fault, no time is left, or the client has received
   content; "bigger_window" if only endpoints help whose model has a larger context window; "if_configured" if `retry.when` must
   have the word, since the operator has to decide whether a refused text is shown to other providers.
-- Is it a failure of the endpoint? `hurts_breaker` is True only if the fault says something of the endpoint's health. A limit, a key,
-  a refused text and the total timeout of a request do not: an endpoint that responds with 429 is alive.
+- Is it a failure of the endpoint? `hurts_breaker` is True only if the fault says something of the endpoint's health. A limit, a
+  key, a refused text and the total timeout of a request do not: an endpoint that responds with 429 is alive.
 - What does the client get if no other endpoint succeeds? `status`; None stands for the provider's own status.
 
 `docs/faults.md` is this table for users; a test holds the two equal.

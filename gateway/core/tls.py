@@ -77,7 +77,7 @@ def _tls_error(error: ssl.SSLError, key: str) -> TlsError:
 
 @contextmanager
 def readable_path(text: str) -> Iterator[str]:
-    """Yield a path from which `text` can be read: Python's ssl accepts files only. The file has no name, so no key stays on disk."""
+    """Yield a path to read `text` from: Python's ssl accepts files only. The file has no name, so no key stays on disk."""
     with TemporaryFile() as file:
         file.write(text.encode())
         file.flush()

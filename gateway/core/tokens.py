@@ -4,9 +4,9 @@ The gateway has no tokenizer. Each model has a different one, and to run one ove
 CPU as this estimate.
 
 The estimate counts characters by kind. Each kind has a weight in tokens: low for small letters, nearly one for a capital or digit,
-about one for a Chinese character. The weights were fitted on texts in twenty languages, on code and on JSON. They lie between two vocabularies of
-OpenAI, the older cl100k and the newer o200k, which differ by a factor of two for some scripts. `docs/tokens.md` lists the errors;
-`tests/bench/bench_tokens.py` measures them.
+about one for a Chinese character. The weights were fitted on texts in twenty languages, on code and on JSON. They lie between two
+vocabularies of OpenAI, the older cl100k and the newer o200k, which differ by a factor of two for some scripts. `docs/tokens.md`
+lists the errors; `tests/bench/bench_tokens.py` measures them.
 
 Only a sample of a long text is counted, so that the cost is bounded.
 """

@@ -9,14 +9,14 @@ round's credit. Within a tenant, items keep the order of arrival.
 The quantum is a single unit of cost, so that a cheap item never waits while others are served a dear item's worth. Rounds in
 which no item can be served are not run one by one: arithmetic skips them, with a heap of the rounds in which tenants are due.
 
-| event                       | credit of the tenant                                  | round in which the tenant is due            |
-|-----------------------------|-------------------------------------------------------|---------------------------------------------|
-| first item                  | 0                                                     | the next round or later                     |
-| another item                | unchanged                                             | unchanged                                   |
-| first item served           | less its cost                                         | this round if the credit covers the next    |
-|                             |                                                       | item, else computed                         |
-| first item removed          | kept, at most the cost of the item behind it          | computed                                    |
-| last item served or removed | dropped: an idle tenant saves no credit               | none                                        |
+| event                       | credit of the tenant                                  | round in which the tenant is due           |
+|-----------------------------|-------------------------------------------------------|--------------------------------------------|
+| first item                  | 0                                                     | the next round or later                    |
+| another item                | unchanged                                             | unchanged                                  |
+| first item served           | less its cost                                         | this round if the credit covers the next   |
+|                             |                                                       | item, else computed                        |
+| first item removed          | kept, at most the cost of the item behind it          | computed                                   |
+| last item served or removed | dropped: an idle tenant saves no credit               | none                                       |
 
 The odd case: without that cap a tenant could let a dear item gather credit, remove the item and spend the credit on many
 cheap items at once.

@@ -84,7 +84,10 @@ class EndpointRotation:
             self._apply_drained(endpoint)
 
     def reset(self, names: Iterable[str]) -> None:
-        """Put the endpoints of these names back into rotation: clear rests, refused keys and failed checks. Breakers stay: they probe."""
+        """Put the endpoints of these names back into rotation: clear rests, refused keys and failed checks.
+
+        Breakers are left alone: they probe by themselves.
+        """
         wanted = frozenset(names)
         for endpoint in self._identities:
             if not wanted.isdisjoint(names_of(endpoint)):

@@ -1,4 +1,4 @@
-"""What every error of the gateway has: a status and a type for the client, a code, and what it means for retries and the breaker."""
+"""The base of all errors: status, type and code for the client, and what the error means for retries and the breaker."""
 
 from typing import ClassVar
 
