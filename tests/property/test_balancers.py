@@ -55,7 +55,7 @@ def make(name: str, pool: list[Target], seed: int = 1) -> Balancer:
 @pytest.mark.parametrize("name", EVERY)
 @common
 @given(data=st.data(), pool=pools())
-def test_whoever_can_be_asked_one_of_them_is_picked(name: str, data: st.DataObject, pool: list[Target]) -> None:
+def test_one_of_the_candidates_is_picked(name: str, data: st.DataObject, pool: list[Target]) -> None:
     balancer = make(name, pool)
     for _ in range(data.draw(st.integers(1, 8))):
         places = data.draw(st.sets(st.integers(0, len(pool) - 1), min_size=1))

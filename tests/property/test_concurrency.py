@@ -1,4 +1,4 @@
-"""A gate under any interleaving of arrivals, departures, cancellations, timeouts and reloads: no slot is lost or made up."""
+"""A concurrency limiter under any interleaving of arrivals, departures, cancellations, timeouts and reloads: no slot is lost or made up."""
 
 import asyncio
 
@@ -58,7 +58,7 @@ class Driver:
                 self.limiter.configure(limit, self.queue)
 
     def look(self) -> None:
-        """Sort out who has ended, and hold the gate to it."""
+        """Sort out who has ended, and check the limiter against it."""
         for task in [task for task in self.entering if task.done()]:
             self.entering.remove(task)
             if task.cancelled():
@@ -73,10 +73,10 @@ class Driver:
         assert self.running <= limiter.in_flight <= self.running + len(self.entering)
         if limiter.waiting:
             assert self.limit is not None
-            assert limiter.in_flight >= self.limit, "somebody waits beside a free slot"
+            assert limiter.in_flight >= self.limit, "a request waits beside a free slot"
 
     async def end(self) -> None:
-        """Let all that run leave, until nobody is left."""
+        """Let all that run leave, until none is left."""
         while self.entering or self.running:
             if self.running:
                 self.running -= 1

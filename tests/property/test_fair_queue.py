@@ -135,7 +135,7 @@ def test_the_place_of_a_newcomer_is_known_in_advance(
     weights=WEIGHTS,
     arrivals=st.lists(st.sampled_from([*TENANTS, "a", "a", "a", "a"]), max_size=120),
 )
-def test_who_yields_leaves_a_line_no_shorter_than_the_newcomers(
+def test_an_eviction_leaves_a_queue_no_shorter_than_the_newcomers(
     bound: int, weights: dict[str, int], arrivals: list[str]
 ) -> None:
     queue: FairQueue[tuple[str, int]] = FairQueue()

@@ -39,14 +39,14 @@ def upstream_errors() -> list[type[UpstreamError]]:
 
 
 def row(fault: Fault) -> list[str]:
-    """Give the cells of a class on the page."""
+    """Return the cells of a class on the page."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{fault}` |")]
     assert len(lines) == 1, fault
     return [cell.strip() for cell in lines[0].strip("|").split("|")]
 
 
 def shown(fault: Fault, effect: Effect) -> list[str]:
-    """Give the cells that a class must have on the page, but for its name and what it looks like."""
+    """Return the cells that a class must have on the page, but for its name and what it looks like."""
     word = f"`{effect.retry_word}`" if effect.retry_word else "always" if effect.failover != "no" else "never"
     others = {"yes": "yes", "no": "no", "bigger_window": "a bigger window", "if_configured": "if configured"}
     return [

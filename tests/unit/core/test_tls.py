@@ -1,4 +1,4 @@
-"""TLS from texts: what is wrong with them is told, and a listener's certificate can change under it."""
+"""TLS from texts: errors name the file, and a listener's certificate can change under it."""
 
 import ssl
 from pathlib import Path
@@ -59,14 +59,14 @@ def test_nothing_older_than_tls_1_2_is_spoken() -> None:
         ("first.pem", "encrypted.key", "key", "is encrypted, and the gateway has no password for it; decrypt it"),
     ],
 )
-def test_what_is_wrong_is_told_of_the_right_file(cert: str, key: str, part: str, said: str) -> None:
+def test_the_error_names_the_right_file(cert: str, key: str, part: str, said: str) -> None:
     with pytest.raises(TlsError) as caught:
         server_context(text(cert), text(key))
     assert (caught.value.part, str(caught.value)) == (part, said)
 
 
 @pytest.mark.parametrize("cert", ["", "\ufffd\ufffd", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_what_is_no_certificate_at_all_is_told(cert: str) -> None:
+def test_text_without_a_certificate_is_refused(cert: str) -> None:
     with pytest.raises(TlsError, match="holds no certificate in PEM"):
         server_context(cert, text("first.key"))
 

@@ -30,7 +30,7 @@ def tenants(items: Iterable[str]) -> str:
     return "".join(item[0] for item in items)
 
 
-def test_an_empty_queue_has_nobody_next() -> None:
+def test_an_empty_queue_has_no_next_item() -> None:
     queue: FairQueue[str] = FairQueue()
     assert len(queue) == 0
     with pytest.raises(IndexError, match="the queue is empty"):
@@ -67,7 +67,7 @@ def test_those_due_at_the_same_time_are_served_in_the_order_in_which_they_joined
     assert tenants(pops(queue, 3)) == "zyx"
 
 
-def test_who_left_and_joined_again_comes_behind_those_that_stayed() -> None:
+def test_a_tenant_that_left_and_joined_again_comes_behind_those_that_stayed() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 1, cost=10)
     queue.remove("a0")
@@ -92,7 +92,7 @@ def test_shares_are_of_cost_not_of_requests() -> None:
     assert abs(served.count("b") - 10) <= 1
 
 
-def test_a_dear_request_of_another_lets_nobody_have_a_burst() -> None:
+def test_a_dear_request_of_another_tenant_causes_no_burst() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.push("x0", "x", 1, 100_000, "normal")
     fill(queue, "a", 50, cost=10)
@@ -102,7 +102,7 @@ def test_a_dear_request_of_another_lets_nobody_have_a_burst() -> None:
     assert queue.pop() == "x0"
 
 
-def test_who_comes_one_at_a_time_gets_no_more_than_a_share() -> None:
+def test_a_tenant_with_one_item_at_a_time_gets_no_more_than_a_share() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 100, weight=100, cost=100)
     fill(queue, "b", 1, weight=100, cost=100)
@@ -201,7 +201,7 @@ def test_what_a_removed_request_has_waited_for_serves_the_one_behind_it() -> Non
     assert "a-cheap" in pops(queue, 2)
 
 
-def test_nobody_saves_up_while_nobody_waits() -> None:
+def test_an_idle_tenant_saves_no_credit() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 1)
     fill(queue, "b", 1000, cost=10)
@@ -210,7 +210,7 @@ def test_nobody_saves_up_while_nobody_waits() -> None:
     assert abs(tenants(pops(queue, 40)).count("a") - 20) <= 1
 
 
-def test_who_comes_and_goes_unserved_leaves_nothing_behind() -> None:
+def test_a_tenant_that_comes_and_goes_unserved_leaves_nothing_behind() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "f", 2, cost=5)
     for number in range(1000):

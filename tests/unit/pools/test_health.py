@@ -111,7 +111,7 @@ async def test_the_first_check_comes_soon_and_the_others_in_their_rhythm() -> No
 
 
 @in_virtual_time
-async def test_what_is_asked_costs_nothing() -> None:
+async def test_the_check_request_costs_nothing() -> None:
     line = Line()
     line.plays["a"] = [200]
     line.follow(line.target(key="k-1"))
@@ -138,7 +138,7 @@ async def test_a_configured_path_is_below_the_host() -> None:
 
 
 @in_virtual_time
-async def test_a_kind_that_knows_nothing_free_is_not_asked() -> None:
+async def test_a_kind_without_a_free_request_is_not_checked() -> None:
     line = Line()
     line.follow(line.target(kind="simulator"))
     await asyncio.sleep(100)
@@ -168,7 +168,7 @@ def test_failures_in_a_row_make_it_unhealthy_and_one_answer_healthy(fault: Play)
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 301, 400, 404, 405, 429])
-def test_whoever_answers_is_alive(status: int) -> None:
+def test_any_response_below_500_means_healthy(status: int) -> None:
     @in_virtual_time
     async def run() -> None:
         line = Line()
@@ -335,7 +335,7 @@ async def test_checks_end_with_their_owner() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_real_provider_is_asked_over_one_connection() -> None:
+async def test_a_real_provider_is_checked_over_one_connection() -> None:
     heads: list[bytes] = []
     answers = iter([ok(b'{"data": []}'), ok(b"busy").replace(b"200 OK", b"503 Full"), ok(b'{"data": []}')])
 

@@ -1,4 +1,4 @@
-"""What takes endpoints out of rotation and puts them back, and who is told."""
+"""What takes endpoints out of rotation and brings them back, and the broadcast of it."""
 
 import logging
 
@@ -16,15 +16,15 @@ SPEC = BreakerSpec(failures=2, recovery_s=30.0, successes=1)
 
 
 class Worker:
-    """One worker's endpoints, and what it has told the others."""
+    """One worker's endpoints, and what it has broadcast."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.directory = Directory(clock)
         self.metrics = Metrics()
         self.rotation = EndpointRotation(self.directory, clock, self.metrics)
-        self.told: list[tuple[str, str, float]] = []
-        self.rotation.broadcast = lambda *news: self.told.append(news)
+        self.sent: list[tuple[str, str, float]] = []
+        self.rotation.broadcast = lambda *news: self.sent.append(news)
         self.follow("a", "b")
 
     def endpoint(self, model: str, url: str = "http://x") -> Endpoint:
@@ -62,14 +62,14 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
-def test_an_opening_is_logged_counted_and_told(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_opening_is_logged_counted_and_broadcast(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         worker.open("a")
     (record,) = caplog.records
     assert (record.levelname, record.getMessage()) == ("WARNING", "breaker opened")
     assert (record.endpoint, record.failures, record.recovery_s) == ("web/a", 2, 30.0)  # type: ignore[attr-defined]
     assert worker.metrics.breaker_openings["web/a"].value == 1
-    assert worker.told == [(identity_digest(("web", "a", "http://x", "k")), "opened", 30.0)]
+    assert worker.sent == [(identity_digest(("web", "a", "http://x", "k")), "opened", 30.0)]
 
 
 def test_a_breaker_that_closes_begins_its_slow_start(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,10 +92,10 @@ def test_a_sibling_opens_too_and_neither_counts_nor_tells_it_again(
 ) -> None:
     worker.open("a")
     with caplog.at_level(logging.INFO):
-        sibling.rotation.apply_remote(*worker.told[0])  # type: ignore[arg-type]
+        sibling.rotation.apply_remote(*worker.sent[0])  # type: ignore[arg-type]
     assert sibling.endpoint("a").breaker.state is BreakerState.OPEN
     assert sibling.endpoint("b").breaker.state is BreakerState.CLOSED
-    assert (sibling.told, sibling.metrics.breaker_openings["web/a"].value) == ([], 0)
+    assert (sibling.sent, sibling.metrics.breaker_openings["web/a"].value) == ([], 0)
     assert logged(caplog)[-1] == ("INFO", "breaker opened after that of another worker")
 
 
@@ -104,24 +104,24 @@ def test_word_of_an_endpoint_at_another_url_means_nothing_though_its_name_is_the
 ) -> None:
     sibling.follow("a", "b", url="http://new")
     worker.open("a")
-    sibling.rotation.apply_remote(*worker.told[0])  # type: ignore[arg-type]
+    sibling.rotation.apply_remote(*worker.sent[0])  # type: ignore[arg-type]
     assert sibling.endpoint("a", "http://new").breaker.state is BreakerState.CLOSED
 
 
-def test_an_endpoint_that_a_reload_has_dropped_tells_nobody(worker: Worker) -> None:
+def test_an_endpoint_that_a_reload_has_dropped_broadcasts_nothing(worker: Worker) -> None:
     gone = worker.endpoint("a")
     worker.follow("b")
     for _ in range(2):
         permit = gone.breaker.try_acquire()
         assert permit is not None
         permit.fail()
-    assert worker.told == []
+    assert worker.sent == []
     assert [endpoint.id for endpoint in worker.rotation.endpoints] == ["web/b"]
 
 
 def test_a_refused_key_rests_at_siblings_for_as_long(worker: Worker, sibling: Worker) -> None:
     worker.directory.mark_key_refused(worker.endpoint("a"), (Credential(),))
-    ((identity, kind, rest_s),) = worker.told
+    ((identity, kind, rest_s),) = worker.sent
     assert (kind, rest_s > 0) == ("key_refused", True)
     sibling.rotation.apply_remote(identity, "key_refused", rest_s)
     credential = sibling.endpoint("a").credential
@@ -135,7 +135,7 @@ def test_a_refused_key_rests_at_siblings_for_as_long(worker: Worker, sibling: Wo
 
 def test_the_last_key_is_marked_at_siblings_and_stays(worker: Worker, sibling: Worker) -> None:
     worker.directory.mark_key_refused(worker.endpoint("a"), ())
-    sibling.rotation.apply_remote(*worker.told[0])  # type: ignore[arg-type]
+    sibling.rotation.apply_remote(*worker.sent[0])  # type: ignore[arg-type]
     assert sibling.endpoint("a").credential.is_refused
     assert sibling.rotation.reasons_out_of_rotation() == {}
 

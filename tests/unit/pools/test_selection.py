@@ -1,4 +1,4 @@
-"""Who of a pool can be asked, who of them is, and when those come back who can't."""
+"""Which targets of a pool are eligible, which one is picked, when others become available; the slow start."""
 
 import random
 from collections import Counter
@@ -31,7 +31,7 @@ PATH = "/v1/chat/completions"
 
 
 def one(name: str, clock: FakeClock | None = None, **settings: Any) -> Target:
-    """Give a target with a breaker that opens at its first failure."""
+    """Return a target with a breaker that opens at its first failure."""
     breaker = Breaker(BreakerSpec(failures=1, recovery_s=30.0), clock or FakeClock())
     return target(name, endpoint=Endpoint(EndpointId(f"web/{name}"), "web", name, breaker), **settings)
 
@@ -53,7 +53,7 @@ def open_breaker(endpoint: Endpoint) -> None:
     permit.fail()
 
 
-def test_all_that_can_be_asked_are_candidates_in_their_order() -> None:
+def test_all_eligible_targets_are_returned_in_their_order() -> None:
     assert found(stage(one("a"), one("b"), one("c"))) == "abc"
 
 
@@ -72,7 +72,7 @@ def take_out(endpoint: Endpoint, why: str) -> None:
 
 
 @pytest.mark.parametrize("why", ["drained", "ill", "resting", "its key refused", "its breaker open"])
-def test_who_is_out_of_rotation_is_passed_over(why: str) -> None:
+def test_an_endpoint_out_of_rotation_is_passed_over(why: str) -> None:
     pool = stage(one("a"), one("b"))
     take_out(pool.targets[0].endpoint, why)
     assert found(pool) == "b"
@@ -87,7 +87,7 @@ def test_rests_end_in_time() -> None:
     assert found(pool) == "a"
 
 
-def test_who_is_full_or_warms_up_is_passed_over_but_may_be_asked_later() -> None:
+def test_a_full_or_warming_target_is_passed_over_but_eligible_later() -> None:
     full, crowd, cold = one("a", max_inflight=1), one("b", provider_max_inflight=3), one("c")
     full.endpoint.in_flight = 1
     crowd.endpoint.load.in_flight = 3
@@ -152,7 +152,7 @@ def test_a_single_one_is_picked_without_asking_anybody() -> None:
     assert picks(pool, 3) == "aaa"
 
 
-def test_who_had_the_conversation_is_preferred_where_that_is_wished() -> None:
+def test_the_sticky_endpoint_is_preferred_in_a_sticky_pool() -> None:
     pool = stage(one("a"), one("b"), is_sticky=True)
     pool.state.sticky.remember("talk", pool.targets[1].endpoint)
     assert picks(pool, 3, "talk") == "bbb"
@@ -176,7 +176,7 @@ def test_every_strategy_is_there() -> None:
 # Coming back
 
 
-def test_who_can_be_asked_need_not_be_waited_for() -> None:
+def test_an_available_endpoint_is_available_in_0_s() -> None:
     assert available_in_s(one("a").endpoint, NOW) == 0.0
 
 
@@ -191,7 +191,7 @@ def test_the_longest_of_all_that_keeps_it_away_counts() -> None:
     assert available_in_s(endpoint, NOW) == 300
 
 
-def test_what_it_told_counts_in_full_while_it_rests() -> None:
+def test_retry_after_counts_in_full_while_the_endpoint_rests() -> None:
     endpoint = one("a").endpoint
     endpoint.resting_until, endpoint.retry_after_until = NOW + 20, NOW + 60
     assert available_in_s(endpoint, NOW) == 60
@@ -199,7 +199,7 @@ def test_what_it_told_counts_in_full_while_it_rests() -> None:
 
 
 @pytest.mark.parametrize("why", ["drained", "ill"])
-def test_nobody_knows_when_an_operator_or_a_sick_provider_comes_back(why: str) -> None:
+def test_it_is_unknown_when_a_drained_or_unhealthy_endpoint_is_available(why: str) -> None:
     endpoint = one("a").endpoint
     take_out(endpoint, why)
     assert available_in_s(endpoint, NOW) is None
@@ -224,12 +224,12 @@ def test_without_a_slow_start_the_share_is_whole_at_once(now: float) -> None:
     assert slow_start_share(one, now) == 1.0
 
 
-def test_who_never_failed_has_its_whole_share() -> None:
+def test_an_endpoint_that_never_failed_has_its_whole_share() -> None:
     one = target(slow_start_s=10.0)
     assert slow_start_share(one, 1.0) == 1.0
 
 
-def test_where_nobody_ramps_the_candidates_are_left_as_they_are(clock: FakeClock) -> None:
+def test_without_a_slow_start_the_candidates_are_left_as_they_are(clock: FakeClock) -> None:
     pool = [target("a", slow_start_s=10.0), target("b", slow_start_s=10.0)]
     rng = random.Random(1)
     before = rng.getstate()
@@ -240,7 +240,7 @@ def test_where_nobody_ramps_the_candidates_are_left_as_they_are(clock: FakeClock
     assert rng.getstate() == before
 
 
-def test_who_ramps_takes_part_as_often_as_its_share(clock: FakeClock) -> None:
+def test_a_target_in_slow_start_takes_part_as_often_as_its_share(clock: FakeClock) -> None:
     pool = [target(name, slow_start_s=10.0) for name in "abc"]
     pool[1].endpoint.recovered_at = clock.monotonic()
     rng = random.Random(1)
@@ -251,7 +251,7 @@ def test_who_ramps_takes_part_as_often_as_its_share(clock: FakeClock) -> None:
         assert seen["abc"] / 4000 == pytest.approx(expected, abs=0.03)
 
 
-def test_somebody_is_always_left(clock: FakeClock) -> None:
+def test_a_candidate_is_always_left(clock: FakeClock) -> None:
     pool = [target(name, slow_start_s=10.0) for name in "ab"]
     for each in pool:
         each.endpoint.recovered_at = clock.monotonic()

@@ -1,4 +1,4 @@
-"""Sticky conversations: a wish, remembered for so many and so long."""
+"""Sticky conversations: a preference, kept for so many and for so long."""
 
 from gateway.pools.sticky import MAX_KEY_CHARS, StickyMap
 from tests.support.clock import FakeClock
@@ -7,21 +7,21 @@ from tests.support.targets import target
 A, B = target("a"), target("b")
 
 
-def test_who_had_the_conversation_is_preferred(clock: FakeClock) -> None:
+def test_the_endpoint_of_the_conversation_is_preferred(clock: FakeClock) -> None:
     sticky = StickyMap(clock)
     sticky.remember("c1", B.endpoint)
     assert sticky.find("c1", [A, B]) is B
     assert sticky.find("c2", [A, B]) is None
 
 
-def test_who_can_not_be_asked_is_passed_over_and_not_forgotten(clock: FakeClock) -> None:
+def test_an_endpoint_that_is_not_eligible_is_passed_over_and_not_forgotten(clock: FakeClock) -> None:
     sticky = StickyMap(clock)
     sticky.remember("c1", B.endpoint)
     assert sticky.find("c1", [A]) is None
     assert sticky.find("c1", [A, B]) is B
 
 
-def test_who_answered_last_is_remembered(clock: FakeClock) -> None:
+def test_the_endpoint_that_answered_last_is_remembered(clock: FakeClock) -> None:
     sticky = StickyMap(clock)
     sticky.remember("c1", B.endpoint)
     sticky.remember("c1", A.endpoint)

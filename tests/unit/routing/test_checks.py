@@ -83,7 +83,7 @@ def test_a_check_that_fails_says_where_the_request_went(given: str, expect: str,
         assert one.startswith(message)
 
 
-def test_every_failed_expectation_is_told() -> None:
+def test_every_failed_expectation_is_reported() -> None:
     assert len(complaints("{name: c, given: {model: auto}, expect: {route: agents, model: big}}")) == 2
 
 

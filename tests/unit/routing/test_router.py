@@ -50,7 +50,7 @@ def match(
     return router.match(request, headers or {}, principal, wall_s)
 
 
-def test_requested_leads_to_the_model_asked_for(router: Router) -> None:
+def test_requested_leads_to_the_requested_model(router: Router) -> None:
     assert match(router, "big") == Match("direct", "big")
 
 
@@ -65,13 +65,13 @@ def test_the_first_route_whose_condition_holds_wins(router: Router) -> None:
     assert match(router, "auto") == Match("auto", "small")
 
 
-def test_conditions_see_who_asks_and_when(router: Router) -> None:
+def test_conditions_see_the_principal_and_the_time(router: Router) -> None:
     assert match(router, "auto", ACME, wall_s=FIVE_O_CLOCK) == Match("paid", "strong")
     assert match(router, "auto", ACME, wall_s=0) == Match("auto", "small")
     assert match(router, "auto", wall_s=FIVE_O_CLOCK) == Match("auto", "small")
 
 
-def test_a_pool_can_be_asked_for_where_a_route_spells_it(router: Router) -> None:
+def test_a_pool_can_be_requested_if_a_route_spells_it(router: Router) -> None:
     assert match(router, "strong", tools=1) == Match("agents", "strong")
     with pytest.raises(ModelNotFound):
         match(router, "strong")  # its only route does not hold
@@ -120,7 +120,7 @@ def test_names_are_those_that_lead_somewhere(router: Router) -> None:
 
 
 @pytest.mark.parametrize(("name", "is_known"), [("big", True), ("mock-1", True), ("mock-*", True), ("nope", False)])
-def test_knows_what_can_be_asked_for(router: Router, name: str, is_known: bool) -> None:
+def test_which_names_are_allowed(router: Router, name: str, is_known: bool) -> None:
     assert router.is_allowed_model(name, ANYBODY) is is_known
 
 

@@ -1,4 +1,4 @@
-"""Turns: exact over a cycle, spread, and fair whoever is there."""
+"""Turns: exact over a cycle, interleaved, and fair with varying candidates. Candidates by cost, and two at random."""
 
 import random
 from collections import Counter
@@ -29,14 +29,14 @@ def test_a_single_candidate_has_every_turn_and_owes_nothing_for_it() -> None:
     assert take(turns, [A, B, C], 3) == "abc"
 
 
-def test_who_was_away_has_nothing_to_catch_up_on() -> None:
+def test_a_candidate_that_was_away_has_nothing_to_catch_up_on() -> None:
     turns = SmoothRoundRobin()
     take(turns, [A, B, C], 3)
     take(turns, [A, B], 300)
     assert Counter(take(turns, [A, B, C], 30)) == {"a": 10, "b": 10, "c": 10}
 
 
-def test_who_is_there_half_of_the_time_has_half_a_share() -> None:
+def test_a_candidate_present_half_of_the_time_has_half_a_share() -> None:
     turns, rng = SmoothRoundRobin(), random.Random(7)
     picks = Counter(names([turns.next([A, B, C] if rng.random() < 0.5 else [A, B]) for _ in range(6000)]))
     assert abs(picks["c"] - 1000) < 60

@@ -69,7 +69,7 @@ def test_another_version_agrees() -> None:
 
 
 def test_an_endpoint_is_known_by_the_name_that_it_has_at_its_first_request() -> None:
-    """Endpoints with the same model are told apart when a configuration takes effect, after balancers are made."""
+    """Endpoints with the same model get different names when a configuration takes effect, after balancers are made."""
     pool = [target("a"), target("a")]
     balancer = ConsistentHash(pool, random.Random())
     pool[1].endpoint.id = target("a#2").endpoint.id

@@ -1,4 +1,4 @@
-"""`ewma`: whoever is expected to be quickest."""
+"""`ewma`: the endpoint that is expected to be quickest."""
 
 import random
 from collections import Counter

@@ -16,11 +16,11 @@ def take(balancer: InOrder, candidates: Sequence[Target], count: int) -> str:
     return names([balancer.pick(candidates, FACTS) for _ in range(count)])
 
 
-def test_the_first_member_is_asked_and_its_endpoints_take_turns() -> None:
+def test_the_first_member_is_picked_and_its_endpoints_take_turns() -> None:
     assert take(InOrder(POOL, random.Random(1)), POOL, 4) == "a#1a#2a#1a#2"
 
 
-def test_the_next_member_is_asked_where_the_first_can_not_be() -> None:
+def test_the_next_member_is_picked_if_the_first_is_not_eligible() -> None:
     balancer = InOrder(POOL, random.Random(1))
     assert take(balancer, POOL[1:], 2) == "a#2a#2"
     assert take(balancer, POOL[2:], 3) == "bbb"

@@ -1,4 +1,4 @@
-"""`least_inflight`: whoever has least to do."""
+"""`least_inflight`: the fewest running requests."""
 
 import random
 from collections import Counter

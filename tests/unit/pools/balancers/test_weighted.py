@@ -17,7 +17,7 @@ def test_heavier_ones_are_spread_between_lighter_ones() -> None:
     assert Weighted.supports_slow_start
 
 
-def test_shares_are_those_of_whoever_is_left() -> None:
+def test_shares_are_those_of_the_remaining_candidates() -> None:
     pool = [target("a", weight=5.0), target("b", weight=3.0), target("c", weight=1.0)]
     balancer = Weighted(pool, random.Random(1))
     for _ in range(5):
