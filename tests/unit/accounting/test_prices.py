@@ -2,7 +2,7 @@
 
 from gateway.accounting.prices import Price
 from gateway.config.spec import PriceSpec
-from gateway.core.chat import Usage
+from gateway.core.usage import Usage
 
 SONNET = Price(PriceSpec(input=3_000_000, cached_input=300_000, cache_write=3_750_000, output=15_000_000))
 
