@@ -21,7 +21,7 @@ from gateway.api.render import SERVER, error_response
 from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
-from gateway.core.reserved_paths import NO_REALTIME, is_realtime
+from gateway.core.reserved_paths import REALTIME_UNSUPPORTED, is_realtime_path
 from gateway.dialects import spoken_at
 from gateway.dialects.vendors import ID_HEADERS, vendor_of
 from gateway.snapshot import Services
@@ -47,7 +47,7 @@ class Public:
         path = path_of(request.raw_path)
         if request.method == "POST" and (kind := self._kinds.get(path)) is not None:
             return await self._edge.serve(request, path, dialects.BY_PATH[path], kind)
-        if path.startswith("/v1/") and self._services.snapshot.router.passes(path):
+        if path.startswith("/v1/") and self._services.snapshot.router.is_passthrough_path(path):
             dialect = spoken_at(path, request.headers)
             return await self._edge.serve(request, path, dialect, PASSTHROUGH, PassthroughClient)
         if request.method in ("GET", "HEAD") and _is_models(path):
@@ -70,7 +70,7 @@ class Public:
         get = self._gets.get(path)
         allowed = ["GET", "HEAD"] * (get is not None or _is_models(path)) + ["POST"] * (path in self._kinds)
         if not allowed:
-            raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
+            raise NotFound(REALTIME_UNSUPPORTED if is_realtime_path(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
             raise MethodNotAllowed(f"this path takes {names}", allow=names)

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.accounting.prices import dollars
 from gateway.api.render import REASONS, SERVER, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
@@ -25,6 +24,7 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.money import dollars
 from gateway.core.response import Response
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Callable
 
 from gateway.config.spec import Listen
-from gateway.core.tls import following_context, server_context
+from gateway.core.tls import reloading_context, server_context
 
 
 def context_of(listen: Listen) -> ssl.SSLContext | None:
@@ -23,4 +23,4 @@ def context_for(listen: Listen, current: Callable[[], ssl.SSLContext | None]) ->
         assert context is not None
         return context
 
-    return None if listen.tls is None else following_context(certain)
+    return None if listen.tls is None else reloading_context(certain)

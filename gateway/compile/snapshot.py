@@ -80,7 +80,7 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
         spec=spec,
         auth=Auth(spec.tenants),
         router=router,
-        plans={match: plans.of(match) for match in router.matches()},
+        plans={match: plans.of(match) for match in router.all_matches()},
         prices={name: Price(model.price) for name, model in spec.models.items()},
         endpoints=targets.endpoints,
         pools=plans.pools,
@@ -102,7 +102,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         limiter.configure(pool.max_inflight, pool.queue)
         limiter.on_wait = services.metrics.queue_s[name].observe
     services.directory.retain(snapshot.endpoints, snapshot.pools)
-    services.rotation.follow(snapshot.endpoints)
+    services.rotation.track(snapshot.endpoints)
     services.managed_servers.retain(set(snapshot.spec.providers))
     plans = (*snapshot.plans.values(), *snapshot.passthrough_plans.values())
     services.transport.retain({t.provider.origin for p in plans for h in p.stages for t in h.targets})

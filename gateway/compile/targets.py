@@ -54,7 +54,7 @@ class Targets:
         policies = self._settings.of_model(model, pool, policy)
         breaker = self._settings.of_breaker(model)
         provider_max = self._settings.share(self._spec.providers[model.provider].max_inflight)
-        spreads = BALANCERS[self._settings.of_pool(pool, policy).balance].spreads
+        supports_slow_start = BALANCERS[self._settings.of_pool(pool, policy).balance].supports_slow_start
         for number, place in enumerate(places, 1):
             identity = (place.spec.name, model.name, model.id, place.address, place.key, place.provider.origin.way)
             endpoint = self._directory.get(identity, place.spec.name, model.name, place.key, breaker)
@@ -71,7 +71,7 @@ class Targets:
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,
-                slow_start_s=breaker.slow_start_s if breaker is not None and spreads else 0.0,
+                slow_start_s=breaker.slow_start_s if breaker is not None and supports_slow_start else 0.0,
                 weight=member.weight / len(places),
                 priority=member.priority,
                 max_inflight=least(self._settings.share(member.max_inflight), self._settings.share(model.max_inflight)),

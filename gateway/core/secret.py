@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key or password; `repr`, `str` and format show none of it."""
+    """A key or password. `repr`, `str` and format show nothing of it."""
 
     value: str = field(repr=False)
 

@@ -227,7 +227,7 @@ class Simulator(HttpProvider):
             }
         },
         settings={"speaks": schema("`chat` and `embeddings`.")},
-        child_module="gateway.runtime.simulator_process",
+        server_module="gateway.runtime.simulator_process",
     )
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:

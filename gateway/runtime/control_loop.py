@@ -64,7 +64,7 @@ class ControlLoop:
         self._clock = clock = SystemClock()
         factory = WorkerFactory(self._tasks, clock, self._reaper, bootstrap.lifeline, sockets.data)
         self._workers = Workers(factory, self._merged, self._count_restart, self._fail)
-        modules = {name: kind.child_module for name, kind in provider_kinds().items() if kind.is_child}
+        modules = {name: kind.server_module for name, kind in provider_kinds().items() if kind.is_managed}
         context = ChildContext(self._tasks, clock, self._reaper, bootstrap.lifeline, self._folder, modules)
         self._children = ManagedServers(context, self._workers.child_changed)
         self._watch = FileWatch(self._tasks, self._files_changed)

@@ -30,7 +30,7 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
             is_drained=endpoint.is_drained,
             is_healthy=endpoint.is_healthy,
             key_refused=endpoint.credential.is_refused,
-            resting_s=max(0.0, endpoint.rests_until - now),
+            resting_s=max(0.0, endpoint.resting_until - now),
         )
         for endpoint in services.rotation.endpoints
     )

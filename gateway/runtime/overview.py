@@ -10,7 +10,7 @@ from gateway.observability.exposition import render
 from gateway.observability.logging import iso_time
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
-from gateway.pools.rotation import ILL
+from gateway.pools.rotation import NEEDS_ATTENTION
 from gateway.runtime.drained import DrainedEndpoints, UnknownName
 from gateway.runtime.endpoint_report import SEVERITY, report, roster
 from gateway.runtime.managed_servers import ManagedServers
@@ -56,7 +56,7 @@ class Overview:
         is_healthy = (
             all(state == "closed" for state in circuits.values())
             and "down" not in children.values()
-            and ILL.isdisjoint(out.values())
+            and NEEDS_ATTENTION.isdisjoint(out.values())
             and self._workers.active == self._workers.wanted
         )
         return {

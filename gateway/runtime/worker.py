@@ -85,11 +85,11 @@ class Worker:
         for provider, condition in start.children.items():
             self._services.child_changed(provider, condition)
         rotation = self._services.rotation
-        rotation.drain(start.drained)
+        rotation.set_drained(start.drained)
         self._activate(await self._compile(start.spec, start.generation, start.addresses))
         for one in start.news:
-            rotation.hear(one.identity, one.kind, one.seconds)
-        rotation.tell = lambda identity, kind, seconds: link.send(bus.News(identity, kind, seconds))
+            rotation.apply_remote(one.identity, one.kind, one.seconds)
+        rotation.broadcast = lambda identity, kind, seconds: link.send(bus.News(identity, kind, seconds))
 
         runner = make_runner(self._services)
         await runner.setup()
@@ -156,16 +156,23 @@ class Worker:
                 link.send(bus.Metrics(message.id, self._services.metrics.snapshot()))
             case bus.AskHealth():
                 services = self._services
-                link.send(bus.Health(message.id, services.circuits(), services.in_flight, {**services.rotation.out()}))
+                link.send(
+                    bus.Health(
+                        message.id,
+                        services.circuits(),
+                        services.in_flight,
+                        {**services.rotation.reasons_out_of_rotation()},
+                    )
+                )
             case bus.AskEndpoints():
                 endpoints, pools = endpoint_figures(self._services), pool_figures(self._services)
                 link.send(bus.Endpoints(message.id, endpoints, pools))
             case bus.Drain():
-                self._services.rotation.drain(message.names)
-                self._services.rotation.forgive(message.forgiven)
+                self._services.rotation.set_drained(message.names)
+                self._services.rotation.reset(message.forgiven)
                 link.send(bus.Drained(message.id))
             case bus.News():
-                self._services.rotation.hear(message.identity, message.kind, message.seconds)
+                self._services.rotation.apply_remote(message.identity, message.kind, message.seconds)
             case bus.ChildState():
                 self._services.child_changed(message.provider, message.condition)
             case bus.Stop():
@@ -200,7 +207,7 @@ class Worker:
         spec = snapshot.spec
         build.activate(self._services, snapshot)
         targets = (target for path in snapshot.plans.values() for stage in path.stages for target in stage.targets)
-        self._checks.follow((target, spec.providers[target.endpoint.provider].health) for target in targets)
+        self._checks.track((target, spec.providers[target.endpoint.provider].health) for target in targets)
         process_log.setup(spec.log.format, spec.log.level)
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 

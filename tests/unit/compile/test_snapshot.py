@@ -24,7 +24,7 @@ from tests.support.replay import loaded
 
 def test_every_match_of_the_router_has_a_path(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
-    assert set(snapshot.router.matches()) == set(snapshot.plans)
+    assert set(snapshot.router.all_matches()) == set(snapshot.plans)
 
 
 def test_everything_that_can_be_asked_for_has_a_price(clock: FakeClock) -> None:
@@ -144,15 +144,15 @@ async def test_a_reload_gives_a_living_gate_its_new_room_and_lets_waiters_in(ser
     text = (POOLS % ", max_inflight: 1, queue: {wait: 60s}").replace("[m-a, m-b]", "[m-b]")
     reload(services, text, 1)
     limiter = services.directory.pool("main").limiter
-    assert limiter.try_enter()
-    waiting = asyncio.ensure_future(limiter.enter(QueueEntry("")))
+    assert limiter.try_acquire()
+    waiting = asyncio.ensure_future(limiter.acquire(QueueEntry("")))
     await asyncio.sleep(0)
     assert not waiting.done()
     reload(services, text.replace("max_inflight: 1", "max_inflight: 2"), 2)
     await waiting
     assert services.directory.pool("main").limiter is limiter
     reload(services, text.replace(", max_inflight: 1", ""), 3)
-    assert all(limiter.try_enter() for _ in range(100))
+    assert all(limiter.try_acquire() for _ in range(100))
 
 
 async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Services) -> None:

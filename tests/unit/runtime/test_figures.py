@@ -26,7 +26,7 @@ async def test_endpoints_come_in_the_order_of_the_file_with_their_pools(line: Li
 async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) -> None:
     endpoint, now = line.endpoints["a/m-a"], clock.monotonic()
     endpoint.in_flight = 2
-    endpoint.rests_until = now + 4.0
+    endpoint.resting_until = now + 4.0
     endpoint.is_healthy, endpoint.is_drained, endpoint.credential.is_refused = False, True, True
     endpoint.first_token_s.observe(0.5, now)
     endpoint.failures.observe(1.0, now)
@@ -43,5 +43,5 @@ async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) ->
 
 async def test_pools_tell_what_runs_and_waits(line: Line) -> None:
     limiter = line.services.directory.pool("main").limiter
-    assert limiter.try_enter()
+    assert limiter.try_acquire()
     assert pool_figures(line.services) == (PoolFigures("main", 1, 0, 3),)

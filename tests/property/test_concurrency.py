@@ -1,4 +1,4 @@
-"""A gate under any interleaving of arrivals, departures, cancellations, timeouts and reloads: no slot is lost or made up."""
+"""A concurrency limiter under any interleaving of arrivals, departures, cancellations, timeouts and reloads: no slot is lost or made up."""
 
 import asyncio
 
@@ -41,11 +41,11 @@ class Driver:
     async def do(self, step: str, amount: object) -> None:
         match step, amount:
             case "enter", str(tenant):
-                entering = self.limiter.enter(QueueEntry(tenant))
+                entering = self.limiter.acquire(QueueEntry(tenant))
                 self.entering.append(asyncio.get_running_loop().create_task(entering))
             case "leave", _ if self.running:
                 self.running -= 1
-                self.limiter.leave(0.01)
+                self.limiter.release(0.01)
             case "cancel", int(number) if number < len(self.entering):
                 self.entering[number].cancel()
             case "turn", int(turns):
@@ -58,7 +58,7 @@ class Driver:
                 self.limiter.configure(limit, self.queue)
 
     def look(self) -> None:
-        """Sort out who has ended, and hold the gate to it."""
+        """Sort out who has ended, and check the limiter against it."""
         for task in [task for task in self.entering if task.done()]:
             self.entering.remove(task)
             if task.cancelled():
@@ -73,14 +73,14 @@ class Driver:
         assert self.running <= limiter.in_flight <= self.running + len(self.entering)
         if limiter.waiting:
             assert self.limit is not None
-            assert limiter.in_flight >= self.limit, "somebody waits beside a free slot"
+            assert limiter.in_flight >= self.limit, "a request waits beside a free slot"
 
     async def end(self) -> None:
-        """Let all that run leave, until nobody is left."""
+        """Let all that run leave, until none is left."""
         while self.entering or self.running:
             if self.running:
                 self.running -= 1
-                self.limiter.leave(0.01)
+                self.limiter.release(0.01)
             await asyncio.sleep(0)
             self.look()
         assert (self.limiter.in_flight, self.limiter.waiting) == (0, 0)
