@@ -15,7 +15,7 @@ from gateway.pools.endpoint import Endpoint, EndpointId
 from gateway.pools.target import DialectBinding, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.tls_contexts import TlsContexts
 from gateway.resilience.policies import NO_RETRY
 from gateway.snapshot import EndpointSettings
 
@@ -44,7 +44,7 @@ class Targets:
         self._directory = directory
         self._models = {**spec.models, **{NAMELESS + name: nameless(name) for name in spec.providers}}
         self._addresses = addresses
-        self._contexts = Contexts()
+        self._contexts = TlsContexts()
         self._places = {name: self._places_of(one) for name, one in spec.providers.items() if one.is_on}
 
     def of(self, member: MemberSpec, pool: str, policy: Policy) -> Iterator[Target]:
@@ -67,7 +67,7 @@ class Targets:
                 provider=place.provider,
                 model=model,
                 timeouts=policies.timeouts,
-                bindings=_bindings(place.provider, model.id) if place.provider.has_places else place.bindings,
+                bindings=_bindings(place.provider, model.id) if place.provider.path_names_model else place.bindings,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,

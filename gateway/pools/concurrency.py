@@ -26,7 +26,7 @@ from gateway.core.errors import Overloaded, QueueFull, QueueTimeout
 from gateway.pools.averages import Average
 from gateway.pools.fair_queue import FairQueue
 
-LEAST_RETRY_S: Final = 0.1
+MIN_QUEUE_RETRY_S: Final = 0.1
 
 Refusal = Literal["no_queue", "full", "too_long", "crowded_out", "timeout"]
 REFUSALS: Final[tuple[Refusal, ...]] = ("no_queue", "full", "too_long", "crowded_out", "timeout")
@@ -182,7 +182,7 @@ class ConcurrencyLimiter:
 
     def _refusal(self, reason: Refusal, wait_s: float) -> Overloaded:
         self.refusals[reason] += 1
-        retry_after_s = max(LEAST_RETRY_S, wait_s)
+        retry_after_s = max(MIN_QUEUE_RETRY_S, wait_s)
         match reason:
             case "no_queue":
                 return Overloaded("too many requests at once for this pool", retry_after_s=retry_after_s)

@@ -38,7 +38,7 @@ BODY_LIMIT: Final = 2**20  # bytes of an answer that are read, so that its conne
 class Asking(Protocol):
     """The way to providers."""
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, request: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its answer. Raises `UpstreamError`."""
         ...
 
@@ -73,7 +73,7 @@ class HealthChecks:
         """
         wanted: dict[Question, list[Target]] = {}
         for target, spec in {target.endpoint: (target, spec) for target, spec in targets}.values():
-            head = None if spec is None else target.provider.check_head(spec.path)
+            head = None if spec is None else target.provider.health_check_head(spec.path)
             if spec is None or head is None:
                 self._standing.note_health(target.endpoint, is_healthy=True)
             else:
@@ -113,7 +113,7 @@ class HealthChecks:
         status = None
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._transport.ask(call)
+                answer = await self._transport.send(call)
                 status = answer.status
                 try:
                     document = Document(answer, BODY_LIMIT)

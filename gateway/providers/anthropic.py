@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.tls_contexts import TlsContexts
 
 VERSION: Final = "2023-06-01"  # of the API; what we write is of it
 
@@ -30,12 +30,12 @@ class Anthropic(HttpProvider):
         {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}
     )
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)
         self.base.path = self.base.path.removesuffix("/v1")
 
-    def check_head(self, path: str) -> bytes | None:
-        head = super().check_head(path)
+    def health_check_head(self, path: str) -> bytes | None:
+        head = super().health_check_head(path)
         if head is None or "anthropic-version" not in self.client_headers:
             return head
         return head.removesuffix(b"\r\n") + f"anthropic-version: {VERSION}\r\n\r\n".encode()

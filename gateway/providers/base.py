@@ -24,9 +24,9 @@ from gateway.core.errors import (
 from gateway.core.kinds import ProviderKind
 from gateway.core.registry import Registry
 from gateway.providers.base_url import BaseUrl
-from gateway.providers.error_words import COMMON, ErrorWords, Meaning
-from gateway.providers.retry_after import limit_wait_s, told_wait_s
-from gateway.providers.tls_contexts import Contexts, fingerprint
+from gateway.providers.error_body import COMMON_PATTERNS, ErrorMeaning, ErrorPatterns
+from gateway.providers.retry_after import rate_limit_wait_s, stated_wait_s
+from gateway.providers.tls_contexts import TlsContexts, tls_fingerprint
 from gateway.providers.transport import Origin, Proxy
 
 VIA: Final = "1.1 llm-gateway"
@@ -57,9 +57,9 @@ class Provider(Protocol):
         str, str
     ]  # of the client's, passed on; each with what is sent where it has none, "" for nothing
     origin: Origin
-    has_places: bool  # one for each model: the model's id stands in the path of a request
+    path_names_model: bool  # one for each model: the model's id stands in the path of a request
 
-    def check_head(self, path: str) -> bytes | None:
+    def health_check_head(self, path: str) -> bytes | None:
         """Give the whole head of the request that finds out whether the provider is well, and costs nothing.
 
         `path` is below the host; "": what the kind knows, None where it knows nothing.
@@ -69,11 +69,11 @@ class Provider(Protocol):
     def request_head(self, path: str, model_id: str = "") -> bytes:
         """Give the request line and every header that is the same for all requests to `path`, without the blank line.
 
-        `model_id` counts where the provider has a place for each model (`has_places`).
+        `model_id` counts where the provider has a place for each model (`path_names_model`).
         """
         ...
 
-    def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    def pass_through_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
         """Give the request line and headers of a request that is passed through, without the blank line.
 
         `target`: its path and query as the client sent them; `headers`: the client's, of which only those on a list cross.
@@ -88,14 +88,14 @@ class Provider(Protocol):
         """Give the body of an error without the gateway's key, should the provider repeat it."""
         ...
 
-    def fault(
+    def classify_error(
         self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
     ) -> UpstreamError:
         """Say what an answer with a status other than 200 means. `wall_s`: the time since the epoch, to read dates by."""
         ...
 
 
-TELLING: Final = 12  # bytes of a key that don't stand in another text by chance
+REDACTED_MIN_BYTES: Final = 12  # bytes of a key that don't stand in another text by chance
 
 KINDS: Registry["type[HttpProvider]"] = Registry("provider kind")
 """Kind to class; a class takes its `ProviderSpec`, the address of the child that serves it ("" for none), and TLS contexts."""
@@ -108,9 +108,9 @@ class HttpProvider:
     DIALECTS: ClassVar[tuple[str, ...]] = ()
     CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType({"idempotency-key": ""})
     health_path: ClassVar[str] = ""  # what can be asked for nothing, below the base URL
-    error_words: ClassVar[ErrorWords] = COMMON
+    error_patterns: ClassVar[ErrorPatterns] = COMMON_PATTERNS
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         url = urlsplit(spec.url)
         self.name = spec.name
         self.dialects = self.DIALECTS  # a kind that stands for many servers says more
@@ -119,7 +119,7 @@ class HttpProvider:
             name: value for name, value in self.CLIENT_HEADERS.items() if name not in fixed
         }
         self.base = BaseUrl(spec.url)
-        self.has_places = self.base.names_model
+        self.path_names_model = self.base.path_names_model
         if address:
             self.origin = Origin(unix=address.removeprefix("unix:"))
             self._host = "localhost"
@@ -130,14 +130,14 @@ class HttpProvider:
                 port=url.port or (443 if is_tls else 80),
                 is_tls=is_tls,
                 proxy=_proxy(spec.proxy),
-                tls=fingerprint(spec.tls),
-                context=(contexts or Contexts()).of(spec.tls) if is_tls else None,
+                tls=tls_fingerprint(spec.tls),
+                context=(contexts or TlsContexts()).of(spec.tls) if is_tls else None,
             )
             self._host = url.netloc.rpartition("@")[2]
         # Without TLS a proxy reads the head; with TLS there is a tunnel through it.
         self._reader = None if self.origin.is_tls else self.origin.proxy
         key = spec.key.value.encode() if spec.key else b""
-        self._secret = key if len(key) >= TELLING else None
+        self._secret = key if len(key) >= REDACTED_MIN_BYTES else None
         self._headers = {
             "host": self._host,
             "content-type": "application/json",
@@ -154,27 +154,27 @@ class HttpProvider:
     def request_head(self, path: str, model_id: str = "") -> bytes:
         return self._head("POST", self.base.target(self._below(path), model_id), self._headers)
 
-    def pass_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    def pass_through_head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
         own = {name: value for name, value in self._headers.items() if name not in PASSED_ON or name in self._fixed}
         passed_on = {name: "" for name in PASSED_ON if name not in own}
         lines = ""
         for name, otherwise in (passed_on | dict(self.client_headers)).items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if GATEWAY in ", ".join(all_of(headers, "via")).lower():
+        if GATEWAY in ", ".join(all_values(headers, "via")).lower():
             lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-        head = self._head(method, self.base.common_target(self._below(target)), own)
+        head = self._head(method, self.base.target_without_model(self._below(target)), own)
         return head + lines.encode("utf-8", "surrogateescape")
 
     def _below(self, path: str) -> str:
         """Give a path of the API as it stands below the base URL."""
         return path
 
-    def check_head(self, path: str) -> bytes | None:
+    def health_check_head(self, path: str) -> bytes | None:
         if not path and not self.health_path:
             return None
         headers = {name: value for name, value in self._headers.items() if name != "content-type"}
-        return self._head("GET", path or self.base.common_target(self.health_path), headers) + b"\r\n"
+        return self._head("GET", path or self.base.target_without_model(self.health_path), headers) + b"\r\n"
 
     def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         authority = f"http://{self._host}" if self._reader is not None else ""
@@ -188,7 +188,7 @@ class HttpProvider:
     def redact(self, body: bytes) -> bytes:
         return body if self._secret is None else body.replace(self._secret, b"***")
 
-    def fault(
+    def classify_error(
         self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
     ) -> UpstreamError:
         """The table of faults, by status and by what the body says; every kind that speaks HTTP shares it.
@@ -206,7 +206,7 @@ class HttpProvider:
         | others        |                             | malformed      |
         """
         error: UpstreamError
-        meaning = self.error_words.meaning(body, MEANINGS[status]) if status in MEANINGS else None
+        meaning = self.error_patterns.meaning(body, MEANINGS[status]) if status in MEANINGS else None
         if status < 300 or status > 599:
             error = ProtocolError(f"the provider answered {status} where an answer was due")
         elif status < 400:
@@ -214,25 +214,27 @@ class HttpProvider:
         elif meaning == "quota":
             error = QuotaUsedUp("the gateway's quota at the provider is used up")
         elif status == 429:
-            error = UpstreamRateLimited("the provider is rate limited", retry_after_s=limit_wait_s(headers, wall_s))
+            error = UpstreamRateLimited(
+                "the provider is rate limited", retry_after_s=rate_limit_wait_s(headers, wall_s)
+            )
         elif status in (401, 403) and meaning is None:
             error = CredentialRefused("the provider refused the gateway's own credential")
         elif status < 500:
             error = _rejection(meaning, status, headers, body)
         else:
-            wait_s = told_wait_s(headers, wall_s)
+            wait_s = stated_wait_s(headers, wall_s)
             error = Unavailable(f"the provider answered {status}", status=status, retry_after_s=wait_s)
         error.upstream_status = status
         return error
 
 
-def all_of(headers: Mapping[str, str], name: str) -> list[str]:
+def all_values(headers: Mapping[str, str], name: str) -> list[str]:
     """Give every value of a header that may stand several times."""
     get_all = getattr(headers, "getall", None)
     return list(get_all(name, ())) if get_all is not None else [headers[name]] if name in headers else []
 
 
-MEANINGS: Final[Mapping[int, frozenset[Meaning]]] = MappingProxyType(
+MEANINGS: Final[Mapping[int, frozenset[ErrorMeaning]]] = MappingProxyType(
     {
         400: frozenset({"context_length", "content_policy"}),
         403: frozenset({"content_policy"}),
@@ -244,7 +246,7 @@ MEANINGS: Final[Mapping[int, frozenset[Meaning]]] = MappingProxyType(
 """What a body may say beyond each status."""
 
 
-def _rejection(meaning: Meaning | None, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Rejected:
+def _rejection(meaning: ErrorMeaning | None, status: int, headers: Mapping[bytes, bytes], body: bytes) -> Rejected:
     content_type, body = _words(headers, body)
     if meaning == "context_length":
         message = "the request is too long for the model"

@@ -23,7 +23,7 @@ class BaseUrl:
         self.query = parts.query
 
     @property
-    def names_model(self) -> bool:
+    def path_names_model(self) -> bool:
         """Whether each model has a place of its own."""
         return MODEL in self.path
 
@@ -31,7 +31,7 @@ class BaseUrl:
         """Give the target of a call to `below`, which may bring a query of its own, for the model of this id."""
         return self._with_query(self.path.replace(MODEL, quote(model_id, safe="")), below)
 
-    def common_target(self, below: str) -> str:
+    def target_without_model(self, below: str) -> str:
         """Give the target of a call that is about no model: `below` what stands before the models' own places."""
         return self._with_query(_OF_ONE_MODEL.sub("", self.path), below)
 

@@ -13,7 +13,7 @@ chunks, bad chunks. What it lets pass and we don't is refused here. An answer wh
 Before that, on a connection that has served another request, what comes may be a late remainder of that one. Whatever is there
 when the connection is taken from the pool disqualifies it (`is_usable`). What comes between that and the provider's
 reading our request can't be told from an answer if it looks like one; if it has no status line, or if it comes before our
-request has been sent, nothing of the request was processed as far as anybody can know, and `has_answered` stays false: the
+request has been sent, nothing of the request was processed as far as anybody can know, and `has_responded` stays false: the
 transport sends it once more, on a new connection.
 """
 
@@ -40,7 +40,7 @@ class Pool(Protocol):
 
     def forget(self, connection: "Connection") -> None: ...
 
-    def note_surplus(self) -> None:
+    def count_unrequested_data(self) -> None:
         """Note that something came that nobody had asked for."""
         ...
 
@@ -52,24 +52,26 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self.retire_at = retire_at
         self.idle_since = 0.0
-        self.has_answered = False  # the status line of the present answer, or of an interim one, has come
+        self.has_responded = False  # the status line of the present answer, or of an interim one, has come
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._news = select.poll()
-        self._answer: UpstreamResponse | None = None
+        self._poll = select.poll()
+        self._response: UpstreamResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._slack = 0  # bytes that may still come without being body
+        self._framing_allowance = 0  # bytes that may still come without being body
         self._was_used = False
         self._in_head = True
         self._is_complete = False
-        self._ends_with_close = False
-        self._can_stay = False
+        self._ends_at_close = False
+        self._is_reusable = False
         self._is_paused = False
-        self._is_head = False  # the answer has no body
+        self._has_no_body = False  # the answer has no body
         self._is_sending = False  # the request's body has not been sent whole
-        self._room: asyncio.Future[None] | None = None  # done when the provider has taken enough; None: there is room
+        self._writable: asyncio.Future[None] | None = (
+            None  # done when the provider has taken enough; None: there is room
+        )
 
     @property
     def is_usable(self) -> bool:
@@ -77,29 +79,29 @@ class Connection(asyncio.Protocol):
         return (
             self._transport is not None
             and not self._transport.is_closing()
-            and self._answer is None
-            and not self._news.poll(0)
+            and self._response is None
+            and not self._poll.poll(0)
         )
 
-    def send(self, call: WireRequest) -> UpstreamResponse:
+    def send(self, request: WireRequest) -> UpstreamResponse:
         """Write a request; its answer is pushed into what is returned."""
-        self._answer = answer = UpstreamResponse(self, call)
-        self._slack, self._in_head, self._is_complete = HEAD_LIMIT, True, False
-        self.has_answered = False
-        self._is_head, self._is_sending = call.is_head, call.upload is not None
+        self._response = response = UpstreamResponse(self, request)
+        self._framing_allowance, self._in_head, self._is_complete = HEAD_LIMIT, True, False
+        self.has_responded = False
+        self._has_no_body, self._is_sending = request.is_head, request.upload is not None
         if self._transport is None:  # the provider was quicker to close than we to write
             self.connection_lost(None)
         else:
-            self._transport.writelines((call.head, call.body))
-        return answer
+            self._transport.writelines((request.head, request.body))
+        return response
 
-    def send_more(self, data: bytes) -> "asyncio.Future[None] | None":
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
         """Write a piece of the request's body; give what is done when there is room for more, None where there is."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
-        return self._room
+        return self._writable
 
-    def sent(self) -> None:
+    def body_sent(self) -> None:
         """Note that the request has been written whole."""
         self._is_sending = False
 
@@ -115,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once; what has not been sent is not worth sending."""
-        self._answer = None
+        self._response = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -123,84 +125,84 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._news.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def pause_writing(self) -> None:
-        self._room = self.loop.create_future()
+        self._writable = self.loop.create_future()
 
     def resume_writing(self) -> None:
-        room, self._room = self._room, None
+        room, self._writable = self._writable, None
         if room is not None and not room.done():
             room.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        answer = self._answer
-        if answer is None:  # bytes that nobody asked for: this connection can't be trusted any more
-            self._pool.note_surplus()
+        response = self._response
+        if response is None:  # bytes that nobody asked for: this connection can't be trusted any more
+            self._pool.count_unrequested_data()
             self.abort()
             return
-        if not self.has_answered and self._was_used and self._waits_to_send():
-            answer.fail(ProtocolError("the provider answered before it was asked"))
+        if not self.has_responded and self._was_used and self._has_unsent_data():
+            response.fail(ProtocolError("the provider answered before it was asked"))
             return
-        self._slack -= len(data)
+        self._framing_allowance -= len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._can_stay = False
-            self._deliver(answer)
+            self._is_reusable = False
+            self._push_body(response)
             if not self._is_complete:
-                answer.fail(ProtocolError("the provider's answer is not HTTP"))
-            elif self._answer is answer:  # surplus bytes behind an answer that is whole: they belong to nobody
-                self._pool.note_surplus()
-                self._finish(answer)
+                response.fail(ProtocolError("the provider's answer is not HTTP"))
+            elif self._response is response:  # surplus bytes behind an answer that is whole: they belong to nobody
+                self._pool.count_unrequested_data()
+                self._finish(response)
             return
-        self._deliver(answer)
-        if self._answer is not answer:
+        self._push_body(response)
+        if self._response is not response:
             return
         if self._is_complete:
-            self._finish(answer)
-        elif self._slack < 0:
+            self._finish(response)
+        elif self._framing_allowance < 0:
             what = "the head of the provider's answer is too long" if self._in_head else "the answer holds nothing"
-            answer.fail(ProtocolError(what))
+            response.fail(ProtocolError(what))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.resume_writing()
         self._pool.forget(self)
-        answer, self._answer = self._answer, None
-        if answer is None:
+        response, self._response = self._response, None
+        if response is None:
             return
-        if exc is None and self._ends_with_close and not self._in_head:
-            answer.end(None)
+        if exc is None and self._ends_at_close and not self._in_head:
+            response.end(None)
         elif self._in_head:
             message = "the provider closed the connection before it answered"
-            answer.end(Unavailable(message, fault=Fault.CUT if self.has_answered else Fault.CONNECT))
+            response.end(Unavailable(message, fault=Fault.CUT if self.has_responded else Fault.CONNECT))
         else:
             message = "the provider closed the connection in the middle of its answer"
-            answer.end(Unavailable(message, fault=Fault.CUT))
+            response.end(Unavailable(message, fault=Fault.CUT))
 
-    def _waits_to_send(self) -> bool:
+    def _has_unsent_data(self) -> bool:
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
-    def _deliver(self, answer: UpstreamResponse) -> None:
+    def _push_body(self, response: UpstreamResponse) -> None:
         if self._body:
             data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body.clear()
-            self._slack += FRAMING_SHARE * len(data)
-            answer.take(data)
+            self._framing_allowance += FRAMING_SHARE * len(data)
+            response.take(data)
 
-    def _finish(self, answer: UpstreamResponse) -> None:
+    def _finish(self, response: UpstreamResponse) -> None:
         """Give the connection back before the answer's end is told, so that the next request can have it."""
-        self._answer = None
+        self._response = None
         self._was_used = True
         self.resume()
         if self._transport is not None:
             # Else it answered what it had not read, or what we have not sent.
-            if self._can_stay and not self._is_sending and not self._waits_to_send():
+            if self._is_reusable and not self._is_sending and not self._has_unsent_data():
                 self._pool.give_back(self)
             else:
                 self._transport.abort()
-        answer.end(None)
+        response.end(None)
 
     # httptools
 
@@ -210,7 +212,7 @@ class Connection(asyncio.Protocol):
         self._headers = {}
 
     def on_status(self, phrase: bytes) -> None:
-        self.has_answered = True
+        self.has_responded = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
@@ -221,28 +223,28 @@ class Connection(asyncio.Protocol):
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:
-        self.has_answered = True  # there may be no phrase behind the status
+        self.has_responded = True  # there may be no phrase behind the status
         status = self._parser.get_status_code()
         if status < 200:
             if status < 100 or status == 101:
                 raise httptools.HttpParserError("no status, or an upgrade that nobody asked for")
             return
-        answer = self._answer
-        if answer is None:
+        response = self._response
+        if response is None:
             return
         headers = self._headers
         codings = headers.get(b"transfer-encoding", b"chunked")
         if codings.lower() != b"chunked" or self._parser.get_http_version() not in VERSIONS:
             raise httptools.HttpParserError("framed as nobody asked for")
         self._in_head = False
-        self._ends_with_close = (
+        self._ends_at_close = (
             b"content-length" not in headers and b"transfer-encoding" not in headers and status not in (204, 304)
         )
-        if self._is_head:  # the parser would wait for the body that the head tells of: this was its last answer
-            self._is_complete, self._can_stay = True, False
-        answer.status, answer.headers = status, headers
-        if not answer.head.done():
-            answer.head.set_result(None)
+        if self._has_no_body:  # the parser would wait for the body that the head tells of: this was its last answer
+            self._is_complete, self._is_reusable = True, False
+        response.status, response.headers = status, headers
+        if not response.head.done():
+            response.head.set_result(None)
 
     def on_body(self, data: bytes) -> None:
         self._body.append(data)
@@ -250,4 +252,4 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if not self._in_head:
             self._is_complete = True
-            self._can_stay = self._parser.should_keep_alive()  # the parser knows only now
+            self._is_reusable = self._parser.should_keep_alive()  # the parser knows only now

@@ -6,8 +6,8 @@ from typing import Final
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.speaks import dialects_of, schema
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.dialect_setting import dialects_of, dialects_schema
+from gateway.providers.tls_contexts import TlsContexts
 
 OWN: Final = ("chat", "responses", "embeddings")
 COMPATIBLE: Final = ("chat", "embeddings")
@@ -24,12 +24,12 @@ class OpenAI(HttpProvider):
         name="openai",
         summary="OpenAI, or any server that speaks its dialect (vLLM, Ollama, llama.cpp) at `url`",
         default_url="https://api.openai.com/v1",
-        settings={"speaks": schema(f"{_words(OWN)} at OpenAI itself, {_words(COMPATIBLE)} elsewhere.")},
+        settings={"speaks": dialects_schema(f"{_words(OWN)} at OpenAI itself, {_words(COMPATIBLE)} elsewhere.")},
     )
     health_path = "/models"
     CLIENT_HEADERS = MappingProxyType({"idempotency-key": "", "openai-beta": ""})
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)
         self.dialects = dialects_of(spec, OWN if spec.url == self.kind.default_url else COMPATIBLE)
 

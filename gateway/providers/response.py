@@ -19,7 +19,7 @@ EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
 class Upload(Protocol):
     """A request's body that is sent in pieces, as they come from the client."""
 
-    def start(self, answer: "UpstreamResponse") -> None:
+    def start(self, response: "UpstreamResponse") -> None:
         """Begin to send, by `answer.send` and at last `answer.sent`; called once a connection stands."""
         ...
 
@@ -63,9 +63,9 @@ class Connection(Protocol):
 
     def abort(self) -> None: ...
 
-    def send_more(self, data: bytes) -> "asyncio.Future[None] | None": ...
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None": ...
 
-    def sent(self) -> None: ...
+    def body_sent(self) -> None: ...
 
 
 class UpstreamResponse:
@@ -76,20 +76,20 @@ class UpstreamResponse:
 
     __slots__ = ("_connection", "_early", "_ended", "_error", "_loop", "_sink", "head", "headers", "status", "timers")
 
-    def __init__(self, connection: "Connection", call: WireRequest) -> None:
+    def __init__(self, connection: "Connection", request: WireRequest) -> None:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}  # names in lower case; of repeated ones the last
         self._loop = connection.loop
         self.head: asyncio.Future[None] = self._loop.create_future()
         self.timers = AttemptTimers(
-            call.timeouts,
-            is_stream=call.is_stream,
-            total_at=call.total_at,
-            write_timeout_s=call.write_timeout_s,
+            request.timeouts,
+            is_stream=request.is_stream,
+            total_at=request.total_at,
+            write_timeout_s=request.write_timeout_s,
             expire=self.fail,
         )
-        if call.upload is not None:
-            self.timers.hold()
+        if request.upload is not None:
+            self.timers.pause_first_answer()
         self._connection: Connection | None = connection
         self._sink: Sink | None = None
         self._early: list[bytes] = []
@@ -128,19 +128,19 @@ class UpstreamResponse:
         if self._connection is not None:
             self._connection.resume()
 
-    def send(self, data: bytes) -> "asyncio.Future[None] | None":
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
         """Send a piece of the request's body; give what is done when there is room for more, None where there is.
 
         What is sent behind the answer's end goes nowhere.
         """
         self.timers.last_at = self._loop.time()  # an answer that has begun is not silent while it is still asked
-        return None if self._connection is None else self._connection.send_more(data)
+        return None if self._connection is None else self._connection.write_body(data)
 
-    def sent(self) -> None:
+    def body_sent(self) -> None:
         """Note that the request's body has been sent whole."""
         if self._connection is not None:
-            self._connection.sent()
-            self.timers.begin_wait()
+            self._connection.body_sent()
+            self.timers.request_sent()
 
     def fail(self, error: GatewayError) -> None:
         """End the answer with `error`, unless it has ended, and close its connection."""

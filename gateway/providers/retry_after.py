@@ -44,7 +44,7 @@ _HTTP_DATES: Final = tuple(
 )
 
 
-def told_wait_s(headers: Mapping[bytes, bytes], wall_s: float | None = None) -> float | None:
+def stated_wait_s(headers: Mapping[bytes, bytes], wall_s: float | None = None) -> float | None:
     """Give the wait that is said outright; None where there is none. Names in lower case; dates that have passed give 0.
 
     `wall_s` is the time since the epoch, for dates in an answer without a `Date`; None: there they can't be read.
@@ -59,12 +59,12 @@ def told_wait_s(headers: Mapping[bytes, bytes], wall_s: float | None = None) -> 
     return _bounded(wait_s)
 
 
-def limit_wait_s(headers: Mapping[bytes, bytes], wall_s: float | None = None) -> float | None:
+def rate_limit_wait_s(headers: Mapping[bytes, bytes], wall_s: float | None = None) -> float | None:
     """Give the wait that is said outright, else the longest until a limit that is used up is reset.
 
     A reset without a `remaining` counts where it is the only one.
     """
-    told_s = told_wait_s(headers, wall_s)
+    told_s = stated_wait_s(headers, wall_s)
     if told_s is not None:
         return told_s
     now = _now(headers, wall_s)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from gateway.config.spec import ModelSpec, ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.speaks import dialects_of, schema
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.dialect_setting import dialects_of, dialects_schema
+from gateway.providers.tls_contexts import TlsContexts
 
 BASE_NAME = "sim"
 SPOKEN = ("chat", "embeddings")
@@ -226,11 +226,11 @@ class Simulator(HttpProvider):
                 "description": "how the simulated model behaves",
             }
         },
-        settings={"speaks": schema("`chat` and `embeddings`.")},
+        settings={"speaks": dialects_schema("`chat` and `embeddings`.")},
         child_module="gateway.runtime.simulator_process",
     )
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)
         self.dialects = dialects_of(spec, SPOKEN)
 

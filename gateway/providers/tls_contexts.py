@@ -7,7 +7,7 @@ from gateway.config.spec import ClientTlsSpec
 from gateway.core.client_tls import client_context
 
 
-class Contexts:
+class TlsContexts:
     """Makes contexts, off the request path, and gives equal settings the same one."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Contexts:
         return context
 
 
-def fingerprint(tls: ClientTlsSpec | None) -> str:
+def tls_fingerprint(tls: ClientTlsSpec | None) -> str:
     """Give what stands for settings where connections are told apart; "" for those of the system."""
     if tls is None:
         return ""

@@ -51,7 +51,7 @@ class _Pool:
     def close(self) -> None:
         """Close what is idle now, and what comes back later."""
         self._is_closed = True
-        self.close_older_than(float("inf"))
+        self.close_idle_before(float("inf"))
 
     def take(self) -> Connection | None:
         while self._idle:
@@ -73,10 +73,10 @@ class _Pool:
         if self._idle and connection in self._idle:
             self._idle.remove(connection)
 
-    def note_surplus(self) -> None:
+    def count_unrequested_data(self) -> None:
         self.surplus += 1
 
-    def close_older_than(self, moment: float) -> None:
+    def close_idle_before(self, moment: float) -> None:
         while self._idle and self._idle[0].idle_since <= moment:
             self._idle.popleft().abort()
 
@@ -89,15 +89,17 @@ class Transport:
         self._connector = Connector(lookup)
         self._rng = rng or random.Random()
         self._reaper: asyncio.TimerHandle | None = None
-        self._past = (0, 0)  # the counts of pools that are gone
+        self._closed_counts = (0, 0)  # the counts of pools that are gone
 
     @property
     def counts(self) -> tuple[int, int]:
         """How often bytes came that nobody had asked for, and how often a request was sent once more, so far."""
         pools = self._pools.values()
-        return self._past[0] + sum(one.surplus for one in pools), self._past[1] + sum(one.stale for one in pools)
+        return self._closed_counts[0] + sum(one.surplus for one in pools), self._closed_counts[1] + sum(
+            one.stale for one in pools
+        )
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, request: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its answer.
 
         A pooled connection that the provider had closed meanwhile, or on which something came that is no answer, is not
@@ -106,26 +108,26 @@ class Transport:
 
         A body that is uploaded can't be sent twice, so it always gets a new connection. It begins to flow when that stands.
         """
-        pool = self._pools.get(call.origin)
+        pool = self._pools.get(request.origin)
         if pool is None:
-            pool = self._pools[call.origin] = _Pool()
-        pooled = pool.take() if call.upload is None else None
+            pool = self._pools[request.origin] = _Pool()
+        pooled = pool.take() if request.upload is None else None
         while True:
-            connection = pooled or await self._connect(call.origin, pool, call.timeouts.connect_s)
-            answer = connection.send(call)
-            if call.upload is not None:
-                call.upload.start(answer)
+            connection = pooled or await self._connect(request.origin, pool, request.timeouts.connect_s)
+            response = connection.send(request)
+            if request.upload is not None:
+                request.upload.start(response)
             try:
-                await answer.head
-                return answer
+                await response.head
+                return response
             except (Unavailable, ProtocolError):
-                if pooled is None or pooled.has_answered:
+                if pooled is None or pooled.has_responded:
                     raise
                 pool.stale += 1
-                pool.close_older_than(pooled.idle_since)  # they are stale as well
+                pool.close_idle_before(pooled.idle_since)  # they are stale as well
                 pooled = None
             except BaseException:
-                answer.close()
+                response.close()
                 raise
 
     async def _connect(self, origin: Origin, pool: _Pool, connect_s: float | None) -> Connection:
@@ -138,14 +140,14 @@ class Transport:
     def _reap(self) -> None:
         loop = asyncio.get_running_loop()
         for pool in self._pools.values():
-            pool.close_older_than(loop.time() - IDLE_LIMIT_S)
+            pool.close_idle_before(loop.time() - IDLE_LIMIT_S)
         self._reaper = loop.call_later(IDLE_LIMIT_S / 2, self._reap)
 
     def retain(self, origins: Collection[Origin]) -> None:
         """Close the connections of every origin that is not among `origins`: the idle now, the others after their answer."""
         for origin in [origin for origin in self._pools if origin not in origins]:
             pool = self._pools.pop(origin)
-            self._past = self._past[0] + pool.surplus, self._past[1] + pool.stale
+            self._closed_counts = self._closed_counts[0] + pool.surplus, self._closed_counts[1] + pool.stale
             pool.close()
         self._connector.retain(origins)
 

@@ -84,7 +84,7 @@ class Breaker:
     """Decides whether an endpoint may be asked. Synchronous: within one event loop every call is atomic.
 
     `on_change` is called with the state before and the state after, when the latter holds; it must not raise. That an
-    open breaker has rested is no change until somebody asks. `was_told`: its last opening was another worker's; else
+    open breaker has rested is no change until somebody asks. `opened_by_sibling`: its last opening was another worker's; else
     `opened_after` is how many failures in a row it took.
     """
 
@@ -99,12 +99,12 @@ class Breaker:
         "_state",
         "on_change",
         "opened_after",
-        "was_told",
+        "opened_by_sibling",
     )
 
     def __init__(self, spec: BreakerSpec | None, clock: Clock, on_change: OnChange | None = None) -> None:
         self.on_change = on_change
-        self.was_told = False
+        self.opened_by_sibling = False
         self.opened_after = 0
         self._spec = spec
         self._clock = clock
@@ -153,7 +153,7 @@ class Breaker:
         if self._spec is None or (self._state is BreakerState.OPEN and not self._is_rested()):
             return
         self._rest_s = rest_s
-        self._open(was_told=True)
+        self._open(opened_by_sibling=True)
 
     def reconfigure(self, spec: BreakerSpec | None) -> None:
         """Go by `spec` from now on, in the state and with the counts at hand; switched off, forget both."""
@@ -186,11 +186,11 @@ class Breaker:
         if self._state is BreakerState.HALF_OPEN or self._count >= self._spec.failures:
             self.opened_after = self._count if self._state is BreakerState.CLOSED else 1
             self._rest_s = None
-            self._open(was_told=False)
+            self._open(opened_by_sibling=False)
 
-    def _open(self, *, was_told: bool) -> None:
+    def _open(self, *, opened_by_sibling: bool) -> None:
         self._opened_at = self._clock.monotonic()
-        self.was_told = was_told
+        self.opened_by_sibling = opened_by_sibling
         self._become(BreakerState.OPEN)
 
     def _become(self, state: BreakerState) -> None:

@@ -57,14 +57,14 @@ class Download:
     def feed(self, data: bytes) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self._source.timers.begin_body()
+            self._source.timers.body_started()
         if self._keep:
             self._copy += data
             if len(self._copy) > self._keep:
                 self._copy.clear()
                 self._keep = 0
         if not self._reply.write(data):
-            self._source.timers.stall()
+            self._source.timers.client_paused()
             self._source.pause()
             self._reply.on_drain = self._go_on
 
@@ -77,5 +77,5 @@ class Download:
             self._done.set_exception(error)
 
     def _go_on(self) -> None:
-        self._source.timers.go_on()
+        self._source.timers.client_resumed()
         self._source.resume()

@@ -115,15 +115,15 @@ class EventStream:
         """
         self._reply = reply
         timers = self._source.timers
-        timers.begin_body()
+        timers.body_started()
         held, self._held = b"".join(self._held), []
         self._send(held)
         if not self._has_ended:
-            if not timers.stalled_at:
+            if not timers.client_paused_at:
                 self._source.resume()
             self._done = asyncio.get_running_loop().create_future()
             if keepalive_s is not None:
-                timers.call_on_silence(keepalive_s, self._sign_of_life)
+                timers.start_keepalive(keepalive_s, self._sign_of_life)
             await self._done
         self._close()
 
@@ -188,18 +188,18 @@ class EventStream:
         if self._codec.has_failed and self._redact is not None:
             block = self._redact(block)
         if block and not reply.write(block):
-            self._source.timers.stall()
+            self._source.timers.client_paused()
             self._source.pause()
             reply.on_drain = self._go_on
         if self._codec.has_failed:  # whatever may follow, nobody needs it
             self._fail(StreamFailed("the provider reported an error in its stream"))
 
     def _go_on(self) -> None:
-        self._source.timers.go_on()
+        self._source.timers.client_resumed()
         self._source.resume()
 
     def _sign_of_life(self) -> None:
-        if self._reply is not None and not self._source.timers.stalled_at:
+        if self._reply is not None and not self._source.timers.client_paused_at:
             self._reply.write(KEEP_ALIVE)
 
     def _close(self) -> None:
@@ -255,7 +255,7 @@ class Document:
 
     def feed(self, data: bytes) -> None:
         if not self._parts:
-            self._source.timers.begin_body()
+            self._source.timers.body_started()
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit:

@@ -15,12 +15,12 @@ from gateway.resilience.timeouts import Timeouts
 class AttemptTimers:
     """Calls `expire` with the error of the first clock that runs out, once; `stop` ends the watch.
 
-    Until `begin_body`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
+    Until `body_started`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
     clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up
-    (`stall` to `go_on`): then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole
+    (`client_paused` to `client_resumed`): then `write_timeout_s` runs from `client_paused_at` (0.0 = not held up). `total_at` is when the whole
     request is over. All times are the loop's.
 
-    Where the request itself takes time to send, the first-answer clock waits until that is done: `hold`, then `begin_wait`.
+    Where the request itself takes time to send, the first-answer clock waits until that is done: `pause_first_answer`, then `request_sent`.
     """
 
     __slots__ = (
@@ -35,8 +35,8 @@ class AttemptTimers:
         "_timeouts",
         "_total_at",
         "_write_timeout_s",
+        "client_paused_at",
         "last_at",
-        "stalled_at",
     )
 
     def __init__(
@@ -57,7 +57,7 @@ class AttemptTimers:
         self.last_at = self._loop.time()
         first_s = timeouts.first_token_s if is_stream else timeouts.answer_s
         self._first_at = None if first_s is None else self.last_at + first_s
-        self.stalled_at = 0.0
+        self.client_paused_at = 0.0
         self._silence_s: float | None = None
         self._silent_since = 0.0
         self._on_silence: Callable[[], None] | None = None
@@ -77,35 +77,35 @@ class AttemptTimers:
         """The longest silence; None for any."""
         return self._timeouts.idle_s
 
-    def hold(self) -> None:
+    def pause_first_answer(self) -> None:
         """Let the first-answer clock wait: the request has not been sent whole."""
         self._first_at = None
 
-    def begin_wait(self) -> None:
+    def request_sent(self) -> None:
         """Note that the request has been sent whole: from now on the first-answer clock runs, where it is still of use."""
         first_s = self._timeouts.first_token_s if self._first == "first_token" else self._timeouts.answer_s
         if self._first is not None and first_s is not None:
             self._first_at = self._loop.time() + first_s
             self._arm()
 
-    def begin_body(self) -> None:
+    def body_started(self) -> None:
         """Note that the first answer has come: from now on the idle clock runs."""
         self._first = None
         self.last_at = self._loop.time()
         self._arm()
 
-    def stall(self) -> None:
+    def client_paused(self) -> None:
         """Note that the client takes nothing for now."""
-        if not self.stalled_at:
-            self.stalled_at = self._loop.time()
+        if not self.client_paused_at:
+            self.client_paused_at = self._loop.time()
             self._arm()
 
-    def go_on(self) -> None:
+    def client_resumed(self) -> None:
         """Note that the client takes again."""
-        self.stalled_at, self.last_at = 0.0, self._loop.time()
+        self.client_paused_at, self.last_at = 0.0, self._loop.time()
         self._arm()
 
-    def call_on_silence(self, silence_s: float, on_silence: Callable[[], None]) -> None:
+    def start_keepalive(self, silence_s: float, on_silence: Callable[[], None]) -> None:
         """Call `on_silence` whenever nothing has come for `silence_s`, again after each further `silence_s`."""
         self._silence_s, self._on_silence = silence_s, on_silence
         self._arm()
@@ -116,8 +116,8 @@ class AttemptTimers:
         if self._first is not None:
             if self._first_at is not None:
                 due.append((self._first_at, self._first))
-        elif self.stalled_at:
-            due.append((self.stalled_at + self._write_timeout_s, "write"))
+        elif self.client_paused_at:
+            due.append((self.client_paused_at + self._write_timeout_s, "write"))
         elif self._timeouts.idle_s is not None:
             due.append((self.last_at + self._timeouts.idle_s, "idle"))
         return min(due, default=None)

@@ -27,7 +27,7 @@ from gateway.resilience.backoff import pause_s
 from gateway.routing.conversation import affinity
 from gateway.snapshot import Services
 
-LEAST_RETRY_S: Final = 1.0  # what a client is told to wait where nobody can tell
+MIN_NO_ENDPOINT_RETRY_S: Final = 1.0  # what a client is told to wait where nobody can tell
 TOLD_SPREAD: Final = 0.1  # share by which a wait that was told is stretched, lest all come back at once
 
 
@@ -231,7 +231,7 @@ class FailoverState:
         if is_told:
             return UpstreamRateLimited("the provider is rate limited", retry_after_s=left_s)
         message = "no endpoint that could answer can be asked now"
-        return NoCapacity(message, retry_after_s=max(left_s, LEAST_RETRY_S))
+        return NoCapacity(message, retry_after_s=max(left_s, MIN_NO_ENDPOINT_RETRY_S))
 
     # Facts
 

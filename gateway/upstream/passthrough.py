@@ -131,7 +131,7 @@ class _Passage:
     async def _ask(
         self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
     ) -> UpstreamResponse:
-        answer = await services.transport.ask(
+        answer = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
                 head=self._head(exchange, target),
@@ -152,7 +152,7 @@ class _Passage:
             if answer.status < 400:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)
-            error = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
+            error = target.provider.classify_error(answer.status, answer.headers, body, services.clock.wall())
             if not isinstance(error, CredentialRefused):
                 self.refusal = error, answer, body
             raise error
@@ -167,7 +167,7 @@ class _Passage:
             lines += "transfer-encoding: chunked\r\n" if size is None else f"content-length: {size}\r\n"
         elif self._body or self._method not in ("GET", "HEAD", "DELETE"):
             lines += f"content-length: {len(self._body)}\r\n"
-        return target.provider.pass_head(self._method, self._target, exchange.headers) + f"{lines}\r\n".encode()
+        return target.provider.pass_through_head(self._method, self._target, exchange.headers) + f"{lines}\r\n".encode()
 
     def _may_repeat(self, error: BaseException) -> bool:
         """Whether the request can be sent again after `error`; the table at the top of this file."""

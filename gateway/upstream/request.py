@@ -7,7 +7,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
 from gateway.pools.target import Target
-from gateway.providers.base import GATEWAY, VIA, all_of
+from gateway.providers.base import GATEWAY, VIA, all_values
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document
@@ -47,7 +47,7 @@ class UpstreamRequest:
         """Send a body, with `head` beside the headers that are always the same, and wait for an answer that is one."""
         target, services = self.target, self.services
         own = f"content-length: {len(body)}\r\n{head}\r\n"
-        answer = await services.transport.ask(
+        answer = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
                 head=self.binding.request_head + own.encode("utf-8", "surrogateescape"),
@@ -61,7 +61,7 @@ class UpstreamRequest:
         try:
             if answer.status != 200:
                 body = target.provider.redact(await read_fault(answer))
-                fault = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
+                fault = target.provider.classify_error(answer.status, answer.headers, body, services.clock.wall())
                 if isinstance(fault, Rejected):
                     fault.body = self.binding.bridge.reword(fault)
                 raise fault
@@ -93,7 +93,7 @@ class UpstreamRequest:
         for name, otherwise in self.target.provider.client_headers.items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if "via" in headers and any(GATEWAY in via.lower() for via in all_of(headers, "via")):
+        if "via" in headers and any(GATEWAY in via.lower() for via in all_values(headers, "via")):
             lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
         return lines
 

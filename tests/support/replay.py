@@ -123,7 +123,7 @@ class ReplayTransport(Transport):
         """Who was asked, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]

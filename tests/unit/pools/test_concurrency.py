@@ -7,7 +7,7 @@ import pytest
 
 from gateway.config.spec import Priority, QueueSpec
 from gateway.core.errors import Overloaded, QueueFull, QueueTimeout
-from gateway.pools.concurrency import LEAST_RETRY_S, REFUSALS, ConcurrencyLimiter, QueueEntry, Refusal
+from gateway.pools.concurrency import MIN_QUEUE_RETRY_S, REFUSALS, ConcurrencyLimiter, QueueEntry, Refusal
 from tests.support.clock import FakeClock
 from tests.support.loops import in_virtual_time, until
 
@@ -172,7 +172,7 @@ async def test_every_refusal_says_when_to_come_again_even_if_nothing_is_known_ye
     limiter = gate_of(1, None, running=1)
     with pytest.raises(Overloaded) as raised:
         await limiter.enter(QueueEntry("a"))
-    assert raised.value.retry_after_s == LEAST_RETRY_S
+    assert raised.value.retry_after_s == MIN_QUEUE_RETRY_S
 
 
 @in_virtual_time

@@ -33,7 +33,7 @@ def dead_port() -> int:
 
 
 async def ask(transport: Transport, origin: Origin, timeouts: Timeouts | None = None) -> bytes:
-    return await body_of(await transport.ask(call(origin, b"x", timeouts=timeouts)))
+    return await body_of(await transport.send(call(origin, b"x", timeouts=timeouts)))
 
 
 async def say_number(peer: Peer) -> None:

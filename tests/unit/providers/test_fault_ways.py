@@ -18,7 +18,7 @@ async def broken(origin: Origin, timeouts: Timeouts | None = None) -> UpstreamEr
     transport = Transport()
     try:
         with pytest.raises(UpstreamError) as caught:
-            await body_of(await transport.ask(call(origin, timeouts=timeouts)))
+            await body_of(await transport.send(call(origin, timeouts=timeouts)))
     finally:
         transport.close()
     return caught.value

@@ -18,7 +18,7 @@ from gateway.core.exchange import Exchange
 from gateway.pools.route_plan import PoolStage
 from gateway.pools.target import Target
 from gateway.upstream.attempt import Attempt
-from gateway.upstream.failover import LEAST_RETRY_S, TOLD_SPREAD, FailoverState, PoolAttempts
+from gateway.upstream.failover import MIN_NO_ENDPOINT_RETRY_S, TOLD_SPREAD, FailoverState, PoolAttempts
 from tests.support.dispatching import line_of
 from tests.support.loops import in_virtual_time
 from tests.support.replay import Line
@@ -232,7 +232,7 @@ async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None
     line = line_of(SPARE)
     search = search_of(line)
     assert isinstance(search.nobody(), NoCapacity)
-    assert search.nobody().retry_after_s == LEAST_RETRY_S
+    assert search.nobody().retry_after_s == MIN_NO_ENDPOINT_RETRY_S
     first = search.stages[0].targets[0]
     search.leads_on(UpstreamRateLimited("wait", retry_after_s=5.0), first)
     line.endpoints["b/m-b"].breaker.trip()

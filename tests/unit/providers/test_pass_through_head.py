@@ -5,7 +5,7 @@ import pytest
 from gateway.config.spec import ProviderSpec
 from gateway.core.secret import Secret
 from gateway.providers.anthropic import Anthropic
-from gateway.providers.base import PASSED_ON, HttpProvider, all_of
+from gateway.providers.base import PASSED_ON, HttpProvider, all_values
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
 
@@ -17,7 +17,7 @@ def provider(kind: type[HttpProvider] = OpenAI, url: str = "http://p.test/v1", *
 def head_of(
     one: HttpProvider, headers: dict[str, str], target: str = "/v1/files/a?b=c", method: str = "GET"
 ) -> list[str]:
-    head = one.pass_head(method, target, headers)
+    head = one.pass_through_head(method, target, headers)
     assert head.endswith(b"\r\n") and not head.endswith(b"\r\n\r\n"), "what differs by request follows"
     return head.decode("utf-8", "surrogateescape").removesuffix("\r\n").split("\r\n")
 
@@ -82,9 +82,9 @@ def test_a_gateway_before_this_one_is_told_on() -> None:
 
 
 def test_bytes_that_are_no_text_cross_as_they_are() -> None:
-    head = provider().pass_head("GET", "/v1/a", {"accept": b"\xe9\xff".decode("utf-8", "surrogateescape")})
+    head = provider().pass_through_head("GET", "/v1/a", {"accept": b"\xe9\xff".decode("utf-8", "surrogateescape")})
     assert b"accept: \xe9\xff\r\n" in head
 
 
 def test_all_values_of_a_header_are_found() -> None:
-    assert all_of({"via": "a"}, "via") == ["a"] and all_of({}, "via") == []
+    assert all_values({"via": "a"}, "via") == ["a"] and all_values({}, "via") == []

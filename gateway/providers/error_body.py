@@ -23,17 +23,17 @@ import msgspec
 BODY_LIMIT: Final = 64 * 2**10  # bytes of a body that is read; a longer one is no message about a request
 MESSAGE_LIMIT: Final = 1000  # characters of a message that are looked at
 
-Meaning = Literal["context_length", "content_policy", "quota"]
+ErrorMeaning = Literal["context_length", "content_policy", "quota"]
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorWords:
+class ErrorPatterns:
     """The words by which a kind of provider says what it means: codes or types, and phrases of its messages, in lower case."""
 
-    codes: Mapping[str, Meaning]
-    phrases: Mapping[Meaning, tuple[str, ...]]
+    codes: Mapping[str, ErrorMeaning]
+    phrases: Mapping[ErrorMeaning, tuple[str, ...]]
 
-    def meaning(self, body: bytes, among: frozenset[Meaning]) -> Meaning | None:
+    def meaning(self, body: bytes, among: frozenset[ErrorMeaning]) -> ErrorMeaning | None:
         """Give what a refusal means, where that is one of `among`. Never raises."""
         codes, message = _read(body)
         for code in codes:
@@ -44,7 +44,7 @@ class ErrorWords:
         )
 
 
-COMMON: Final = ErrorWords(
+COMMON_PATTERNS: Final = ErrorPatterns(
     codes={
         "context_length_exceeded": "context_length",
         "exceed_context_size_error": "context_length",
