@@ -1,12 +1,12 @@
 """`kind: openai`: OpenAI itself and everything that speaks its dialect at some URL: vLLM, Ollama, llama.cpp, and many more."""
 
-from types import MappingProxyType
 from typing import Final
 
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
 from gateway.providers.dialect_setting import dialects_of, dialects_schema
+from gateway.providers.header_policy import IDEMPOTENCY_KEY, from_client
 from gateway.providers.tls_contexts import TlsContexts
 
 OWN: Final = ("chat", "responses", "embeddings")
@@ -27,7 +27,7 @@ class OpenAI(HttpProvider):
         settings={"speaks": dialects_schema(f"{_words(OWN)} at OpenAI itself, {_words(COMPATIBLE)} elsewhere.")},
     )
     health_path = "/models"
-    CLIENT_HEADERS = MappingProxyType({"idempotency-key": "", "openai-beta": ""})
+    CLIENT_HEADERS = (IDEMPOTENCY_KEY, from_client("openai-beta", "all", "beta features that the client uses"))
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)

@@ -7,13 +7,12 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
 from gateway.pools.target import Target
-from gateway.providers.base import GATEWAY, VIA, all_values
+from gateway.providers.header_policy import FROM_CLIENT_TRANSLATED, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
-TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 
 class UpstreamRequest:
@@ -82,7 +81,7 @@ class UpstreamRequest:
         """Give the headers that differ from request to request."""
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
-        for name in TRACE_HEADERS:
+        for name in FROM_CLIENT_TRANSLATED:
             if (value := exchange.headers.get(name)) is not None:
                 lines += f"{name}: {value}\r\n"
         return lines + self.handed_on()
@@ -93,9 +92,7 @@ class UpstreamRequest:
         for name, otherwise in self.target.provider.client_headers.items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if "via" in headers and any(GATEWAY in via.lower() for via in all_values(headers, "via")):
-            lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-        return lines
+        return lines + second_via(headers)
 
 
 async def read_fault(answer: UpstreamResponse) -> bytes:

@@ -13,7 +13,8 @@ from gateway.core.errors import (
 )
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
-from gateway.providers.base import VIA, HttpProvider
+from gateway.providers.base import HttpProvider
+from gateway.providers.header_policy import VIA
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
 from gateway.providers.tls_contexts import TlsContexts

@@ -5,7 +5,8 @@ import pytest
 from gateway.config.spec import ProviderSpec
 from gateway.core.secret import Secret
 from gateway.providers.anthropic import Anthropic
-from gateway.providers.base import PASSED_ON, HttpProvider, all_values
+from gateway.providers.base import HttpProvider
+from gateway.providers.header_policy import FROM_CLIENT_PASS_THROUGH, all_values
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
 
@@ -42,7 +43,7 @@ def test_a_child_gets_the_whole_path() -> None:
 
 
 def test_what_is_on_the_list_crosses_and_nothing_else() -> None:
-    given = {name: f"of {name}" for name in PASSED_ON}
+    given = {name: f"of {name}" for name in FROM_CLIENT_PASS_THROUGH}
     others = {
         "authorization": "Bearer c-1",
         "x-api-key": "c-1",
@@ -52,7 +53,7 @@ def test_what_is_on_the_list_crosses_and_nothing_else() -> None:
         "x-a": "b",
     }
     lines = head_of(provider(), {**given, **others, "openai-beta": "b-1"})
-    assert [line for line in lines if "of " in line] == [f"{name}: of {name}" for name in PASSED_ON]
+    assert [line for line in lines if "of " in line] == [f"{name}: of {name}" for name in FROM_CLIENT_PASS_THROUGH]
     assert "openai-beta: b-1" in lines and "authorization: Bearer k-1" in lines
     assert not [line for line in lines if "c-1" in line or line.startswith(("cookie", "x-a:", "connection"))]
 
