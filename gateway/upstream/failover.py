@@ -23,7 +23,7 @@ from gateway.pools.endpoint import Endpoint
 from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
 from gateway.pools.target import Target
-from gateway.resilience.backoff import pause_s
+from gateway.resilience.retry import backoff_pause_s
 from gateway.routing.conversation import affinity
 from gateway.snapshot import Services
 
@@ -210,7 +210,7 @@ class FailoverState:
         if not error.effect.again or told_s > retry.retry_after_cap_s:
             again_at = inf
         else:
-            again_at = self._now() + max(told_s, pause_s(attempted.count, retry, self._services.rng))
+            again_at = self._now() + max(told_s, backoff_pause_s(attempted.count, retry, self._services.rng))
         self._again_at[target.endpoint] = again_at
 
     def nobody(self) -> GatewayError:

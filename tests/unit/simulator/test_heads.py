@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.providers.retry_after import rate_limit_wait_s
-from gateway.providers.simulator import behaviour_of
+from gateway.providers.simulator_behaviour import behaviour_of
 from gateway.simulator.heads import chat_headers, head, messages_headers, wants_pages
 
 
