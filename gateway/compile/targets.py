@@ -56,7 +56,14 @@ class Targets:
         provider_max = self._settings.share(self._spec.providers[model.provider].max_inflight)
         spreads = BALANCERS[self._settings.of_pool(pool, policy).balance].spreads
         for number, place in enumerate(places, 1):
-            identity = (place.spec.name, model.name, model.id, place.address, place.key, place.provider.origin.way)
+            identity = (
+                place.spec.name,
+                model.name,
+                model.id,
+                place.address,
+                place.key,
+                place.provider.origin.route_key,
+            )
             endpoint = self._directory.get(identity, place.spec.name, model.name, place.key, breaker)
             suffix = f"#{number}" if number > 1 else ""
             id = EndpointId(f"{place.spec.name}/{model.name}{suffix}")

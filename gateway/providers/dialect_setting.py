@@ -1,4 +1,4 @@
-"""`speaks:` of a provider: which wire formats it takes, for the kinds that stand for many servers."""
+"""The setting `speaks:` of a provider: which APIs the server has. For the kinds that stand for many servers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,22 +15,22 @@ DIALECTS_BY_WORD: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "embeddings": ("openai_embeddings",),
     }
 )
-"""The words of the setting, and the dialects that they mean."""
+"""The words of the setting, and the dialects for which they stand."""
 
 
 def dialects_schema(default: str) -> Mapping[str, Any]:
-    """Give the schema of the setting; `default` says what holds without it."""
+    """Return the schema of the setting; `default` describes what holds without it."""
     return {
         "type": "array",
         "minItems": 1,
         "uniqueItems": True,
         "items": {"enum": list(DIALECTS_BY_WORD)},
         "examples": [["chat", "responses", "embeddings"]],
-        "description": "APIs that the server has, the one to translate to first; what a client asks in one of them reaches "
-        f"it untouched. Without it {default}",
+        "description": "APIs of the server. A request in one of them is sent to it unchanged; any other request is translated to "
+        f"the first. Default: {default}",
     }
 
 
 def dialects_of(spec: ProviderSpec, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the dialects that a provider speaks, by its setting or else `default`, which is in the setting's words."""
+    """Return the dialects of a provider: those of its setting, otherwise `default`, which is in the setting's words."""
     return tuple(name for word in spec.settings.get("speaks", default) for name in DIALECTS_BY_WORD[word])

@@ -155,7 +155,7 @@ def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
     if answer._connection is None:  # closed, as a connection feeds nobody then
         return
     if index < len(play.body):
-        answer.take(play.body[index])
+        answer.receive(play.body[index])
         answer._loop.call_soon(_feed, answer, play, index + 1)
     elif play.cut:
         answer.end(Unavailable("the provider closed the connection in the middle of its answer"))

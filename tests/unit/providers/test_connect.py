@@ -193,7 +193,7 @@ async def test_tls_goes_through_a_tunnel_and_is_verified_against_the_provider() 
         (head,) = double.heads
         assert head.startswith(b"CONNECT localhost:443 HTTP/1.1\r\nhost: localhost:443\r\n")
         assert b"proxy-authorization: Basic dXNlcjpodXNo\r\n" in head
-        assert "hush" not in repr(origin) and "dXNlcjpodXNo" not in repr(origin) + origin.way
+        assert "hush" not in repr(origin) and "dXNlcjpodXNo" not in repr(origin) + origin.route_key
         transport.close()
 
 
@@ -254,7 +254,7 @@ async def test_the_way_is_part_of_what_connections_are_pooled_by() -> None:
             Origin(served.origin.host, served.origin.port, tls="other"),
         ]
         assert [await ask(transport, origin) for origin in (*origins, *origins)] == [b"0", b"1", b"2"] * 2
-        assert len({origin.way for origin in origins}) == 3
+        assert len({origin.route_key for origin in origins}) == 3
         transport.close()
 
 
