@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
             return  # a trailer: dropped
         name = name.lower()
         if name in ONCE and name in self._headers:
-            raise httptools.HttpParserError("a header that may stand once stands twice")
+            raise httptools.HttpParserError("a header that must be unique is repeated")
         self._headers[name] = value
 
     def on_headers_complete(self) -> None:

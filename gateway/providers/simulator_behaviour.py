@@ -35,7 +35,7 @@ class Behaviour:
     """How the simulator answers. Durations in seconds, rates per second, shares from 0 to 1."""
 
     tokens: int = _setting(
-        "count", "tokens of the answer, one content event each; `max_tokens` of the request cuts them", 16
+        "count", "tokens of the answer, one content event each; at most `max_tokens` of the request", 16
     )
     prompt_tokens: int | None = _setting(
         "count", "prompt tokens to report instead of one for each word of the messages"
@@ -44,15 +44,17 @@ class Behaviour:
     written_tokens: int | None = _setting("count", "how many of the prompt's tokens to report as written to the cache")
     head: float = _setting("duration", "time until the head of the answer", 0.0)
     first: float = _setting("duration", "time until the first content", 0.0)
-    rate: float | None = _setting("rate", "tokens per second after the first; without it as fast as the reader reads")
+    rate: float | None = _setting("rate", "tokens per second after the first; default: as fast as the client reads")
     bytes: int | None = _setting("count", "bytes of text in each token, for big events", minimum=1)
     seed: int = _setting("count", "picks the words of the answer: the same seed gives the same text", 0)
-    tools: int | None = _setting("count", "answer with so many tool calls instead of text", minimum=1, maximum=64)
-    script: int | None = _setting(
-        "count", 'call the tool `step` in so many turns, with `{"k": 1}` first, then answer with text', minimum=1
+    tools: int | None = _setting(
+        "count", "answer with this number of tool calls instead of text", minimum=1, maximum=64
     )
-    think: int | None = _setting("count", "so many tokens of thinking before the answer", minimum=1)
-    echo: bool = _flag("answer with what came after the model's last turn: texts, tool results, `[image …]`")
+    script: int | None = _setting(
+        "count", 'call the tool `step` in this number of turns, with `{"k": 1}` first, then answer with text', minimum=1
+    )
+    think: int | None = _setting("count", "tokens of thinking before the answer", minimum=1)
+    echo: bool = _flag("answer with the content after the model's last turn: texts, tool results, `[image …]`")
     refuse: bool = _flag("the text is the model's refusal")
     tricky: bool = _flag("the first token holds `data: [DONE]`, line separators and quotes")
     dimensions: int = _setting(
@@ -62,49 +64,53 @@ class Behaviour:
     no_role: bool = _flag("no event that carries only the role stands before the first content")
     no_usage: bool = _flag("never report usage")
     bare_usage: bool = _flag("events before the last have no `usage: null`")
-    late_usage: bool = _flag("usage rides on the event with the finish reason, asked for or not")
+    late_usage: bool = _flag("report usage in the event with the finish reason, requested or not")
     crlf: bool = _flag("lines of a stream end in CR LF")
-    comments: bool = _flag("a comment stands before every event")
-    pings: bool = _flag("a `ping` stands before every content event of messages")
-    limits: bool = _flag("tell all rate limits and their resets in headers")
-    chunk: int | None = _setting("count", "write everything in pieces of so many bytes", minimum=1)
-    join: int | None = _setting("count", "write so many events at a time", minimum=1)
-    gzip: bool = _flag("compress the answer, asked for or not")
+    comments: bool = _flag("a comment precedes every event")
+    pings: bool = _flag("a `ping` precedes every content event of messages")
+    limits: bool = _flag("send all rate limits and their resets in headers")
+    chunk: int | None = _setting("count", "write everything in pieces of this number of bytes", minimum=1)
+    join: int | None = _setting("count", "write this number of events at a time", minimum=1)
+    gzip: bool = _flag("compress the answer, requested or not")
 
     window: int | None = _setting("count", "refuse prompts of more tokens as too long for the model", minimum=1)
-    batch: int | None = _setting("count", "refuse calls for embeddings with more inputs", minimum=1)
-    intake: int | None = _setting("count", "take the files of an upload at so many bytes a second", minimum=1)
+    batch: int | None = _setting("count", "refuse requests for embeddings with more inputs", minimum=1)
+    intake: int | None = _setting("count", "read the files of an upload at this number of bytes per second", minimum=1)
 
     error_share: float | None = _setting(
-        "share", "share of this model's requests that meet the faults below, evenly spread; without it all"
+        "share", "share of this model's requests that have the faults below, evenly spread; default: all"
     )
     error: int | None = _fault("count", "answer with this HTTP status and an error", minimum=300, maximum=599)
     retry_after: float | None = _fault("duration", "send Retry-After with the error")
-    reset_in: float | None = _fault("duration", "say in the headers of refusals that no request is left for so long")
+    reset_in: float | None = _fault(
+        "duration", "state in the headers of refusals that no request is left for this time"
+    )
     quota: bool = _fault("flag", "refuse: the credit is used up")
     policy: bool = _fault("flag", "refuse: the prompt breaks the provider's policy")
     cut_head: bool = _fault("flag", "reset the connection before the first byte")
     cut_after: int | None = _fault(
-        "count", "reset the connection after so many content events; unstreamed, after half the body"
+        "count", "reset the connection after this number of content events; unstreamed, after half the body"
     )
-    cut_inside: int | None = _fault("count", "as `cut_after`, but in the middle of the event that comes next")
+    cut_inside: int | None = _fault("count", "as `cut_after`, but in the middle of the next event")
     stall_head: bool = _fault("flag", "never answer")
     stall_after: int | None = _fault(
-        "count", "fall silent for ever after so many content events; unstreamed, after half the body"
+        "count", "send nothing more after this number of content events; unstreamed, after half the body"
     )
-    fail_after: int | None = _fault("count", "after so many content events of a stream send an error event and end")
+    fail_after: int | None = _fault(
+        "count", "after this number of content events of a stream send an error event and end"
+    )
     end_after: int | None = _fault(
-        "count", "after so many content events end the stream neatly: no finish reason, no [DONE]"
+        "count", "after this number of content events end the stream without a finish reason and without [DONE]"
     )
     no_done: bool = _fault("flag", "a complete stream without [DONE]")
     html: bool = _fault("flag", "an HTML page with status 200")
     garbage: bool = _fault("flag", "status 200 and something that is not JSON")
     huge_line: int | None = _fault(
-        "count", "a stream whose first event is a line of so many bytes that never ends", minimum=1
+        "count", "a stream whose first event is a line of this number of bytes that never ends", minimum=1
     )
-    long_length: int | None = _fault("count", "announce so many bytes more than come, then close", minimum=1)
-    surplus: int | None = _fault("count", "send so many bytes behind the end of the answer", minimum=1)
-    close: bool = _fault("flag", "close the connection behind the answer without having said so")
+    long_length: int | None = _fault("count", "announce this number of bytes more than are sent, then close", minimum=1)
+    surplus: int | None = _fault("count", "send this number of bytes after the end of the answer", minimum=1)
+    close: bool = _fault("flag", "close the connection after the answer without having announced it")
 
     def model_name(self) -> str:
         """Return the model name that stands for this behaviour."""
@@ -145,7 +151,7 @@ def behaviour_of(name: str) -> Behaviour:
         if match is None or one is None:
             raise ValueError(f"model {name!r}: no field {part!r}")
         if one.name in given:
-            raise ValueError(f"model {name!r}: field {one.name!r} stands twice")
+            raise ValueError(f"model {name!r}: field {one.name!r} occurs twice")
         given[one.name] = _read(one, match["value"], name)
     return Behaviour(**given)
 

@@ -49,7 +49,7 @@ def test_a_name_of_another_family_behaves_plainly() -> None:
         ("sim-crlf1", "model 'sim-crlf1': field 'crlf' is written as in crlf"),
         ("sim-error200", "model 'sim-error200': field 'error' is 300 to 599 (got 200)"),
         ("sim-chunk0", "model 'sim-chunk0': field 'chunk' is 1 to 1000000000 (got 0)"),
-        ("sim-seed1-seed2", "model 'sim-seed1-seed2': field 'seed' stands twice"),
+        ("sim-seed1-seed2", "model 'sim-seed1-seed2': field 'seed' occurs twice"),
     ],
 )
 def test_a_wrong_field_is_refused_with_what_would_be_right(name: str, message: str) -> None:
