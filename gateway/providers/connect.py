@@ -14,9 +14,7 @@ from gateway.core.faults import Fault
 from gateway.providers.addresses import Address, Addresses, Lookup
 from gateway.providers.origin import Origin, Proxy
 
-RECEIVE_BUFFER: Final = (
-    256 * 2**10
-)  # bytes in the kernel; small, so that the backpressure of a slow client reaches the provider
+RECEIVE_BUFFER: Final = 256 * 2**10  # bytes in the kernel; a bound, so that a slow client slows the provider
 NEXT_ADDRESS_S: Final = 0.25  # after which the next address is tried as well (RFC 8305, 5)
 TUNNEL_HEAD_LIMIT: Final = 16 * 2**10  # bytes of a proxy's response
 
@@ -126,9 +124,8 @@ async def _tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
         if not data or len(head) > TUNNEL_HEAD_LIMIT:
             raise _tunnel_refused()
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
-    if (
-        status is None or not status[1].startswith(b"2") or end + 4 != len(head)
-    ):  # TLS begins with the client: no byte may follow
+    has_surplus = end + 4 != len(head)  # TLS begins with the client
+    if status is None or not status[1].startswith(b"2") or has_surplus:
         raise _tunnel_refused(f" (it answered {status[1].decode()})" if status is not None else "")
 
 

@@ -69,9 +69,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._has_no_body = False  # of the current response
         self._is_sending = False  # the request has not been sent whole
-        self._writable: asyncio.Future[None] | None = (
-            None  # done when the provider has taken enough; None: writable now
-        )
+        self._writable: asyncio.Future[None] | None = None  # None: writable now
 
     @property
     def is_usable(self) -> bool:
@@ -131,9 +129,9 @@ class Connection(asyncio.Protocol):
         self._writable = self.loop.create_future()
 
     def resume_writing(self) -> None:
-        room, self._writable = self._writable, None
-        if room is not None and not room.done():
-            room.set_result(None)
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         response = self._response
@@ -240,9 +238,8 @@ class Connection(asyncio.Protocol):
         self._ends_at_close = (
             b"content-length" not in headers and b"transfer-encoding" not in headers and status not in (204, 304)
         )
-        if (
-            self._has_no_body
-        ):  # the parser would wait for the body that the head announces: no further response can be parsed
+        if self._has_no_body:
+            # The parser would wait for the body that the head announces: it can parse no further response.
             self._is_complete, self._is_reusable = True, False
         response.status, response.headers = status, headers
         if not response.head.done():

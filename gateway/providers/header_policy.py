@@ -1,9 +1,9 @@
 """The one table of headers: which header reaches a provider, which header of a provider reaches a client, and why.
 
-A header that is not in this table does not cross the gateway, in either direction. Three sources lie outside of it: `headers:` of
-a provider in the configuration (sent as written, and they win over a client's), the headers that the gateway itself writes to a
-client (`x-gateway-…`, framing: `api/http_client.py`), and rate limits, which are translated from one vendor's headers to another's
-(`dialects/rate_limits.py`, listed here).
+A header that is not in this table does not cross the gateway, in either direction. Two sources lie outside of it: `headers:` of
+a provider in the configuration (sent as written, in place of a client's), and the headers that the gateway itself writes to a
+client (`x-gateway-…`, ids, framing: `api/http_client.py`). Rate limits are listed here, but `dialects/rate_limits.py` copies them
+or translates them from one vendor's headers to another's.
 
 A kind of provider adds the headers of its own API in its file (`CLIENT_HEADERS`). `gateway.providers.header_rules()` yields all
 rows. The tuples at the end are what the code reads; their order is the order on the wire.

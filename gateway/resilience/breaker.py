@@ -147,8 +147,8 @@ class Breaker:
     def trip(self, remaining_s: float | None = None) -> None:
         """Open because another worker's breaker of the same endpoint has opened.
 
-        `remaining_s`: the rest of that breaker's recovery time, at most this breaker's own; None: this breaker's own. Nothing happens
-        where this breaker is open and its recovery time is not over, or where it is switched off.
+        `remaining_s`: the rest of that breaker's recovery time, at most this breaker's own; None: this breaker's own. Nothing
+        happens where this breaker is open and its recovery time is not over, or where it is switched off.
         """
         if self._spec is None or (self._state is BreakerState.OPEN and not self._may_probe()):
             return

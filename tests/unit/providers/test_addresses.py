@@ -1,4 +1,4 @@
-"""Names and their addresses, with a name server that does as it is told."""
+"""Names and their addresses, with a scripted name server."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ def v6(last: int, port: int = 80) -> Address:
 
 
 class NameServer:
-    """Answers at once, or holds an answer back until told."""
+    """Answers at once, or holds an answer back until `go_on` is set."""
 
     def __init__(self, *found: Address) -> None:
         self.found: Sequence[Address] | BaseException = found

@@ -82,7 +82,7 @@ async def test_an_address_that_swallows_everything_gets_a_rival_in_time() -> Non
         fillers = [socket.socket() for _ in range(4)]
         for one in fillers:
             one.setblocking(False)
-            one.connect_ex(full.getsockname())  # its backlog is full: whoever comes now waits
+            one.connect_ex(full.getsockname())  # its backlog is full: the next connection waits
         try:
             async with upstream(say_number) as served:
                 addresses = [at("127.0.0.1", full.getsockname()[1]), at("127.0.0.1", served.origin.port)]

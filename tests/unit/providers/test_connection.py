@@ -50,7 +50,7 @@ def say_at_once(peer: Peer, data: bytes) -> None:
     os.write(peer.writer.get_extra_info("socket").fileno(), data)
 
 
-# Bytes that nobody asked for
+# Unrequested bytes
 
 
 @pytest.mark.parametrize("late", [ok(b"poison"), b"x", b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])

@@ -14,7 +14,7 @@ from tests.support.upstream import Peer, body_of, call, chunked, ok, upstream
 
 
 async def broken(origin: Origin, timeouts: Timeouts | None = None) -> UpstreamError:
-    """Give what a request ends with."""
+    """Return the outcome of a request."""
     transport = Transport()
     try:
         with pytest.raises(UpstreamError) as caught:

@@ -21,7 +21,7 @@ from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, c
 
 @asynccontextmanager
 async def connected(script: Script, *, unix: str = "") -> AsyncIterator[tuple[Transport, Upstream]]:
-    """Give a transport and a provider for it; both are closed, and nothing may be left."""
+    """Yield a transport and a provider for it; both are closed afterwards, and nothing may be left."""
     transport = Transport()
     async with upstream(script, unix=unix) as served:
         try:

@@ -271,8 +271,8 @@ def test_switched_off_it_hears_of_no_sibling(clock: HandClock) -> None:
 
 
 def test_changes_are_told_once_each_when_they_hold(clock: HandClock) -> None:
-    told: list[tuple[BreakerState, BreakerState, bool]] = []
-    breaker = Breaker(SPEC, clock, lambda before, after: told.append((before, after, breaker.state is after)))
+    changes: list[tuple[BreakerState, BreakerState, bool]] = []
+    breaker = Breaker(SPEC, clock, lambda before, after: changes.append((before, after, breaker.state is after)))
     closed, is_open, half_open = BreakerState
     rest(breaker, clock)
     assert breaker.opened_after == 5
@@ -283,7 +283,7 @@ def test_changes_are_told_once_each_when_they_hold(clock: HandClock) -> None:
     breaker.trip()
     breaker.trip()
     breaker.reconfigure(None)
-    assert told == [
+    assert changes == [
         (closed, is_open, True),
         (is_open, half_open, True),
         (half_open, closed, True),

@@ -13,7 +13,7 @@ SPEC = RetrySpec(backoff_s=0.5, backoff_cap_s=3.0)
 
 
 def drained(left: int = 0) -> tuple[RetryBudget, list[RetryToken]]:
-    """Give a budget with so many tokens left, and those that were taken."""
+    """Return a budget with `left` tokens, and the tokens that were taken."""
     budget = RetryBudget()
     taken = [budget.try_take() for _ in range(int(RESERVE) - left)]
     assert None not in taken
@@ -64,7 +64,7 @@ def test_a_token_ends_once(first: str) -> None:
 
 
 def earned(count: int) -> RetryBudget:
-    """Give a budget that has earned so many beyond its reserve."""
+    """Return a budget that has earned tokens beyond its reserve."""
     budget = RetryBudget()
     for _ in range(count):
         token = budget.try_take()
@@ -127,7 +127,7 @@ async def test_who_waits_stops_when_nothing_runs_any_more() -> None:
 
 
 async def lasting(budget: RetryBudget) -> asyncio.Task[RetryToken | None]:
-    """Give somebody who waits, for longer than any test takes."""
+    """Return a task that waits for a token, longer than any test takes."""
     waiting = asyncio.ensure_future(budget.take(1000.0))
     await asyncio.sleep(1)
     assert not waiting.done()

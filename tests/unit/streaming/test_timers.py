@@ -15,7 +15,7 @@ NEVER = Timeouts(connect_s=None, first_token_s=None, answer_s=None, idle_s=None,
 
 
 class Watched:
-    """A watch, and when what was told."""
+    """Timers, and the moments at which they called back."""
 
     def __init__(
         self, timeouts: Timeouts, *, is_stream: bool = True, total_s: float | None = None, write_s: float = 60.0
