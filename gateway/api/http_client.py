@@ -30,6 +30,7 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
 from gateway.dialects.vendors import id_lines
 from gateway.pools.route_plan import RoutePlan
+from gateway.providers.header_policy import TO_CLIENT_TRANSLATED
 from gateway.snapshot import Services
 from gateway.streaming.relay import KEEP_ALIVE
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from gateway.api.connection import ClientConnection
     from gateway.config.spec import LimitsSpec
 
-FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model", b"x-gateway-estimated")
-"""Of a provider's headers; the last is said by a gateway, ourselves or another one behind us."""
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
@@ -263,7 +262,7 @@ class HttpClient:
 
     def _response_headers(self, response: Response) -> str:
         lines = self._gateway_headers()
-        for name in FORWARDED:
+        for name in TO_CLIENT_TRANSLATED:
             if name in response.headers and (value := response.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
         if response.origin == "gateway" and (policy := response.header(b"cache-control")):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.api.http_client import FORWARDED, HttpClient, is_plain_body
+from gateway.api.http_client import HttpClient, is_plain_body
 from gateway.api.render import error_headers
 from gateway.api.request_checks import query_of
 from gateway.core.chat import ChatRequest
@@ -23,10 +23,12 @@ from gateway.core.errors import (
 )
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
+from gateway.core.secret import REDACTABLE_LENGTH
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
 from gateway.lifecycle import RequestKind
 from gateway.pools.route_plan import RoutePlan
+from gateway.providers.header_policy import TO_CLIENT_PASS_THROUGH
 from gateway.snapshot import Services, Snapshot
 from gateway.streaming.upload import LAST_CHUNK, Upload
 from gateway.upstream.dispatcher import dispatch
@@ -36,22 +38,7 @@ if TYPE_CHECKING:
     from gateway.config.spec import LimitsSpec
 
 SMALL: Final = 64 * 2**10  # bytes of a body that is taken whole, so that it can go out on a connection that is kept
-HANDED_ON: Final = (
-    b"content-type",
-    b"content-disposition",
-    b"content-range",
-    b"content-encoding",
-    b"content-language",
-    b"accept-ranges",
-    b"etag",
-    b"last-modified",
-    b"cache-control",
-    *FORWARDED,
-)
-"""What crosses of a provider's headers, beside the length of its answer."""
-
 BODILESS: Final = frozenset({204, 205, 304})  # statuses
-TELLING: Final = 12  # characters of a key that don't stand in another word by chance
 KEYS: Final = frozenset({"api_key", "api-key", "apikey", "x-api-key", "key", "token", "access_token", "authorization"})
 """Names of a query's members that hold credentials: a client's stays here, and the provider's is in the configuration."""
 
@@ -183,7 +170,7 @@ class PassthroughClient(HttpClient):
         path, names = self._exchange.path, unquote_plus(query)
         values = [value for pair in parse_qsl(query, keep_blank_values=True) for value in pair]
         for key in self._credentials():
-            is_telling = len(key) >= TELLING
+            is_telling = len(key) >= REDACTABLE_LENGTH
             if is_telling and key in path:
                 self._exchange.path = path.replace(key, "…")
                 raise InvalidRequest("the path must hold no key; send it as a header")
@@ -199,7 +186,7 @@ class PassthroughClient(HttpClient):
 
     def _forwarded(self, response: Response) -> str:
         lines = ""
-        for name in HANDED_ON:
+        for name in TO_CLIENT_PASS_THROUGH:
             if name in response.headers and (value := response.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
         return lines + limit_lines(response.headers, self._dialect.VENDOR, self._clock.wall)

@@ -29,7 +29,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from gateway.core.errors import CallerError, GatewayError, InvalidRequest, MethodNotAllowed
 from gateway.core.reserved_paths import REALTIME_UNSUPPORTED
-from gateway.providers.base import VIA as OUR_VIA
+from gateway.providers.header_policy import VIA as OUR_VIA
 
 LINE_LIMIT: Final = 8 * 2**10  # of the request line; another number than the next tells which of the two was passed
 FIELD_LIMIT: Final = 16 * 2**10  # of one header

@@ -15,7 +15,7 @@ from gateway.pools.endpoint import Endpoint, EndpointId
 from gateway.pools.target import DialectBinding, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.tls_contexts import TlsContexts
 from gateway.resilience.policies import NO_RETRY
 from gateway.snapshot import EndpointSettings
 
@@ -44,7 +44,7 @@ class Targets:
         self._directory = directory
         self._models = {**spec.models, **{NAMELESS + name: nameless(name) for name in spec.providers}}
         self._addresses = addresses
-        self._contexts = Contexts()
+        self._contexts = TlsContexts()
         self._places = {name: self._places_of(one) for name, one in spec.providers.items() if one.is_on}
 
     def of(self, member: MemberSpec, pool: str, policy: Policy) -> Iterator[Target]:
@@ -56,7 +56,14 @@ class Targets:
         provider_max = self._settings.share(self._spec.providers[model.provider].max_inflight)
         supports_slow_start = BALANCERS[self._settings.of_pool(pool, policy).balance].supports_slow_start
         for number, place in enumerate(places, 1):
-            identity = (place.spec.name, model.name, model.id, place.address, place.key, place.provider.origin.way)
+            identity = (
+                place.spec.name,
+                model.name,
+                model.id,
+                place.address,
+                place.key,
+                place.provider.origin.route_key,
+            )
             endpoint = self._directory.get(identity, place.spec.name, model.name, place.key, breaker)
             suffix = f"#{number}" if number > 1 else ""
             id = EndpointId(f"{place.spec.name}/{model.name}{suffix}")
@@ -67,7 +74,7 @@ class Targets:
                 provider=place.provider,
                 model=model,
                 timeouts=policies.timeouts,
-                bindings=_bindings(place.provider, model.id) if place.provider.has_places else place.bindings,
+                bindings=_bindings(place.provider, model.id) if place.provider.path_names_model else place.bindings,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,

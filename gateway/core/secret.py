@@ -1,6 +1,9 @@
 """Secrets that cannot be printed by accident."""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+REDACTABLE_LENGTH: Final = 12  # a shorter secret may stand in another text by chance
 
 
 @dataclass(frozen=True, slots=True)

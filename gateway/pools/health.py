@@ -39,7 +39,7 @@ BODY_LIMIT: Final = 2**20  # bytes of a response that are read, so that its conn
 class RequestSender(Protocol):
     """Sends requests to providers: the transport."""
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, request: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its response. Raises `UpstreamError`."""
         ...
 
@@ -79,7 +79,7 @@ class HealthChecks:
         """
         wanted: dict[HealthRequest, list[Target]] = {}
         for target, spec in {target.endpoint: (target, spec) for target, spec in targets}.values():
-            head = None if spec is None else target.provider.check_head(spec.path)
+            head = None if spec is None else target.provider.health_check_head(spec.path)
             if spec is None or head is None:
                 self._rotation.set_health(target.endpoint, is_healthy=True)
             else:
@@ -119,7 +119,7 @@ class HealthChecks:
         status = None
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self._transport.ask(wire_request)
+                response = await self._transport.send(wire_request)
                 status = response.status
                 try:
                     document = Document(response, BODY_LIMIT)

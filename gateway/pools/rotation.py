@@ -128,7 +128,7 @@ class EndpointRotation:
     def _breaker_changed(self, endpoint: Endpoint, before: BreakerState, after: BreakerState) -> None:
         breaker, fields = endpoint.breaker, {"endpoint": endpoint.id}
         match after:
-            case BreakerState.OPEN if breaker.was_told:
+            case BreakerState.OPEN if breaker.opened_by_sibling:
                 log.info("breaker opened after that of another worker", extra=fields)
             case BreakerState.OPEN:
                 recovery_s = breaker.retry_in_s()

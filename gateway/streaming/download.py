@@ -52,9 +52,9 @@ class Download:
     def feed(self, data: bytes) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self._upstream.timers.begin_body()
+            self._upstream.timers.body_started()
         if not self._writer.write(data):
-            self._upstream.timers.stall()
+            self._upstream.timers.client_paused()
             self._upstream.pause()
             self._writer.on_drain = self._resume
         for tap in self._taps:
@@ -69,5 +69,5 @@ class Download:
             self._done.set_exception(error)
 
     def _resume(self) -> None:
-        self._upstream.timers.go_on()
+        self._upstream.timers.client_resumed()
         self._upstream.resume()

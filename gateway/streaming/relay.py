@@ -108,15 +108,15 @@ class EventStream:
         """
         self._writer, self._taps = writer, taps
         timers = self._upstream.timers
-        timers.begin_body()
+        timers.body_started()
         held, self._held = b"".join(self._held), []
         self._send(held)
         if not self._has_ended:
-            if not timers.stalled_at:
+            if not timers.client_paused_at:
                 self._upstream.resume()
             self._done = asyncio.get_running_loop().create_future()
             if keepalive_s is not None:
-                timers.call_on_silence(keepalive_s, self._send_keepalive)
+                timers.start_keepalive(keepalive_s, self._send_keepalive)
             await self._done
         self._finish()
 
@@ -191,18 +191,18 @@ class EventStream:
         writer = self._writer
         assert writer is not None
         if not writer.write(data):
-            self._upstream.timers.stall()
+            self._upstream.timers.client_paused()
             self._upstream.pause()
             writer.on_drain = self._resume
         for tap in self._taps:
             tap.feed(data)
 
     def _resume(self) -> None:
-        self._upstream.timers.go_on()
+        self._upstream.timers.client_resumed()
         self._upstream.resume()
 
     def _send_keepalive(self) -> None:
-        if self._writer is not None and not self._upstream.timers.stalled_at:
+        if self._writer is not None and not self._upstream.timers.client_paused_at:
             self._writer.write(KEEP_ALIVE)
 
     def _finish(self) -> None:
@@ -257,7 +257,7 @@ class Document:
 
     def feed(self, data: bytes) -> None:
         if not self._parts:
-            self._upstream.timers.begin_body()
+            self._upstream.timers.body_started()
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit:

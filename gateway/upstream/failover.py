@@ -23,7 +23,7 @@ from gateway.pools.endpoint import Endpoint
 from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.pools.selection import available_in_s, eligible_targets, is_eligible, pick
 from gateway.pools.target import Target
-from gateway.resilience.backoff import pause_s
+from gateway.resilience.retry import backoff_pause_s
 from gateway.routing.conversation import affinity
 from gateway.snapshot import Services
 
@@ -217,7 +217,7 @@ class FailoverState:
         if not error.effect.same_endpoint or asked_s > retry.retry_after_cap_s:
             retry_at = inf
         else:
-            retry_at = self._now() + max(asked_s, pause_s(made.count, retry, self._services.rng))
+            retry_at = self._now() + max(asked_s, backoff_pause_s(made.count, retry, self._services.rng))
         self._retry_at[target.endpoint] = retry_at
 
     def unavailable(self) -> GatewayError:

@@ -62,7 +62,7 @@ class PassthroughCall:
     async def _send(
         self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
     ) -> UpstreamResponse:
-        upstream = await services.transport.ask(
+        upstream = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
                 head=self._head(exchange, target),
@@ -84,7 +84,7 @@ class PassthroughCall:
             if upstream.status < 400:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)
-            error = target.provider.fault(upstream.status, upstream.headers, body, services.clock.wall())
+            error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
             if not isinstance(error, CredentialRefused) and body:
                 error.response = Response(upstream.status, upstream.headers, body=body)
             raise error
@@ -99,7 +99,7 @@ class PassthroughCall:
             lines += "transfer-encoding: chunked\r\n" if size is None else f"content-length: {size}\r\n"
         elif self._body or self._method not in ("GET", "HEAD", "DELETE"):
             lines += f"content-length: {len(self._body)}\r\n"
-        return target.provider.pass_head(self._method, self._target, exchange.headers) + f"{lines}\r\n".encode()
+        return target.provider.pass_through_head(self._method, self._target, exchange.headers) + f"{lines}\r\n".encode()
 
     def _may_repeat(self, error: BaseException) -> bool:
         """Whether the request can be sent again after `error`; the table at the top of this file."""

@@ -11,14 +11,13 @@ from gateway.core.usage import Usage
 from gateway.dialects import GATHERED
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
-from gateway.providers.base import GATEWAY, VIA, all_of
+from gateway.providers.header_policy import FROM_CLIENT_TRANSLATED, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document, EventStream
 from gateway.upstream.batching import send_in_batch
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
-TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 
 class DialectCall:
@@ -100,7 +99,7 @@ class UpstreamRequest:
         """
         target, services = self.target, self.services
         own = f"content-length: {len(body)}\r\n{head}\r\n"
-        upstream = await services.transport.ask(
+        upstream = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
                 head=self.binding.request_head + own.encode("utf-8", "surrogateescape"),
@@ -114,7 +113,7 @@ class UpstreamRequest:
         try:
             if upstream.status != 200:
                 body = target.provider.redact(await read_fault(upstream))
-                error = target.provider.fault(upstream.status, upstream.headers, body, services.clock.wall())
+                error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
                 if isinstance(error, Rejected):
                     error.body = self.binding.bridge.reword(error)
                 raise error
@@ -139,7 +138,7 @@ class UpstreamRequest:
         """Return the header lines that differ from request to request."""
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
-        for name in TRACE_HEADERS:
+        for name in FROM_CLIENT_TRANSLATED:
             if (value := exchange.headers.get(name)) is not None:
                 lines += f"{name}: {value}\r\n"
         return lines + self.client_lines()
@@ -150,9 +149,7 @@ class UpstreamRequest:
         for name, otherwise in self.target.provider.client_headers.items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if "via" in headers and any(GATEWAY in via.lower() for via in all_of(headers, "via")):
-            lines += f"via: {VIA}\r\n"  # beside the own one: two gateways are a chain, a third pass is a loop
-        return lines
+        return lines + second_via(headers)
 
 
 async def read_fault(upstream: UpstreamResponse) -> bytes:

@@ -110,8 +110,8 @@ class Crowd:
         self.most = dict.fromkeys(self.line.endpoints, 0)
         self._play = plays
         self._asked = dict.fromkeys("abc", 0)
-        self._replay = self.line.transport.ask
-        self.line.transport.ask = self._ask  # type: ignore[method-assign]
+        self._replay = self.line.transport.send
+        self.line.transport.send = self._ask  # type: ignore[method-assign]
 
     async def _ask(self, call):  # type: ignore[no-untyped-def]
         host = call.origin.host.removesuffix(".test")

@@ -107,13 +107,13 @@ class Asked:
 def watch_calls(line: Line) -> Asked:
     """Note from now on when hosts are asked."""
     loop = asyncio.get_running_loop()
-    since, asked, plain = loop.time(), Asked([]), line.transport.ask
+    since, asked, plain = loop.time(), Asked([]), line.transport.send
 
     async def ask(call):  # type: ignore[no-untyped-def]
         asked.times.append(((call.origin.host or call.origin.unix).removesuffix(".test"), loop.time() - since))
         return await plain(call)
 
-    line.transport.ask = ask  # type: ignore[method-assign]
+    line.transport.send = ask  # type: ignore[method-assign]
     return asked
 
 

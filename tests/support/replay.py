@@ -123,7 +123,7 @@ class ReplayTransport(Transport):
         """Who was asked, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
@@ -155,7 +155,7 @@ def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
     if answer._connection is None:  # closed, as a connection feeds nobody then
         return
     if index < len(play.body):
-        answer.take(play.body[index])
+        answer.receive(play.body[index])
         answer._loop.call_soon(_feed, answer, play, index + 1)
     elif play.cut:
         answer.end(Unavailable("the provider closed the connection in the middle of its answer"))

@@ -260,7 +260,7 @@ async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clo
     line.activate(TEXT.replace("output: 2,", "output: 9,"))
     assert line.endpoints["a/m-a"] is before
     assert before.in_flight == 1
-    line.transport.answers[0].take(chunk("two ") + chunk(finish="stop") + DONE)
+    line.transport.answers[0].receive(chunk("two ") + chunk(finish="stop") + DONE)
     line.transport.answers[0].end(None)
     await task
     assert exchange.generation == 1

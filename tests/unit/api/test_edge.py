@@ -63,7 +63,7 @@ async def test_one_request_more_than_allowed_is_503(serve_text: ServeText) -> No
         answer = await other.read_answer()
         assert (answer.status, answer.error()["code"]) == (503, "overloaded")
         assert answer.header("retry-after") == "1"
-        serving.line.transport.answers[0].take(chunk(finish="stop") + DONE)
+        serving.line.transport.answers[0].receive(chunk(finish="stop") + DONE)
         serving.line.transport.answers[0].end(None)
         await until(lambda: not serving.line.services.running)
         serving.line.play(a=whole(completion()))

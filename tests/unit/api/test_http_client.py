@@ -403,7 +403,7 @@ async def test_signs_of_life_go_over_into_the_stream(serve_text: ServeText) -> N
         assert head.get("x-gateway-route") == "all"
         await client.read_chunk()
         answer = serving.line.transport.answers[0]
-        answer.take(b"".join(STREAM))
+        answer.receive(b"".join(STREAM))
         answer.end(None)
         rest = b""
         while piece := await client.read_chunk():

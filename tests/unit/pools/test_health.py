@@ -60,7 +60,7 @@ class Line:
         self.calls: list[tuple[float, WireRequest]] = []
         self.answers: list[Answer] = []
 
-    async def ask(self, call: WireRequest) -> Answer:
+    async def send(self, call: WireRequest) -> Answer:
         self.calls.append((asyncio.get_running_loop().time(), call))
         plays = self.plays[call.origin.host]
         play = plays.pop(0) if len(plays) > 1 else plays[0]

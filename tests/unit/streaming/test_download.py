@@ -59,9 +59,9 @@ async def test_a_client_that_has_enough_holds_the_provider_up() -> None:
     pumping = asyncio.ensure_future(Download(source).pump(reply))
     await turns(1)
     source.sink.feed(b"a")
-    assert source.is_paused and source.timers.stalled_at
+    assert source.is_paused and source.timers.client_paused_at
     reply.on_drain()
-    assert not source.is_paused and not source.timers.stalled_at
+    assert not source.is_paused and not source.timers.client_paused_at
     source.sink.finish(None)
     await pumping
     source.timers.stop()

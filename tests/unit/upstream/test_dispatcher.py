@@ -309,9 +309,9 @@ async def test_the_time_spent_with_providers_is_told_apart(line: Line, clock: Fa
     """Each call takes a second of the clock, and so does the work between two attempts' ends."""
 
     class Slow(type(line.transport)):  # type: ignore[misc]
-        async def ask(self, call: object) -> object:
+        async def send(self, call: object) -> object:
             clock.advance(1)
-            return await super().ask(call)
+            return await super().send(call)
 
     line.transport.__class__ = Slow
     line.play(a=REFUSED, b=GOOD)

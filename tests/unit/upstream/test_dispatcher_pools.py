@@ -31,7 +31,7 @@ async def gather(line: Line, count: int, model: str = "auto") -> list[bytes | Ba
 
 def note_most(line: Line, host: str) -> list[int]:
     """Note how many calls run at one host at most, from now on: the last entry."""
-    most, running, plain = [0], [0], line.transport.ask
+    most, running, plain = [0], [0], line.transport.send
 
     async def counting(call):  # type: ignore[no-untyped-def]
         is_ours = call.origin.host == f"{host}.test"
@@ -42,7 +42,7 @@ def note_most(line: Line, host: str) -> list[int]:
         finally:
             running[0] -= is_ours
 
-    line.transport.ask = counting  # type: ignore[method-assign]
+    line.transport.send = counting  # type: ignore[method-assign]
     return most
 
 

@@ -20,7 +20,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.faults import Fault
-from gateway.providers.error_words import BODY_LIMIT, COMMON
+from gateway.providers.error_body import BODY_LIMIT, COMMON_PATTERNS
 from gateway.providers.openai import OpenAI
 
 JSON = {b"content-type": b"application/json"}
@@ -31,7 +31,7 @@ FLAGGED = "The response was filtered due to the prompt triggering Azure OpenAI's
 
 def fault(status: int, document: Any, headers: dict[bytes, bytes] | None = None) -> UpstreamError:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return PROVIDER.fault(status, JSON | (headers or {}), body)
+    return PROVIDER.classify_error(status, JSON | (headers or {}), body)
 
 
 @pytest.mark.parametrize(
@@ -194,24 +194,24 @@ def test_no_body_is_too_odd(status: int, document: Any) -> None:
 class Terse(OpenAI):
     """A kind whose vendor says it in words of its own."""
 
-    error_words = replace(COMMON, codes={"e-17": "context_length"})
+    error_patterns = replace(COMMON_PATTERNS, codes={"e-17": "context_length"})
 
 
 def test_a_kind_may_have_words_of_its_own() -> None:
     own = Terse(ProviderSpec("p", "openai", "https://api.example.com/v1"))
-    assert own.fault(400, JSON, b'{"code": "E-17"}').fault is Fault.CONTEXT_LENGTH
-    assert own.fault(400, JSON, b'{"code": "context_length_exceeded"}').fault is Fault.REJECTED
+    assert own.classify_error(400, JSON, b'{"code": "E-17"}').fault is Fault.CONTEXT_LENGTH
+    assert own.classify_error(400, JSON, b'{"code": "context_length_exceeded"}').fault is Fault.REJECTED
     assert fault(400, {"code": "E-17"}).fault is Fault.REJECTED
 
 
 def test_a_date_is_read_by_the_clock_that_is_passed_in() -> None:
     headers = {b"retry-after": b"Thu, 01 Jan 1970 00:01:00 GMT"}
     for status in (429, 503):
-        assert PROVIDER.fault(status, headers, b"", 30.0).retry_after_s == 30.0
-        assert PROVIDER.fault(status, headers, b"").retry_after_s is None
+        assert PROVIDER.classify_error(status, headers, b"", 30.0).retry_after_s == 30.0
+        assert PROVIDER.classify_error(status, headers, b"").retry_after_s is None
 
 
 def test_limits_say_how_long_only_where_they_were_the_reason() -> None:
     headers = {b"x-ratelimit-reset-requests": b"6m0s", b"x-ratelimit-remaining-requests": b"0"}
-    assert PROVIDER.fault(429, headers, b"").retry_after_s == 360.0
-    assert PROVIDER.fault(503, headers, b"").retry_after_s is None
+    assert PROVIDER.classify_error(429, headers, b"").retry_after_s == 360.0
+    assert PROVIDER.classify_error(503, headers, b"").retry_after_s is None

@@ -1,8 +1,8 @@
-"""What the body of a provider's refusal says: the few cases in which it says more than the status.
+"""The body of a provider's error: the few cases in which its codes or its message mean more than the status.
 
-Every vendor has its own shape, and servers that speak another's dialect mix them:
+Every vendor has its own shape, and compatible servers mix them:
 
-| shape                                                                   | whose                                  |
+| shape                                                                   | vendor                                 |
 |-------------------------------------------------------------------------|----------------------------------------|
 | `{"error": {"code", "type", "message"}}`, the code a name or a number   | OpenAI, Azure, llama.cpp, newer vLLM   |
 | the same with `innererror: {"code"}` in it                              | Azure                                  |
@@ -10,8 +10,9 @@ Every vendor has its own shape, and servers that speak another's dialect mix the
 | `{"object": "error", "code", "type", "message"}`                        | older vLLM                             |
 | `{"code", "message"}`, `{"error": "…"}`, `{"detail": "…"}`, a list of one | others                               |
 
-Codes and types are names that a vendor promises, so they decide first. A message is for people and may repeat what the client
-wrote: it is looked at only where no code has decided, only at its beginning, and only for phrases that nobody writes by chance.
+Codes and types are names that a vendor documents, so they decide first. A message is written for people and may repeat the
+client's text: it is searched only where no code has decided, only at its beginning, and only for phrases that do not occur by
+chance.
 """
 
 from collections.abc import Mapping
@@ -20,21 +21,21 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-BODY_LIMIT: Final = 64 * 2**10  # bytes of a body that is read; a longer one is no message about a request
-MESSAGE_LIMIT: Final = 1000  # characters of a message that are looked at
+BODY_LIMIT: Final = 64 * 2**10  # bytes; a longer body is not parsed
+MESSAGE_LIMIT: Final = 1000  # characters of a message that are searched
 
-Meaning = Literal["context_length", "content_policy", "quota"]
+ErrorMeaning = Literal["context_length", "content_policy", "quota"]
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorWords:
-    """The words by which a kind of provider says what it means: codes or types, and phrases of its messages, in lower case."""
+class ErrorPatterns:
+    """The codes or types, and the phrases of messages, that a kind of provider uses for each meaning; all in lower case."""
 
-    codes: Mapping[str, Meaning]
-    phrases: Mapping[Meaning, tuple[str, ...]]
+    codes: Mapping[str, ErrorMeaning]
+    phrases: Mapping[ErrorMeaning, tuple[str, ...]]
 
-    def meaning(self, body: bytes, among: frozenset[Meaning]) -> Meaning | None:
-        """Give what a refusal means, where that is one of `among`. Never raises."""
+    def meaning(self, body: bytes, among: frozenset[ErrorMeaning]) -> ErrorMeaning | None:
+        """Return the meaning of an error's body, None where it is none of `among`. Never raises."""
         codes, message = _read(body)
         for code in codes:
             if (meaning := self.codes.get(code)) in among:
@@ -44,7 +45,7 @@ class ErrorWords:
         )
 
 
-COMMON: Final = ErrorWords(
+COMMON_PATTERNS: Final = ErrorPatterns(
     codes={
         "context_length_exceeded": "context_length",
         "exceed_context_size_error": "context_length",
@@ -90,11 +91,11 @@ COMMON: Final = ErrorWords(
         "quota": ("credit balance is too low", "insufficient balance", "insufficient credits", "insufficient quota"),
     },
 )
-"""What all known vendors say; a kind whose vendor says it otherwise has its own."""
+"""The patterns of all known vendors; a kind may have its own."""
 
 
 def _read(body: bytes) -> tuple[list[str], str]:
-    """Give the codes and types that a body names, the most particular first, and its message; all in lower case."""
+    """Return the codes and types in a body, the most specific first, and its message; all in lower case."""
     if len(body) > BODY_LIMIT:
         return [], ""
     try:
@@ -106,11 +107,11 @@ def _read(body: bytes) -> tuple[list[str], str]:
         return [], ""
     inner = outer.get("error")
     error = inner if isinstance(inner, dict) else outer
-    particular = error.get("innererror")
-    named = [particular.get("code")] if isinstance(particular, dict) else []
-    named += [error.get("code"), error.get("type"), error.get("error_type")]
+    inner_error = error.get("innererror")
+    names = [inner_error.get("code")] if isinstance(inner_error, dict) else []
+    names += [error.get("code"), error.get("type"), error.get("error_type")]
     messages = (error.get("message"), inner, outer.get("detail"))
-    return [one.lower() for one in named if isinstance(one, str)], _first_text(messages)
+    return [one.lower() for one in names if isinstance(one, str)], _first_text(messages)
 
 
 def _first_text(values: tuple[Any, ...]) -> str:

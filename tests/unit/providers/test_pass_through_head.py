@@ -5,7 +5,8 @@ import pytest
 from gateway.config.spec import ProviderSpec
 from gateway.core.secret import Secret
 from gateway.providers.anthropic import Anthropic
-from gateway.providers.base import PASSED_ON, HttpProvider, all_of
+from gateway.providers.base import HttpProvider
+from gateway.providers.header_policy import FROM_CLIENT_PASS_THROUGH, all_values
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
 
@@ -17,7 +18,7 @@ def provider(kind: type[HttpProvider] = OpenAI, url: str = "http://p.test/v1", *
 def head_of(
     one: HttpProvider, headers: dict[str, str], target: str = "/v1/files/a?b=c", method: str = "GET"
 ) -> list[str]:
-    head = one.pass_head(method, target, headers)
+    head = one.pass_through_head(method, target, headers)
     assert head.endswith(b"\r\n") and not head.endswith(b"\r\n\r\n"), "what differs by request follows"
     return head.decode("utf-8", "surrogateescape").removesuffix("\r\n").split("\r\n")
 
@@ -42,7 +43,7 @@ def test_a_child_gets_the_whole_path() -> None:
 
 
 def test_what_is_on_the_list_crosses_and_nothing_else() -> None:
-    given = {name: f"of {name}" for name in PASSED_ON}
+    given = {name: f"of {name}" for name in FROM_CLIENT_PASS_THROUGH}
     others = {
         "authorization": "Bearer c-1",
         "x-api-key": "c-1",
@@ -52,7 +53,7 @@ def test_what_is_on_the_list_crosses_and_nothing_else() -> None:
         "x-a": "b",
     }
     lines = head_of(provider(), {**given, **others, "openai-beta": "b-1"})
-    assert [line for line in lines if "of " in line] == [f"{name}: of {name}" for name in PASSED_ON]
+    assert [line for line in lines if "of " in line] == [f"{name}: of {name}" for name in FROM_CLIENT_PASS_THROUGH]
     assert "openai-beta: b-1" in lines and "authorization: Bearer k-1" in lines
     assert not [line for line in lines if "c-1" in line or line.startswith(("cookie", "x-a:", "connection"))]
 
@@ -82,9 +83,9 @@ def test_a_gateway_before_this_one_is_told_on() -> None:
 
 
 def test_bytes_that_are_no_text_cross_as_they_are() -> None:
-    head = provider().pass_head("GET", "/v1/a", {"accept": b"\xe9\xff".decode("utf-8", "surrogateescape")})
+    head = provider().pass_through_head("GET", "/v1/a", {"accept": b"\xe9\xff".decode("utf-8", "surrogateescape")})
     assert b"accept: \xe9\xff\r\n" in head
 
 
 def test_all_values_of_a_header_are_found() -> None:
-    assert all_of({"via": "a"}, "via") == ["a"] and all_of({}, "via") == []
+    assert all_values({"via": "a"}, "via") == ["a"] and all_values({}, "via") == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.providers.simulator import SIMULATE_SCHEMA, Behaviour, behaviour_of, simulate_id
+from gateway.providers.simulator_behaviour import SIMULATE_SCHEMA, Behaviour, behaviour_of, simulated_model_id
 
 
 def test_settings_become_a_name_in_the_order_of_the_table() -> None:
@@ -21,12 +21,12 @@ def test_settings_become_a_name_in_the_order_of_the_table() -> None:
         "error": 503,
         "crlf": True,
     }
-    assert simulate_id(settings) == "sim-tokens200-first0.3s-rate50-crlf-error_share10%-error503-cut_after20"
+    assert simulated_model_id(settings) == "sim-tokens200-first0.3s-rate50-crlf-error_share10%-error503-cut_after20"
 
 
 def test_no_settings_and_defaults_are_the_plain_name() -> None:
-    assert simulate_id({}) == "sim"
-    assert simulate_id({"tokens": 16, "gzip": False}) == "sim"
+    assert simulated_model_id({}) == "sim"
+    assert simulated_model_id({"tokens": 16, "gzip": False}) == "sim"
 
 
 def test_a_name_is_read_with_units() -> None:
@@ -49,7 +49,7 @@ def test_a_name_of_another_family_behaves_plainly() -> None:
         ("sim-crlf1", "model 'sim-crlf1': field 'crlf' is written as in crlf"),
         ("sim-error200", "model 'sim-error200': field 'error' is 300 to 599 (got 200)"),
         ("sim-chunk0", "model 'sim-chunk0': field 'chunk' is 1 to 1000000000 (got 0)"),
-        ("sim-seed1-seed2", "model 'sim-seed1-seed2': field 'seed' stands twice"),
+        ("sim-seed1-seed2", "model 'sim-seed1-seed2': field 'seed' occurs twice"),
     ],
 )
 def test_a_wrong_field_is_refused_with_what_would_be_right(name: str, message: str) -> None:
@@ -70,7 +70,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @given(st.fixed_dictionaries({}, optional={one.name: VALUES[one.metadata["kind"]] for one in fields(Behaviour)}))
 def test_every_name_reads_back_as_the_settings_it_was_made_of(settings: dict[str, Any]) -> None:
     settings.pop("tools", None)  # at most 64
-    read = behaviour_of(simulate_id(settings))
+    read = behaviour_of(simulated_model_id(settings))
     for name, value in settings.items():
         assert getattr(read, name) == pytest.approx(value)
 
