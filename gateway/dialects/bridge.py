@@ -166,13 +166,13 @@ class Translator:
     def kind(self, event: bytes) -> EventKind:
         return self._watched.kind(event)
 
-    def pass_on(self, block: bytes) -> bytes:
+    def forward(self, block: bytes) -> bytes:
         if self._is_over():
             return b""
         more, add = self._decoder.more, self._encoder.more
         written: list[bytes] = []
         try:
-            block = self._watched.pass_on(block)
+            block = self._watched.forward(block)
             is_one = block.find(b"\n\n") == len(block) - 2 and b"\r" not in block
             for event in (block,) if is_one else events(block):
                 string = more(event)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NoReturn, TypeVar
+from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
 
@@ -15,6 +16,35 @@ _MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
 _NULL: Final = b"null"
 
 T = TypeVar("T")
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class StreamOptions(msgspec.Struct):
+    """The member `stream_options` of OpenAI's older APIs."""
+
+    include_usage: bool | None = None
+
+
+class RequestMembers(msgspec.Struct):
+    """Members that mean the same in every dialect of conversations; a dialect adds its own."""
+
+    model: str
+    stream: bool | UnsetType | None = UNSET
+    temperature: float | None = None
+
+
+class RequestFacts(msgspec.Struct, frozen=True):
+    """Facts of a request that each dialect finds in its own way. The defaults hold where a dialect has no such thing."""
+
+    tokens: int  # of the prompt, estimated
+    max_tokens: int | None
+    n: int = 1
+    tools: int = 0
+    images: int = 0
+    wants_usage: bool = True  # of a stream
+    has_stream_options: bool = False
+
 
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
@@ -80,3 +110,32 @@ def join_members(fields: Mapping[str, bytes | Raw]) -> bytes:
     for name, value in fields.items():
         parts += (b",", msgspec.json.encode(name), b":", value)
     return b"".join((b"{", *parts[1:], b"}"))
+
+
+def chat_request(
+    raw: bytes, path: str, body: RequestMembers, fields: Mapping[str, Raw], facts: RequestFacts
+) -> ChatRequest:
+    """Return the request in the words of the gateway; `fields` are the members of `raw` as they stand."""
+    return ChatRequest(
+        raw=raw,
+        path=path,
+        model=body.model,
+        stream=bool(body.stream),
+        has_stream=body.stream is not UNSET,
+        max_tokens=facts.max_tokens,
+        temperature=body.temperature,
+        n=facts.n,
+        tools=facts.tools,
+        images=facts.images,
+        tokens=facts.tokens,
+        wants_usage=facts.wants_usage,
+        has_stream_options=facts.has_stream_options,
+        fields=fields,
+    )
+
+
+def replace_model(request: ChatRequest, model: str) -> bytes:
+    """Return the client's bytes for a provider that calls the model `model`; only that name is replaced."""
+    if model == request.model:
+        return request.raw
+    return join_members({**request.fields, "model": msgspec.json.encode(model)})

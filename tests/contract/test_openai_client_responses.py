@@ -43,7 +43,7 @@ def translating(client: ConversationDialect, provider: ConversationDialect, reco
         between = bridge(client, provider)
         between.encode_request(request, "m")
         codec = between.read_stream(Meter(), request, 7.0)
-        written = codec.pass_on(recorded.read_bytes())
+        written = codec.forward(recorded.read_bytes())
         assert codec.closing() == b""
         return written, "text/event-stream", 200
 

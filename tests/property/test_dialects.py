@@ -333,7 +333,7 @@ def test_a_translated_stream_says_the_same_however_it_is_cut(
     while at < len(stream):
         size = sizes[0]
         sizes = [*sizes[1:], size]
-        out += codec.pass_on(framer.feed(stream[at : at + size]))
+        out += codec.forward(framer.feed(stream[at : at + size]))
         at += size
     assert codec.closing() == b"" and not codec.has_failed
     assert heard(out, client) == said(story)
@@ -347,7 +347,7 @@ def test_a_stream_that_breaks_off_never_looks_complete(story: list[StreamEvent],
     finished = stream.index(b'"finish_reason":"' if provider is openai_chat else b'"message_stop"')
     framer = Framer(2**20)
     codec = bridge(client, provider).read_stream(Meter(), request_of(client), 7.0)
-    out = codec.pass_on(framer.feed(stream[: at % finished]))
+    out = codec.forward(framer.feed(stream[: at % finished]))
     assert codec.closing() is None
     assert b"[DONE]\n\n" not in out.replace(b"\\n\\n", b"") or b"data: [DONE]\n\n" not in out
     assert b"event: message_stop" not in out and b'"stop_reason":"' not in out
@@ -364,7 +364,7 @@ def test_signed_thoughts_reach_a_client_that_gives_them_back_whole() -> None:
         Finish("end"),
     ]
     codec = bridge(openai_chat, anthropic_messages).read_stream(Meter(), request_of(openai_chat), 7.0)
-    out = codec.pass_on(written(story, anthropic_messages))
+    out = codec.forward(written(story, anthropic_messages))
     blocks = [
         block
         for event in events(out)

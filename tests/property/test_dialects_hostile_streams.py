@@ -116,7 +116,7 @@ def written(client: Dialect, provider: Dialect, fields: dict[str, Any], story: l
         event = b"data: %b\n\n" % data.encode()
         with suppress(UpstreamError):  # so it is judged before the first content; what follows must stand it as well
             codec.kind(event)
-        out += codec.pass_on(event)
+        out += codec.forward(event)
         if codec.has_failed:
             return out
     return out + (codec.closing() or b"")

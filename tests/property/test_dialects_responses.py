@@ -213,7 +213,7 @@ def test_a_translated_stream_says_the_same_however_it_is_cut(
     out, at = b"", 0
     while at < len(stream):
         sizes = [*sizes[1:], sizes[0]]
-        out += codec.pass_on(framer.feed(stream[at : at + sizes[0]]))
+        out += codec.forward(framer.feed(stream[at : at + sizes[0]]))
         at += sizes[0]
     assert codec.closing() == b"" and not codec.has_failed
     assert heard(out, client) == said(story)
@@ -232,7 +232,7 @@ def test_a_stream_that_breaks_off_never_looks_complete(
     finished = stream.rindex(marks[other] if is_client else b"event: response.completed")
     framer = Framer(2**20)
     codec = bridge(client, provider).read_stream(Meter(), asked_in(client), 7.0)
-    out = codec.pass_on(framer.feed(stream[: at % finished]))
+    out = codec.forward(framer.feed(stream[: at % finished]))
     assert codec.closing() is None
     assert not any(event.startswith((b"event: response.completed", b"event: message_stop")) for event in events(out))
 

@@ -11,7 +11,6 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
-from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -24,25 +23,9 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
         "model_context_window_exceeded": "context_window",
     }
 )
-
 STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {**{ours: theirs for theirs, ours in STOPS.items()}, "content_filter": "refusal"}
 )
-
-_TYPES: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        401: "authentication_error",
-        402: "billing_error",
-        403: "permission_error",
-        404: "not_found_error",
-        413: "request_too_large",
-        429: "rate_limit_error",
-        503: "overloaded_error",
-        504: "timeout_error",
-        529: "overloaded_error",
-    }
-)
-_TOO_LONG: Final = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 RAW_ARGUMENTS: Final = "_raw"
 """Holds the text of arguments that are no JSON object, since a block of this dialect takes nothing else."""
 
@@ -70,19 +53,32 @@ class _Message(msgspec.Struct):
     usage: anthropic_usage.Usage | None = None
 
 
-class _Error(msgspec.Struct):
-    message: str = ""
+class _Document(msgspec.Struct):
     type: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error
+    content: list[Raw] | None = None
+    usage: anthropic_usage.Usage | None = None
 
 
 _decode_message = msgspec.json.Decoder(_Message).decode
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw = msgspec.json.Decoder(dict[str, str]).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+
+
+def read_answer(body: bytes) -> Usage | None:
+    """Check an answer that came with status 200, and give the usage it reports.
+
+    Raises `ProtocolError` where it is no message, `Unavailable` where it is an error in disguise.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a message") from None
+    if document.type == "error":
+        raise Unavailable("the provider answered 200 with an error in it")
+    if document.content is None:
+        raise ProtocolError("the provider's answer is not a message")
+    return anthropic_usage.read_usage(document.usage)
 
 
 def decode_answer(body: bytes) -> Completion:
@@ -168,28 +164,3 @@ def write_block(part: Text | Thinking | Refusal | ToolCall) -> dict[str, Any]:
         case Thinking(data=""):
             return {"type": "thinking", "thinking": part.text, "signature": part.signature}
     return {"type": "redacted_thinking", "data": part.data}
-
-
-# Errors
-
-
-def error_type(status: int) -> str:
-    """Give Anthropic's word for an error with a status."""
-    return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-
-
-def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
-    try:
-        error = _decode_error(body).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return ProviderError(error.message, error.type, TOO_LONG if error.message.startswith(_TOO_LONG) else None)
-
-
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in Anthropic's shape."""
-    message = rejection.message
-    if rejection.code == TOO_LONG and not message.startswith(_TOO_LONG):
-        message = f"{_TOO_LONG[0]}: {message}"
-    return msgspec.json.encode({"type": "error", "error": {"type": error_type(status), "message": message}})

@@ -11,12 +11,27 @@ import msgspec
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
-from gateway.dialects import anthropic_messages
+from gateway.dialects.anthropic_messages import request_in
+from gateway.dialects.anthropic_messages.errors import encode_error, encode_error_event
+from gateway.dialects.request_body import replace_model as encode_request
 from gateway.streaming.relay import Codec
 
 NAME: Final = "anthropic_token_count"
 PATH: Final = "/v1/messages/count_tokens"
-VENDOR: Final = anthropic_messages.VENDOR
+VENDOR: Final = "anthropic"
+
+__all__ = [
+    "NAME",
+    "PATH",
+    "VENDOR",
+    "decode_request",
+    "encode_error",
+    "encode_error_event",
+    "encode_estimate",
+    "encode_request",
+    "read_answer",
+    "read_stream",
+]
 
 
 class _Document(msgspec.Struct):
@@ -29,13 +44,8 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 def decode_request(raw: bytes) -> ChatRequest:
     """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
-    request = anthropic_messages.decode_request(raw)
+    request = request_in.decode_request(raw)
     return msgspec.structs.replace(request, path=PATH, stream=False)  # there is nothing to stream
-
-
-encode_request = anthropic_messages.encode_request
-encode_error = anthropic_messages.encode_error
-encode_error_event = anthropic_messages.encode_error_event
 
 
 def read_answer(body: bytes) -> Usage:

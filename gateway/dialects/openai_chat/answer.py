@@ -7,11 +7,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from gateway.core import chat
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
-from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -23,7 +23,6 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     }
 )
 """What a finish reason means; others are servers' own words for an end."""
-
 FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
         "end": "stop",
@@ -35,11 +34,6 @@ FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
         "content_filter": "content_filter",
         "pause": "stop",
     }
-)
-
-_TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
-_TYPES: Final[Mapping[int, str]] = MappingProxyType(
-    {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )
 
 
@@ -76,20 +70,30 @@ class _Answer(msgspec.Struct):
     error: Raw = Raw(b"null")
 
 
-class _Error(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error | str | None = None
-    message: str | None = None
+class _Document(msgspec.Struct):
+    choices: list[Raw] | None = None
+    usage: Usage | None = None
+    error: Raw = Raw(b"null")
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+
+
+def read_answer(body: bytes) -> chat.Usage | None:
+    """Check an answer that came with status 200, and give the usage it reports.
+
+    Raises `ProtocolError` where it is no chat completion, `Unavailable` where it is an error in disguise.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a chat completion") from None
+    if document.choices is None:
+        if bytes(document.error) != b"null":
+            raise Unavailable("the provider answered 200 with an error in it")
+        raise ProtocolError("the provider's answer is not a chat completion")
+    return read_usage(document.usage)
 
 
 def decode_answer(body: bytes) -> Completion:
@@ -189,27 +193,3 @@ def write_block(thinking: Thinking) -> dict[str, str]:
 def _join(completion: Completion, kind: type[Text | Thinking | Refusal]) -> str | None:
     texts = [part.text for part in completion.parts if isinstance(part, kind) and part.text]
     return "".join(texts) if texts else None
-
-
-# Errors
-
-
-def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
-    try:
-        found = _decode_error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if isinstance(found.error, _Error):
-        error = found.error
-        code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
-        return ProviderError(error.message or "", error.type, code, error.param)
-    message = found.error or found.message
-    return None if message is None else ProviderError(message)
-
-
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in OpenAI's shape."""
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    shape = {"message": rejection.message, "type": kind, "param": rejection.param, "code": rejection.code}
-    return msgspec.json.encode({"error": shape})

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Conversation,
     Document,
@@ -22,9 +24,45 @@ from gateway.core.conversation import (
     ToolResult,
     Turn,
 )
+from gateway.dialects.request_body import join_members
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 _NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that take `max_completion_tokens` only
+_NULL: Final = Raw(b"null")
+_TRUE: Final = Raw(b"true")
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+# To a provider that speaks the dialect
+
+
+def encode_request(request: ChatRequest, model: str) -> bytes:
+    """Give the body for a provider that calls the model `model`: the client's bytes, with what must change.
+
+    That is the model's name, and for a stream the wish for its usage: we count tokens, whether or not the client does.
+    """
+    raw = request.raw
+    asks_usage = request.stream and not request.wants_usage
+    if model == request.model and not (asks_usage and request.has_stream_options):
+        return _with_usage_first(raw) if asks_usage else raw
+    fields = dict(request.fields)
+    if model != request.model:
+        fields["model"] = Raw(msgspec.json.encode(model))
+    if asks_usage:
+        options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
+        fields["stream_options"] = Raw(join_members({**options, "include_usage": _TRUE}))
+    return join_members(fields)
+
+
+def _with_usage_first(raw: bytes) -> bytes:
+    start = raw.index(b"{") + 1
+    return b"".join((b'{"stream_options":{"include_usage":true},', memoryview(raw)[start:]))
+
+
+def _has_options(fields: dict[str, Raw]) -> bool:
+    return bytes(fields.get("stream_options", _NULL)) != b"null"
+
+
+# From another dialect
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:

@@ -13,7 +13,8 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import ProtocolError
 from gateway.dialects.openai_chat.usage import write_usage
-from gateway.dialects.openai_embeddings import inputs_of, read_answer
+from gateway.dialects.openai_embeddings.answer import read_answer
+from gateway.dialects.openai_embeddings.request_in import inputs_of
 from gateway.dialects.request_body import join_members
 
 _LIST: Final = b"["

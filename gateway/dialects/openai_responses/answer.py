@@ -97,6 +97,35 @@ class Response(msgspec.Struct):
 _decode_response = msgspec.json.Decoder(Response).decode
 
 
+class Document(msgspec.Struct):
+    """An answer whose items are not read."""
+
+    object: str | None = None
+    output: list[Raw] | None = None
+    status: str | None = None
+    error: Raw = Raw(b"null")
+    usage: Usage | None = None
+
+
+_decode_document = msgspec.json.Decoder(Document).decode
+
+
+def read_answer(body: bytes) -> Tokens | None:
+    """Check an answer that came with status 200, and give the usage it reports.
+
+    Raises `ProtocolError` where it is no response, `Unavailable` where it is an error in disguise.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a response") from None
+    if bytes(document.error) != b"null" or document.status == "failed":
+        raise Unavailable("the provider answered 200 with an error in it")
+    if document.output is None:
+        raise ProtocolError("the provider's answer is not a response")
+    return read_usage(document.usage)
+
+
 def decode_answer(body: bytes) -> Completion:
     """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
     try:

@@ -8,15 +8,8 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.anthropic_messages.answer import (
-    arguments_of,
-    decode_answer,
-    encode_answer,
-    encode_provider_error,
-    error_type,
-    input_of,
-    read_provider_error,
-)
+from gateway.dialects.anthropic_messages.answer import arguments_of, decode_answer, encode_answer, input_of
+from gateway.dialects.anthropic_messages.errors import encode_provider_error, error_type, read_provider_error
 from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 REQUEST = ChatRequest(b"", "/", "m", tokens=11)

@@ -176,43 +176,43 @@ def test_a_stream_passes_untouched_and_is_metered() -> None:
     meter = Meter()
     codec = dialect.read_stream(meter, hides_usage=True, choices=1)
     sent = [START, OPEN, delta("a"), delta('"usage" "message_stop"'), END, STOP]
-    assert b"".join(map(codec.pass_on, sent)) == b"".join(sent)
+    assert b"".join(map(codec.forward, sent)) == b"".join(sent)
     assert meter.usage == Usage(input=7, output=5)
     assert meter.events == 6 and meter.bytes_out == len(b"".join(sent))
     assert codec.closing() == b"" and not codec.has_failed
-    assert codec.pass_on(delta("late")) == b""
+    assert codec.forward(delta("late")) == b""
 
 
 def test_a_stream_in_one_block_is_cut_behind_its_end() -> None:
     codec = dialect.read_stream(Meter(), hides_usage=True, choices=1)
-    assert codec.pass_on(START + delta("a") + END + STOP + delta("late")) == START + delta("a") + END + STOP
+    assert codec.forward(START + delta("a") + END + STOP + delta("late")) == START + delta("a") + END + STOP
 
 
 def test_without_its_end_a_stream_broke_off() -> None:
     codec = dialect.read_stream(Meter(), hides_usage=True, choices=1)
-    codec.pass_on(START + delta("a") + END)
+    codec.forward(START + delta("a") + END)
     assert codec.closing() is None
 
 
 def test_nothing_follows_an_error() -> None:
     codec = dialect.read_stream(Meter(), hides_usage=True, choices=1)
     error = event("error", error={"type": "overloaded_error", "message": "x"})
-    assert codec.pass_on(delta("a") + error + delta("b")) == delta("a") + error
-    assert codec.has_failed and codec.closing() == b"" and codec.pass_on(STOP) == b""
+    assert codec.forward(delta("a") + error + delta("b")) == delta("a") + error
+    assert codec.has_failed and codec.closing() == b"" and codec.forward(STOP) == b""
 
 
 def test_what_comes_first_of_an_end_and_an_error_counts() -> None:
     error = event("error", error={"type": "overloaded_error", "message": "x"})
     for first, second, fails in ((STOP, error, False), (error, STOP, True)):
         codec = dialect.read_stream(Meter(), hides_usage=True, choices=1)
-        assert codec.pass_on(delta("a") + first + second) == delta("a") + first
+        assert codec.forward(delta("a") + first + second) == delta("a") + first
         assert codec.has_failed is fails and codec.closing() == b""
 
 
 def test_marks_that_mean_something_else_change_nothing() -> None:
     codec = dialect.read_stream(Meter(), hides_usage=True, choices=1)
     odd = b'data: {"type":"x","error":1,"usage":null,"a":"message_stop"}\n\ndata: {"error" "usage" broken\n\n'
-    assert codec.pass_on(odd) == odd and not codec.has_failed and codec.closing() is None
+    assert codec.forward(odd) == odd and not codec.has_failed and codec.closing() is None
 
 
 # Errors

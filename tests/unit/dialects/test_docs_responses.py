@@ -11,7 +11,7 @@ from gateway.core.errors import InvalidRequest
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge
-from gateway.dialects.openai_responses.request_in import KEPT
+from gateway.dialects.openai_responses.conversation_in import KEPT
 
 DOCS: Final = Path(__file__).parents[3] / "docs"
 ROW: Final = re.compile(r"^\| `(\{.*\})` \| (?:`(\{.*\})`|(left out)|refused: `([^`]+)`) \|$")

@@ -20,7 +20,8 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.openai_chat.stream import DONE, Decoder, Encoder
+from gateway.dialects.openai_chat.decoder import Decoder
+from gateway.dialects.openai_chat.encoder import DONE, Encoder
 from gateway.streaming.sse import events
 
 

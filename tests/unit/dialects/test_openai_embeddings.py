@@ -9,7 +9,8 @@ from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects import BY_NAME, BY_PATH, openai_embeddings
-from gateway.dialects.openai_embeddings import decode_request, encode_request, inputs_of, read_answer, read_stream
+from gateway.dialects.openai_embeddings import decode_request, encode_request, read_answer, read_stream
+from gateway.dialects.openai_embeddings.request_in import inputs_of
 
 
 def raw(**fields: Any) -> bytes:

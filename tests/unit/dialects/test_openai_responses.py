@@ -178,9 +178,9 @@ def test_nothing_follows_the_end_and_its_usage_is_noted() -> None:
     meter = Meter()
     stream = openai_responses.read_stream(meter, hides_usage=True, choices=1)
     delta = event("response.output_text.delta", delta="response.completed")
-    assert stream.pass_on(delta) == delta and stream.closing() is None
-    assert stream.pass_on(delta + COMPLETED + delta) == delta + COMPLETED
-    assert stream.pass_on(delta) == b"" and stream.closing() == b"" and not stream.has_failed
+    assert stream.forward(delta) == delta and stream.closing() is None
+    assert stream.forward(delta + COMPLETED + delta) == delta + COMPLETED
+    assert stream.forward(delta) == b"" and stream.closing() == b"" and not stream.has_failed
     assert meter.usage == Usage(input=5, output=2) and meter.events == 4
 
 
@@ -188,9 +188,9 @@ def test_the_name_of_an_end_in_a_text_is_none() -> None:
     stream = openai_responses.read_stream(Meter(), hides_usage=False, choices=1)
     for text in ("response.completed", "error", '"response.failed"'):
         delta = event("response.output_text.delta", delta=text)
-        assert stream.pass_on(delta) == delta
+        assert stream.forward(delta) == delta
     broken = b'data: {"type":"response.completed", \n\n'
-    assert stream.pass_on(broken) == broken
+    assert stream.forward(broken) == broken
     assert stream.closing() is None and not stream.has_failed
 
 
@@ -198,8 +198,8 @@ def test_the_name_of_an_end_in_a_text_is_none() -> None:
 def test_an_error_ends_a_stream_that_is_not_complete(kind: str) -> None:
     stream = openai_responses.read_stream(Meter(), hides_usage=False, choices=1)
     failed = event(kind, response={"output": []})
-    assert stream.pass_on(failed + COMPLETED) == failed
-    assert stream.has_failed and not stream.is_done and stream.pass_on(COMPLETED) == b""
+    assert stream.forward(failed + COMPLETED) == failed
+    assert stream.has_failed and not stream.is_done and stream.forward(COMPLETED) == b""
 
 
 # Errors

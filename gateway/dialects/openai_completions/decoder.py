@@ -1,29 +1,20 @@
-"""Streams of OpenAI's completions in neutral events, and back."""
-
-from typing import Any, Final
+"""Streams of OpenAI's completions in neutral events."""
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import (
     Failure,
     Finish,
-    RefusalDelta,
     Start,
     StreamEvent,
     TextDelta,
-    ThinkingDelta,
-    ToolCallDelta,
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.json_text import Template, quote, template_of
+from gateway.dialects.json_text import Template, template_of
 from gateway.dialects.openai_chat import usage as openai_usage
 from gateway.dialects.openai_chat.answer import STOPS
-from gateway.dialects.openai_completions.answer import finish_reason
 from gateway.streaming.sse import data_of
-
-_DONE: Final = b"data: [DONE]\n\n"
 
 
 class _Choice(msgspec.Struct):
@@ -96,57 +87,3 @@ class Decoder:
                 found.append(Finish(STOPS.get(choice.finish_reason, "end")))
         usage = openai_usage.read_usage(chunk.usage)
         return found if usage is None else [*found, UsageReport(usage)]
-
-
-class Encoder:
-    """Writes a client's stream. Thoughts have no place in it; the words of a refusal are text."""
-
-    __slots__ = ("_head", "_is_hidden", "_request", "_said", "_tail", "_usage")
-
-    def __init__(self, request: ChatRequest) -> None:
-        self._request = request
-        self._head = b""
-        self._tail = b',"usage":null}\n\n' if request.wants_usage else b"}\n\n"
-        self._usage: Usage | None = None
-        self._is_hidden = False  # the last delta was none of words
-        self._said = False  # there has been a word
-
-    def more(self, string: bytes) -> bytes:
-        return b"" if self._is_hidden else self._chunk(string)
-
-    def encode(self, event: StreamEvent) -> bytes:
-        match event:
-            case TextDelta() | RefusalDelta():
-                self._is_hidden, self._said = False, True
-                return self._chunk(quote(event.text))
-            case ThinkingDelta() | ToolCallDelta():
-                self._is_hidden = True
-            case Start():
-                self._start(event)
-            case UsageReport():
-                self._usage = event.usage
-            case Finish():
-                return self._chunk(b'""', quote(finish_reason(event.stop, "said" if self._said else "")))
-            case Failure():
-                shape = {"message": event.message, "type": event.type or "server_error", "param": None}
-                return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})
-        return b""
-
-    def finish(self) -> bytes:
-        if not self._request.wants_usage or self._usage is None:
-            return _DONE
-        usage = quote(openai_usage.write_usage(self._usage))
-        return b'%b[],"usage":%b}\n\n%b' % (self._head, usage, _DONE)
-
-    def _start(self, event: Start) -> None:
-        start: dict[str, Any] = {
-            "id": event.id,
-            "object": "text_completion",
-            "created": event.created,
-            "model": event.model or self._request.model,
-        }
-        self._head = b'data: %b,"choices":' % quote(start)[:-1]
-
-    def _chunk(self, text: bytes, reason: bytes = b"null") -> bytes:
-        choice = (b'[{"text":', text, b',"index":0,"logprobs":null,"finish_reason":', reason, b"}]")
-        return b"".join((self._head, *choice, self._tail))

@@ -1,0 +1,154 @@
+"""Neutral events as a stream of OpenAI's chat completions."""
+
+from typing import Any, Final
+
+from msgspec import Raw
+
+from gateway.core.chat import ChatRequest
+from gateway.core.chat import Usage as Tokens
+from gateway.core.conversation import (
+    Failure,
+    Finish,
+    RefusalDelta,
+    Signature,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    UsageReport,
+)
+from gateway.dialects.json_text import Pieces, quote
+from gateway.dialects.openai_chat.answer import finish_reason
+from gateway.dialects.openai_chat.usage import write_usage
+
+DONE: Final = b"data: [DONE]\n\n"
+
+
+class Encoder:
+    """Writes a client's stream. With `wants_usage` it gets the event with the usage that it asked for."""
+
+    __slots__ = (
+        "_bare_call",
+        "_calls",
+        "_has_refused",
+        "_head",
+        "_is_thinking",
+        "_more",
+        "_tail",
+        "_thoughts",
+        "_usage",
+        "_wants_usage",
+    )
+
+    def __init__(self, request: ChatRequest) -> None:
+        self._wants_usage = request.wants_usage
+        self._head = self._tail = b""
+        self._more: tuple[bytes, bytes] = (b"", b"")  # around a string that goes on with the last part
+        self._usage: Tokens | None = None
+        self._calls: dict[int, int] = {}  # the number of a part to the call's
+        self._bare_call: int | None = None  # the last call, while nothing of its arguments has come
+        self._thoughts = Pieces()
+        self._is_thinking = False
+        self._has_refused = False
+
+    def more(self, string: bytes) -> bytes:
+        if self._is_thinking:
+            self._thoughts.add(string)
+        head, tail = self._more
+        return b"".join((head, string, tail))
+
+    def encode(self, event: StreamEvent) -> bytes:
+        match event:
+            case TextDelta():
+                return self._words(b"content", event.text)
+            case ToolCallDelta():
+                return self._arguments(self._calls[event.index], quote(event.arguments))
+            case ThinkingDelta():
+                if not self._is_thinking:
+                    self._thoughts = Pieces()
+                return self._words(b"reasoning_content", event.text, is_thinking=True)
+            case RefusalDelta():
+                self._has_refused = True
+                return self._words(b"refusal", event.text)
+            case ToolCallStart():
+                return self._call(event)
+            case Signature():
+                return self._signature(event)
+            case Start():
+                return self._start(event)
+            case UsageReport():
+                self._usage = event.usage
+                return b""
+            case Finish():
+                reason = quote(finish_reason(event.stop, has_refused=self._has_refused))
+                return self._closed_call() + self._chunk(b"{}", reason)
+            case Failure():
+                shape = {"message": event.message, "type": event.type or "server_error", "param": None}
+                return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})
+
+    def finish(self) -> bytes:
+        if not self._wants_usage or self._usage is None:
+            return DONE
+        usage = quote(write_usage(self._usage))
+        return b'%b[],"usage":%b}\n\n%b' % (self._head, usage, DONE)
+
+    def _start(self, event: Start) -> bytes:
+        start: dict[str, Any] = {
+            "id": event.id,
+            "object": "chat.completion.chunk",
+            "created": event.created,
+            "model": event.model,
+        }
+        if event.service_tier is not None:
+            start["service_tier"] = event.service_tier
+        self._head = b'data: %b,"choices":' % quote(start)[:-1]
+        self._tail = b',"usage":null}\n\n' if self._wants_usage else b"}\n\n"
+        return self._chunk(b'{"role":"assistant","content":""}')
+
+    def _chunk(self, delta: bytes, reason: bytes = b"null") -> bytes:
+        choice = b'[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]' % (delta, reason)
+        return b"".join((self._head, choice, self._tail))
+
+    def _frame(self, before: bytes, after: bytes) -> None:
+        self._more = (
+            b'%b[{"index":0,"delta":%b' % (self._head, before),
+            b'%b,"logprobs":null,"finish_reason":null}]%b' % (after, self._tail),
+        )
+
+    def _words(self, member: bytes, text: str, *, is_thinking: bool = False) -> bytes:
+        closed = self._closed_call()
+        self._is_thinking = is_thinking
+        self._frame(b'{"%b":' % member, b"}")
+        return closed + self.more(quote(text))
+
+    def _call(self, event: ToolCallStart) -> bytes:
+        closed = self._closed_call()
+        self._is_thinking = False
+        number = self._bare_call = self._calls[event.index] = len(self._calls)
+        call = {"index": number, "id": event.id, "type": "function", "function": {"name": event.name, "arguments": ""}}
+        return closed + self._chunk(b'{"tool_calls":[%b]}' % quote(call))
+
+    def _arguments(self, number: int, string: bytes) -> bytes:
+        if number == self._bare_call and string != b'""':
+            self._bare_call = None
+        self._is_thinking = False
+        self._frame(b'{"tool_calls":[{"index":%d,"function":{"arguments":' % number, b"}}]}")
+        return self.more(string)
+
+    def _closed_call(self) -> bytes:
+        """Give a call without arguments an empty object: clients read them as JSON."""
+        if self._bare_call is None:
+            return b""
+        return self._arguments(self._bare_call, b'"{}"')
+
+    def _signature(self, event: Signature) -> bytes:
+        """Give signed thoughts whole, so that the client can send them back with the message."""
+        if event.data:
+            block = quote({"type": "redacted_thinking", "data": event.data})
+        else:
+            thoughts = Raw(self._thoughts.joined() if self._is_thinking else b'""')
+            block = quote({"type": "thinking", "thinking": thoughts, "signature": event.signature})
+        self._is_thinking = False
+        return self._chunk(b'{"thinking_blocks":[%b]}' % block)
