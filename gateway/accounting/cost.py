@@ -7,7 +7,7 @@ from gateway.accounting.prices import Price
 from gateway.core.chat import Usage
 from gateway.core.exchange import Exchange, Meter
 from gateway.core.tokens import tokens_of
-from gateway.dialects.output_text import said_in_document, said_in_events
+from gateway.dialects.output_text import text_of_document, text_of_events
 
 LONGEST_DOCUMENT: Final = 2**20  # bytes of an answer without a count that are looked into
 
@@ -33,10 +33,10 @@ def _output_tokens(meter: Meter) -> int:
     """
     if not meter.events:
         body = meter.samples[0]
-        return tokens_of(said_in_document(body).encode()) if len(body) <= LONGEST_DOCUMENT else 0
+        return tokens_of(text_of_document(body).encode()) if len(body) <= LONGEST_DOCUMENT else 0
     texts, count = [], 0
     for block in meter.samples:
-        said, events = said_in_events(block)
+        said, events = text_of_events(block)
         texts.append(said)
         count += events
     tokens = tokens_of("".join(texts).encode())

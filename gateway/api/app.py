@@ -22,8 +22,7 @@ from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
 from gateway.core.reserved_paths import NO_REALTIME, is_realtime
-from gateway.dialects import spoken_at
-from gateway.dialects.vendors import ID_HEADERS, vendor_of
+from gateway.dialects import ID_HEADERS, dialect_of, vendor_of
 from gateway.snapshot import Services
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Public:
         try:
             response = await self._find(request, path)(request)
         except GatewayError as error:
-            response = error_response(error, request_id, spoken_at(path, request.headers))
+            response = error_response(error, request_id, dialect_of(path, request.headers))
         for name in ID_HEADERS[vendor_of(request.headers)]:
             response.headers[name] = request_id
         if not request.content.is_eof():  # a body that nobody asked for: the next request can't be found behind it

@@ -26,9 +26,9 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
+from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
-from gateway.dialects.vendors import id_lines
 from gateway.pools.route_plan import RoutePlan
 from gateway.streaming.relay import KEEP_ALIVE
 from gateway.upstream.dispatcher import Upstream

@@ -22,7 +22,7 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
-from gateway.dialects import spoken_at
+from gateway.dialects import dialect_of
 from gateway.dialects.rate_limits import limit_lines
 from gateway.providers.transport import UpstreamResponse
 from gateway.snapshot import Services
@@ -82,7 +82,7 @@ class PassingClient(HttpClient):
     def __init__(
         self, request: web.BaseRequest, exchange: Exchange, limits: "LimitsSpec", clock: Clock, tasks: "Tasks"
     ) -> None:
-        super().__init__(request, exchange, spoken_at(exchange.path, exchange.headers), limits, clock)
+        super().__init__(request, exchange, dialect_of(exchange.path, exchange.headers), limits, clock)
         self.method = request.method
         self._tasks = tasks
         self._upload: Upload | None = None

@@ -143,7 +143,7 @@ class Reasoning(msgspec.Struct, frozen=True):
 class Conversation(msgspec.Struct, frozen=True):
     """A request, as far as it can be said in another dialect.
 
-    Fields of `others`, by the client's names, have no word here; neither have they a place in another dialect.
+    Fields of `unsupported`, by the client's names, have no word here; neither have they a place in another dialect.
     """
 
     turns: tuple[Turn, ...]
@@ -170,7 +170,7 @@ class Conversation(msgspec.Struct, frozen=True):
     prompt_cache_key: str | None = None
     store: bool | None = None  # whether the provider keeps the answer for later
     stream: bool = False
-    others: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 # Answers

@@ -5,15 +5,28 @@ that runs. Where they differ `bridge.py` puts the neutral values of `core/conver
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
-from gateway.dialects.rejection import ProviderError
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
+
+TOO_LONG: Final = "context_length_exceeded"
+"""The `code` of a prompt that is too long, whatever the provider calls it: clients shorten their history when they read it."""
+
+
+class ProviderError(msgspec.Struct, frozen=True):
+    """A provider's reason for rejecting a request, in its own words."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
 
 
 class StreamDecoder(Protocol):
@@ -25,7 +38,7 @@ class StreamDecoder(Protocol):
         """Give what a whole event of server-sent events says. Raises `ProtocolError` where it is none of the dialect."""
         ...
 
-    def more(self, event: bytes) -> bytes | None:
+    def string_delta(self, event: bytes) -> bytes | None:
         """Give the JSON string that an event adds to the very part that the last event added to; None where it is else.
 
         The fast path of long texts, so it looks and does not parse; the string goes on as it stands, quotes included.
@@ -38,7 +51,7 @@ class StreamEncoder(Protocol):
 
     def encode(self, event: StreamEvent) -> bytes: ...
 
-    def more(self, string: bytes) -> bytes:
+    def append(self, string: bytes) -> bytes:
         """Give the event that adds a JSON string to the part that the last delta added to."""
         ...
 
@@ -99,7 +112,7 @@ class ConversationDialect(Dialect, Protocol):
 
     def open_encoder(self, request: ChatRequest) -> StreamEncoder: ...
 
-    def encode_provider_error(self, rejection: ProviderError, status: int) -> bytes:
+    def encode_provider_error(self, error: ProviderError, status: int) -> bytes:
         """Give a provider's own error as one of this dialect."""
         ...
 
@@ -120,7 +133,7 @@ class ConversationDialect(Dialect, Protocol):
         ...
 
 
-class Estimating(Protocol):
+class TokenEstimator(Protocol):
     """What a dialect offers whose questions the gateway can answer itself."""
 
     def encode_estimate(self, tokens: int) -> bytes: ...
@@ -136,12 +149,12 @@ class ModelList(Protocol):
         ...
 
 
-class Gathering(Protocol):
+class Batching(Protocol):
     """What a dialect offers whose requests can be gathered into one call; the requests that are given are alike."""
 
     def count_inputs(self, request: ChatRequest) -> int: ...
 
-    def alike(self, request: ChatRequest) -> bytes:
+    def batch_key(self, request: ChatRequest) -> bytes:
         """Give what has to be equal where two requests are to be one."""
         ...
 

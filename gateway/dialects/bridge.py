@@ -13,7 +13,9 @@ from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 
-KEPT_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer, where some clients get all of it once more at its end
+TRANSLATED_LIMIT: Final = (
+    64 * 2**20
+)  # bytes of a streamed answer, where some clients get all of it once more at its end
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -37,7 +39,7 @@ class Bridge(Protocol):
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec: ...
 
-    def reword(self, error: Rejected) -> bytes:
+    def translate_error(self, error: Rejected) -> bytes:
         """Give the body of a provider's rejection as the client can read it."""
         ...
 
@@ -50,11 +52,11 @@ def can_translate(client: Dialect, provider: Dialect) -> bool:
 def bridge(client: Dialect, provider: Dialect) -> Bridge:
     """Give what stands between two dialects; made when a configuration is compiled, once for each provider."""
     if client is provider:
-        return _Same(client)
+        return _PassThrough(client)
     return _Translation(cast(ConversationDialect, client), cast(ConversationDialect, provider))
 
 
-class _Same:
+class _PassThrough:
     """Bytes pass."""
 
     __slots__ = ("_dialect",)
@@ -78,7 +80,7 @@ class _Same:
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
         return self._dialect.read_stream(meter, hides_usage=not request.wants_usage, choices=request.n)
 
-    def reword(self, error: Rejected) -> bytes:
+    def translate_error(self, error: Rejected) -> bytes:
         return error.body
 
 
@@ -117,14 +119,14 @@ class _Translation:
         return self._client.encode_answer(completion, request), completion.usage
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
-        watched = self._provider.read_stream(meter, hides_usage=False, choices=1)
-        return Translator(self._client, self._provider.open_decoder(), watched, request, int(now_s))
+        observer = self._provider.read_stream(meter, hides_usage=False, choices=1)
+        return Translator(self._client, self._provider.open_decoder(), observer, request, int(now_s))
 
-    def reword(self, error: Rejected) -> bytes:
-        rejection = self._provider.read_provider_error(error.body)
-        if rejection is None:
+    def translate_error(self, error: Rejected) -> bytes:
+        provider_error = self._provider.read_provider_error(error.body)
+        if provider_error is None:
             return self._client.encode_error(error)
-        return self._client.encode_provider_error(rejection, error.http_status)
+        return self._client.encode_provider_error(provider_error, error.http_status)
 
 
 class Translator:
@@ -142,49 +144,49 @@ class Translator:
         "_has_finished",
         "_has_started",
         "_is_closed",
-        "_kept",
         "_model",
-        "_watched",
+        "_observer",
+        "_translated_bytes",
         "has_failed",
     )
 
     def __init__(
-        self, client: ConversationDialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
+        self, client: ConversationDialect, decoder: StreamDecoder, observer: Codec, request: ChatRequest, created: int
     ) -> None:
         self._client = client
         self._decoder = decoder
         self._encoder = client.open_encoder(request)
-        self._watched = watched
+        self._observer = observer
         self._created = created
         self._model = request.model
         self._has_started = False
-        self._kept = 0  # bytes of the answer that an encoder may have to remember until its end
+        self._translated_bytes = 0  # bytes of the answer that an encoder may have to remember until its end
         self._has_finished = False  # the answer is complete
         self._is_closed = False  # and so is the stream
         self.has_failed = False
 
     def kind(self, event: bytes) -> EventKind:
-        return self._watched.kind(event)
+        return self._observer.kind(event)
 
     def forward(self, block: bytes) -> bytes:
         if self._is_over():
             return b""
-        more, add = self._decoder.more, self._encoder.more
+        string_delta, append = self._decoder.string_delta, self._encoder.append
         written: list[bytes] = []
         try:
-            block = self._watched.forward(block)
+            block = self._observer.forward(block)
             is_one = block.find(b"\n\n") == len(block) - 2 and b"\r" not in block
             for event in (block,) if is_one else events(block):
-                string = more(event)
+                string = string_delta(event)
                 if string is not None:
-                    self._kept += len(string)
-                    written.append(add(string))
+                    self._translated_bytes += len(string)
+                    written.append(append(string))
                 else:
-                    self._kept += len(event)
+                    self._translated_bytes += len(event)
                     written += map(self._encode, self._decoder.feed(event))
                     if self._is_over():
                         break
-            if self._kept > KEPT_LIMIT:
+            if self._translated_bytes > TRANSLATED_LIMIT:
                 raise ProtocolError("the provider's stream is too long to be translated")
             if self._decoder.is_done and self._has_finished and not self._is_over():
                 written.append(self._close())
@@ -198,7 +200,7 @@ class Translator:
         """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
         if self._is_over():
             return b""
-        if not self._has_finished or self._watched.closing() is None:
+        if not self._has_finished or self._observer.closing() is None:
             return None
         return self._close()
 

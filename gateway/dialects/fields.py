@@ -37,16 +37,16 @@ class Fields:
         value = self._members.get(name)
         return None if is_null(value) else value
 
-    def others(self, known: Collection[str], defaults: Mapping[str, Any]) -> Iterator[str]:
+    def unknown(self, known: Collection[str], defaults: Mapping[str, Any]) -> Iterator[str]:
         """Give the members that are not `known` and say something else than the value that holds without them."""
         for name, value in self._members.items():
             if name in known or is_null(value):
                 continue
-            if name not in defaults or not _says(value, defaults[name]):
+            if name not in defaults or not _equals(value, defaults[name]):
                 yield name
 
 
-def _says(value: Raw, other: Any) -> bool:
+def _equals(value: Raw, other: Any) -> bool:
     """Whether a member has the value `other`; what can't be read, as a number out of all bounds somewhere in it, has none."""
     try:
         return bool(msgspec.json.decode(value) == other)
@@ -60,13 +60,13 @@ def decoder(kind: Hashable) -> Callable[[Raw], Any]:
     return msgspec.json.Decoder(cast(Any, kind)).decode
 
 
-def strangers(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
+def unknown_members(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
     """Give the members of an object that are not `known` and hold something, each behind its path."""
     for name, member in _decode_rows(value).items():
         if name not in known and bytes(member) not in _EMPTY:
             yield f"{path}.{name}"
 
 
-def said(value: Raw) -> Raw | None:
+def non_null(value: Raw) -> Raw | None:
     """Give a value, None for null."""
     return None if is_null(value) else value

@@ -24,7 +24,7 @@ class UnsupportedParams:
         self._names = names
         self.dropped: list[str] = []
 
-    def lose(self, field: str, why: str = "the provider's API has no such parameter") -> None:
+    def drop(self, field: str, why: str = "the provider's API has no such parameter") -> None:
         """Give up a parameter, named as the field of `Conversation` or by the client. Raises `InvalidRequest`."""
         param = self._names.get(field, field)
         if not self._drops_params:

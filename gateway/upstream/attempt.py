@@ -12,8 +12,8 @@ from gateway.config.spec import LimitsSpec
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
 from gateway.core.exchange import AttemptRecord, Exchange
-from gateway.dialects import GATHERED
-from gateway.dialects.base import Gathering
+from gateway.dialects import BATCHED
+from gateway.dialects.base import Batching
 from gateway.pools import batches
 from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.target import Target
@@ -175,14 +175,14 @@ async def ask(
     request = exchange.request
     assert request is not None
     call = UpstreamRequest(exchange, target, limits, services)
-    if target.batch is not None and (gathering := GATHERED.get(exchange.path)) is not None:
-        inputs = gathering.count_inputs(request)
+    if target.batch is not None and (batching := BATCHED.get(exchange.path)) is not None:
+        inputs = batching.count_inputs(request)
         if (
             inputs < target.batch.max
             and request.tokens <= batches.TOKENS_LIMIT
             and "idempotency-key" not in exchange.headers
         ):
-            return await _ask_with_others(call, request, gathering, inputs, total_at)
+            return await _ask_with_others(call, request, batching, inputs, total_at)
     answer = await call.begin(call.body(request), call.head(), total_at, is_stream=request.stream)
     try:
         if request.stream:
@@ -201,7 +201,7 @@ async def ask(
 
 
 async def _ask_with_others(
-    call: UpstreamRequest, request: ChatRequest, gathering: Gathering, inputs: int, total_at: float | None
+    call: UpstreamRequest, request: ChatRequest, batching: Batching, inputs: int, total_at: float | None
 ) -> Upstream:
     """Ask together with requests that are alike, of one tenant: nobody else's input, usage or failure is in the same call."""
     exchange, target, services = call.exchange, call.target, call.services
@@ -215,7 +215,7 @@ async def _ask_with_others(
         services.metrics.batches[exchange.pool].value += 1
         services.metrics.batched_requests[exchange.pool].value += len(requests)
         if others:
-            body = gathering.join(requests, call.model_id)
+            body = batching.join(requests, call.model_id)
             head = f"x-request-id: {exchange.id}+{others}\r\n{handed_on}"
         else:
             body, head = call.body(request), call.head()
@@ -223,7 +223,7 @@ async def _ask_with_others(
         try:
             whole = await call.read(answer)
             if others:
-                parts = gathering.split(whole, requests)
+                parts = batching.split(whole, requests)
             else:
                 parts = [call.binding.bridge.read_answer(whole, request, services.clock.wall())]
         except BaseException:
@@ -231,6 +231,6 @@ async def _ask_with_others(
             raise
         return [batches.BatchResult(body, usage, answer) for body, usage in parts]
 
-    key = (target, call.model_id, exchange.principal.tenant, handed_on, gathering.alike(request))
+    key = (target, call.model_id, exchange.principal.tenant, handed_on, batching.batch_key(request))
     result = await services.batches.ask(key, batches.BatchItem(request, inputs, send), settings, total_at)
     return Upstream(target, result.answer, body=result.body, usage=result.usage)

@@ -63,7 +63,7 @@ class UpstreamRequest:
                 body = target.provider.redact(await read_fault(answer))
                 fault = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
                 if isinstance(fault, Rejected):
-                    fault.body = self.binding.bridge.reword(fault)
+                    fault.body = self.binding.bridge.translate_error(fault)
                 raise fault
             if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise ProtocolError("the provider compressed its answer without being asked")

@@ -285,7 +285,7 @@ def heard(stream: bytes, dialect: Dialect) -> Said:
     for event in events(stream):
         found = list(slow.feed(event))
         told += found
-        if (string := fast.more(event)) is not None:
+        if (string := fast.string_delta(event)) is not None:
             assert [one.text if not isinstance(one, ToolCallDelta) else one.arguments for one in found] == [
                 json.loads(string)
             ], "the fast path says the same"

@@ -254,7 +254,7 @@ def test_words_refusals_and_sealed_thoughts_come_back_to_their_maker(words: list
     assert [part["type"] for part in items[2]["content"]] == ["output_text", "refusal"]
     body = {"model": "m", "input": [{"role": "user", "content": "x"}, *items, {"role": "user", "content": "y"}]}
     conversation = openai_responses.to_conversation(decode_request(json.dumps(body).encode()))
-    assert conversation.others == ()
+    assert conversation.unsupported == ()
     assert conversation.turns[1].parts[:2] == (Thinking("".join(words), "sig"), Thinking(data="xyz"))
     assert [part.text for part in conversation.turns[1].parts[2:]] == ["".join(words), "".join(refusals)]  # type: ignore[union-attr]
 
@@ -265,7 +265,7 @@ def test_the_fast_path_takes_deltas_though_they_are_numbered_and_padded(story: l
     deltas = [event for event in story if isinstance(event, TextDelta | ThinkingDelta | ToolCallDelta)]
     for number, event in enumerate(events(openai_responses_stream(story))):
         padded = event.replace(b"}\n\n", b',"obfuscation":"%b"}\n\n' % (b"x" * number)) if b".delta" in event else event
-        string = decoder.more(padded)
+        string = decoder.string_delta(padded)
         fast += string is not None
         if string is None:
             decoder.feed(padded)

@@ -25,7 +25,7 @@ from gateway.core.conversation import (
 )
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.anthropic_messages.answer import arguments_of
-from gateway.dialects.fields import Fields, said, strangers
+from gateway.dialects.fields import Fields, non_null, unknown_members
 from gateway.dialects.unsupported_params import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -145,17 +145,17 @@ _decode_block = msgspec.json.Decoder(_Block).decode
 def to_conversation(request: ChatRequest) -> Conversation:
     """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
     fields = Fields(request.fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
+    unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     metadata = fields.get("metadata", _Metadata)
     config = fields.get("output_config", _OutputConfig) or _OutputConfig()
     for name, known in (("metadata", _Metadata), ("output_config", _OutputConfig)):
         if (raw := fields.raw(name)) is not None:
-            others += strangers(raw, known.__struct_fields__, name)
+            unsupported += unknown_members(raw, known.__struct_fields__, name)
     system = list(_system(fields.get("system", str | list[Raw])))  # type: ignore[arg-type]
     turns: list[Turn] = []
     for index, message in enumerate(fields.get("messages", list[_Message]) or ()):
         path = f"messages[{index}].content"
-        parts = tuple(_content(message.content, path, others))
+        parts = tuple(_content(message.content, path, unsupported))
         if message.role == "system":
             system += _only_text(parts, path)
         elif message.role == "user":
@@ -169,7 +169,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
     return Conversation(
         turns=tuple(turns),
         system=tuple(system),
-        tools=tuple(_tools(fields, others)),
+        tools=tuple(_tools(fields, unsupported)),
         tool_choice=_tool_choice(choice),
         parallel_tool_calls=None if choice is None or not choice.disable_parallel_tool_use else False,
         output=_output(config.format or fields.get("output_format", _Format)),
@@ -182,7 +182,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
         user=None if metadata is None else metadata.user_id,
         service_tier=None if tier is None else _TIERS.get(tier, tier),
         stream=request.stream,
-        others=tuple(others),
+        unsupported=tuple(unsupported),
     )
 
 
@@ -200,7 +200,7 @@ def _only_text(parts: tuple[Part, ...], path: str) -> Iterator[Text]:
         yield part
 
 
-def _content(content: str | list[Raw] | None, path: str, others: list[str]) -> Iterator[Part]:
+def _content(content: str | list[Raw] | None, path: str, unsupported: list[str]) -> Iterator[Part]:
     if isinstance(content, str):
         yield Text(content)
         return
@@ -210,11 +210,11 @@ def _content(content: str | list[Raw] | None, path: str, others: list[str]) -> I
             block = _decode_block(raw)
         except msgspec.ValidationError:
             raise InvalidRequest(f"{where} is not a block of content", param=where, code="invalid_type") from None
-        others += strangers(raw, _Block.__struct_fields__, where)
-        yield _part(block, where, others)
+        unsupported += unknown_members(raw, _Block.__struct_fields__, where)
+        yield _part(block, where, unsupported)
 
 
-def _part(block: _Block, path: str, others: list[str]) -> Part:
+def _part(block: _Block, path: str, unsupported: list[str]) -> Part:
     match block.type:
         case "text":
             return Text(block.text)
@@ -225,7 +225,7 @@ def _part(block: _Block, path: str, others: list[str]) -> Part:
         case "tool_use":
             return ToolCall(block.id, block.name, arguments_of(block.input))
         case "tool_result":
-            parts = tuple(_content(block.content, f"{path}.content", others))
+            parts = tuple(_content(block.content, f"{path}.content", unsupported))
             shown = tuple(part for part in parts if isinstance(part, Text | Image | Document))
             if len(shown) < len(parts):
                 raise untranslatable(f"{path}.content", "a tool gives text, images and documents")
@@ -236,7 +236,7 @@ def _part(block: _Block, path: str, others: list[str]) -> Part:
             return Image(url=block.source.url)
         case "document" if block.source is not None:
             if b"true" in bytes(block.citations):
-                others.append(f"{path}.citations")
+                unsupported.append(f"{path}.citations")
             return _document(block, block.source, path)
     raise untranslatable(path, f"a block of type {block.type[:40]!r} has no counterpart there")
 
@@ -252,18 +252,18 @@ def _document(block: _Block, source: _Source, path: str) -> Document:
     raise untranslatable(path, f"a document from a source of type {source.type[:40]!r} has no counterpart there")
 
 
-def _tools(fields: Fields, others: list[str]) -> Iterator[Tool]:
+def _tools(fields: Fields, unsupported: list[str]) -> Iterator[Tool]:
     raws = fields.get("tools", list[Raw]) or ()
     for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
         path = f"tools[{index}]"
         if tool.type not in (None, "custom"):
             raise untranslatable(path, f"a tool of type {tool.type[:40]!r} belongs to the provider that has it")
         if tool.defer_loading:
-            others.append(f"{path}.defer_loading")
+            unsupported.append(f"{path}.defer_loading")
         if bytes(tool.allowed_callers) not in _DIRECT:
-            others.append(f"{path}.allowed_callers")
-        others += strangers(raw, _Tool.__struct_fields__, path)
-        yield Tool(tool.name, tool.description, said(tool.input_schema), tool.strict)
+            unsupported.append(f"{path}.allowed_callers")
+        unsupported += unknown_members(raw, _Tool.__struct_fields__, path)
+        yield Tool(tool.name, tool.description, non_null(tool.input_schema), tool.strict)
 
 
 def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
@@ -279,12 +279,12 @@ def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
     raise untranslatable("tool_choice", "only auto, any, tool and none can be")
 
 
-def _output(asked: _Format | None) -> OutputFormat | None:
-    if asked is None:
+def _output(format: _Format | None) -> OutputFormat | None:
+    if format is None:
         return None
-    if asked.type != "json_schema" or said(asked.schema) is None:
+    if format.type != "json_schema" or non_null(format.schema) is None:
         raise untranslatable("output_config.format", "only json_schema with a schema can be")
-    return OutputFormat(schema=asked.schema, strict=True)
+    return OutputFormat(schema=format.schema, strict=True)
 
 
 def _reasoning(thinking: _Thinking | None, effort: str | None) -> Reasoning | None:

@@ -85,7 +85,7 @@ class Decoder:
         self._parts: dict[int, int] = {}  # by the number of a block, its part
         self._calls: set[int] = set()  # the parts that are calls of tools
 
-    def more(self, event: bytes) -> bytes | None:
+    def string_delta(self, event: bytes) -> bytes | None:
         template = self._template
         if template is None:
             return None

@@ -26,7 +26,7 @@ from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.anthropic_messages.answer import STOP_REASONS
 from gateway.dialects.json_text import Pieces, quote, unquote
 
-LOOKED_AT: Final = (
+PARSED_LIMIT: Final = (
     8 * 2**20
 )  # bytes of arguments that are read to find their end, while others wait; then it comes last
 
@@ -42,7 +42,7 @@ class Encoder:
         "_deltas",
         "_head",
         "_last",
-        "_looked_at",
+        "_parsed_bytes",
         "_part",
         "_prompt_tokens",
         "_stop",
@@ -61,12 +61,12 @@ class Encoder:
         self._arguments: Pieces | None = None  # of the call that is being written
         self._waiting: dict[int, list[_Part]] = {}  # by part, in the order in which they began
         self._last: _Part | None = None
-        self._looked_at = 0  # bytes of arguments
+        self._parsed_bytes = 0  # bytes of arguments
 
-    def more(self, string: bytes) -> bytes:
+    def append(self, string: bytes) -> bytes:
         if self._waiting and isinstance(self._last, TextDelta | ThinkingDelta | RefusalDelta | ToolCallDelta):
             return self.encode(type(self._last)(self._last.index, unquote(string)))
-        return self._add(string)
+        return self._append(string)
 
     def encode(self, event: StreamEvent) -> bytes:
         match event:
@@ -120,9 +120,9 @@ class Encoder:
         """Whether the open block can end."""
         if self._arguments is None:
             return True
-        if self._looked_at > LOOKED_AT:
+        if self._parsed_bytes > PARSED_LIMIT:
             return False
-        self._looked_at += self._arguments.size
+        self._parsed_bytes += self._arguments.size
         return self._arguments.is_json
 
     def _catch_up(self) -> bytes:
@@ -142,15 +142,15 @@ class Encoder:
         opened = b"" if event.index == self._part else self._close() + self._open(event)
         match event:
             case TextDelta() | RefusalDelta() | ThinkingDelta():
-                return opened + self._add(quote(event.text))
+                return opened + self._append(quote(event.text))
             case ToolCallDelta():
-                return opened + self._add(quote(event.arguments))
+                return opened + self._append(quote(event.arguments))
             case Signature(data=""):
                 delta = b'{"type":"signature_delta","signature":%b}' % quote(event.signature)
                 return opened + self._delta(delta)
         return opened
 
-    def _add(self, string: bytes) -> bytes:
+    def _append(self, string: bytes) -> bytes:
         """Give the event that adds a string to the open block."""
         self._deltas += 1
         if self._arguments is not None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.errors import GatewayError
-from gateway.dialects.rejection import TOO_LONG, ProviderError
+from gateway.dialects.base import TOO_LONG, ProviderError
 
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -57,10 +57,10 @@ def read_provider_error(body: bytes) -> ProviderError | None:
     return ProviderError(error.message, error.type, TOO_LONG if error.message.startswith(_TOO_LONG) else None)
 
 
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
+def encode_provider_error(error: ProviderError, status: int) -> bytes:
     """Give a provider's error of another dialect in Anthropic's shape."""
-    message = rejection.message
-    if rejection.code == TOO_LONG and not message.startswith(_TOO_LONG):
+    message = error.message
+    if error.code == TOO_LONG and not message.startswith(_TOO_LONG):
         message = f"{_TOO_LONG[0]}: {message}"
     return msgspec.json.encode({"type": "error", "error": {"type": error_type(status), "message": message}})
 

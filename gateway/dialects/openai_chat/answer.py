@@ -124,8 +124,8 @@ def decode_answer(body: bytes) -> Completion:
 
 
 def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
-    if thoughts := message.reasoning_content or message.reasoning:
-        yield Thinking(thoughts)
+    if thinking := message.reasoning_content or message.reasoning:
+        yield Thinking(thinking)
     if message.content:
         yield Text(message.content)
     if message.refusal:
@@ -149,8 +149,8 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
         "content": _join(completion, Text),
         "refusal": (refusal := _join(completion, Refusal)),
     }
-    if (thoughts := _join(completion, Thinking)) is not None:
-        message["reasoning_content"] = thoughts
+    if (thinking := _join(completion, Thinking)) is not None:
+        message["reasoning_content"] = thinking
     blocks = [write_block(p) for p in completion.parts if isinstance(p, Thinking) and (p.signature or p.data)]
     if blocks:
         message["thinking_blocks"] = blocks

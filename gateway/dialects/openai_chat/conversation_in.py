@@ -26,7 +26,7 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import Fields, said, strangers
+from gateway.dialects.fields import Fields, non_null, unknown_members
 from gateway.dialects.unsupported_params import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -162,13 +162,13 @@ _decode_part = msgspec.json.Decoder(_Part).decode
 def to_conversation(request: ChatRequest) -> Conversation:
     """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
     fields = Fields(request.fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
+    unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     system: list[Text] = []
     turns: list[Turn] = []
     messages = fields.get("messages", list[_Message]) or []
     for index, (message, raw) in enumerate(zip(messages, fields.get("messages", list[Raw]) or (), strict=True)):
         path = f"messages[{index}]"
-        others += strangers(raw, _Message.__struct_fields__, path)
+        unsupported += unknown_members(raw, _Message.__struct_fields__, path)
         if message.role in ("system", "developer"):
             system += _texts(message, path)
         else:
@@ -199,7 +199,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
         prompt_cache_key=fields.get("prompt_cache_key", str),
         store=fields.get("store", bool),
         stream=request.stream,
-        others=tuple(others),
+        unsupported=tuple(unsupported),
     )
 
 
@@ -208,7 +208,7 @@ def _turn(message: _Message, path: str) -> Turn:
         case "user":
             return Turn("user", tuple(_content(message, path)), message.name)
         case "assistant":
-            return Turn("assistant", tuple(_said(message, path)), message.name)
+            return Turn("assistant", tuple(_assistant_parts(message, path)), message.name)
         case "tool":
             if message.tool_call_id is None:
                 param = f"{path}.tool_call_id"
@@ -218,14 +218,14 @@ def _turn(message: _Message, path: str) -> Turn:
     raise untranslatable(f"{path}.role", f"there is no role {message.role[:40]!r}")
 
 
-def _said(message: _Message, path: str) -> Iterator[Part]:
+def _assistant_parts(message: _Message, path: str) -> Iterator[Part]:
     """Give what the model said, in the order in which other dialects want it: thoughts, words, calls."""
     blocks = message.thinking_blocks or ()
     for block in blocks:
         yield Thinking(block.thinking, block.signature, block.data)
-    thoughts = message.reasoning_content or message.reasoning
-    if thoughts and not blocks:
-        yield Thinking(thoughts)
+    thinking = message.reasoning_content or message.reasoning
+    if thinking and not blocks:
+        yield Thinking(thinking)
     yield from _content(message, path)
     if message.refusal:
         yield Refusal(message.refusal)
@@ -283,7 +283,7 @@ def _tools(fields: Fields) -> Iterator[Tool]:
                 f"tools[{index}]", f"a tool of type {tool.type[:40]!r} runs at the provider that has it"
             )
         one = tool.function
-        yield Tool(one.name, one.description, said(one.parameters), one.strict)
+        yield Tool(one.name, one.description, non_null(one.parameters), one.strict)
 
 
 def _tool_choice(fields: Fields) -> ToolChoice | None:
@@ -303,8 +303,8 @@ def _output(fields: Fields) -> OutputFormat | None:
             return None
         case _ResponseFormat(type="json_object"):
             return OutputFormat()
-        case _ResponseFormat(type="json_schema", json_schema=_Schema() as asked):
-            return OutputFormat(said(asked.schema), asked.name, asked.description, asked.strict)
+        case _ResponseFormat(type="json_schema", json_schema=_Schema() as format):
+            return OutputFormat(non_null(format.schema), format.name, format.description, format.strict)
     raise untranslatable("response_format", "only text, json_object and json_schema can be")
 
 

@@ -84,7 +84,7 @@ class Decoder:
         self._ids: dict[int, str] = {}
         self._template: Template | None = None
 
-    def more(self, event: bytes) -> bytes | None:
+    def string_delta(self, event: bytes) -> bytes | None:
         return None if self._template is None else self._template.string_of(event)
 
     def feed(self, event: bytes) -> list[StreamEvent]:
@@ -129,8 +129,8 @@ class Decoder:
     def _choice(self, choice: _Choice) -> Iterator[StreamEvent]:
         delta = choice.delta
         if delta is not None:
-            if thoughts := delta.reasoning_content or delta.reasoning:
-                yield ThinkingDelta(self._part("thinking"), thoughts)
+            if thinking := delta.reasoning_content or delta.reasoning:
+                yield ThinkingDelta(self._part("thinking"), thinking)
             if delta.content:
                 yield TextDelta(self._part("text"), delta.content)
             if delta.refusal:

@@ -30,14 +30,14 @@ class Encoder:
     """Writes a client's stream. With `wants_usage` it gets the event with the usage that it asked for."""
 
     __slots__ = (
+        "_around",
         "_bare_call",
         "_calls",
         "_has_refused",
         "_head",
         "_is_thinking",
-        "_more",
         "_tail",
-        "_thoughts",
+        "_thinking",
         "_usage",
         "_wants_usage",
     )
@@ -45,33 +45,33 @@ class Encoder:
     def __init__(self, request: ChatRequest) -> None:
         self._wants_usage = request.wants_usage
         self._head = self._tail = b""
-        self._more: tuple[bytes, bytes] = (b"", b"")  # around a string that goes on with the last part
+        self._around: tuple[bytes, bytes] = (b"", b"")  # around a string that goes on with the last part
         self._usage: Tokens | None = None
         self._calls: dict[int, int] = {}  # the number of a part to the call's
         self._bare_call: int | None = None  # the last call, while nothing of its arguments has come
-        self._thoughts = Pieces()
+        self._thinking = Pieces()
         self._is_thinking = False
         self._has_refused = False
 
-    def more(self, string: bytes) -> bytes:
+    def append(self, string: bytes) -> bytes:
         if self._is_thinking:
-            self._thoughts.add(string)
-        head, tail = self._more
+            self._thinking.add(string)
+        head, tail = self._around
         return b"".join((head, string, tail))
 
     def encode(self, event: StreamEvent) -> bytes:
         match event:
             case TextDelta():
-                return self._words(b"content", event.text)
+                return self._text_delta(b"content", event.text)
             case ToolCallDelta():
                 return self._arguments(self._calls[event.index], quote(event.arguments))
             case ThinkingDelta():
                 if not self._is_thinking:
-                    self._thoughts = Pieces()
-                return self._words(b"reasoning_content", event.text, is_thinking=True)
+                    self._thinking = Pieces()
+                return self._text_delta(b"reasoning_content", event.text, is_thinking=True)
             case RefusalDelta():
                 self._has_refused = True
-                return self._words(b"refusal", event.text)
+                return self._text_delta(b"refusal", event.text)
             case ToolCallStart():
                 return self._call(event)
             case Signature():
@@ -83,7 +83,7 @@ class Encoder:
                 return b""
             case Finish():
                 reason = quote(finish_reason(event.stop, has_refused=self._has_refused))
-                return self._closed_call() + self._chunk(b"{}", reason)
+                return self._close_call() + self._chunk(b"{}", reason)
             case Failure():
                 shape = {"message": event.message, "type": event.type or "server_error", "param": None}
                 return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})
@@ -112,19 +112,19 @@ class Encoder:
         return b"".join((self._head, choice, self._tail))
 
     def _frame(self, before: bytes, after: bytes) -> None:
-        self._more = (
+        self._around = (
             b'%b[{"index":0,"delta":%b' % (self._head, before),
             b'%b,"logprobs":null,"finish_reason":null}]%b' % (after, self._tail),
         )
 
-    def _words(self, member: bytes, text: str, *, is_thinking: bool = False) -> bytes:
-        closed = self._closed_call()
+    def _text_delta(self, member: bytes, text: str, *, is_thinking: bool = False) -> bytes:
+        closed = self._close_call()
         self._is_thinking = is_thinking
         self._frame(b'{"%b":' % member, b"}")
-        return closed + self.more(quote(text))
+        return closed + self.append(quote(text))
 
     def _call(self, event: ToolCallStart) -> bytes:
-        closed = self._closed_call()
+        closed = self._close_call()
         self._is_thinking = False
         number = self._bare_call = self._calls[event.index] = len(self._calls)
         call = {"index": number, "id": event.id, "type": "function", "function": {"name": event.name, "arguments": ""}}
@@ -135,9 +135,9 @@ class Encoder:
             self._bare_call = None
         self._is_thinking = False
         self._frame(b'{"tool_calls":[{"index":%d,"function":{"arguments":' % number, b"}}]}")
-        return self.more(string)
+        return self.append(string)
 
-    def _closed_call(self) -> bytes:
+    def _close_call(self) -> bytes:
         """Give a call without arguments an empty object: clients read them as JSON."""
         if self._bare_call is None:
             return b""
@@ -148,7 +148,7 @@ class Encoder:
         if event.data:
             block = quote({"type": "redacted_thinking", "data": event.data})
         else:
-            thoughts = Raw(self._thoughts.joined() if self._is_thinking else b'""')
+            thoughts = Raw(self._thinking.joined() if self._is_thinking else b'""')
             block = quote({"type": "thinking", "thinking": thoughts, "signature": event.signature})
         self._is_thinking = False
         return self._chunk(b'{"thinking_blocks":[%b]}' % block)

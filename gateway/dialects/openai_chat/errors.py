@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.errors import GatewayError
-from gateway.dialects.rejection import TOO_LONG, ProviderError
+from gateway.dialects.base import TOO_LONG, ProviderError
 
 _TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
@@ -55,8 +55,8 @@ def read_provider_error(body: bytes) -> ProviderError | None:
     return None if message is None else ProviderError(message)
 
 
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
+def encode_provider_error(error: ProviderError, status: int) -> bytes:
     """Give a provider's error of another dialect in OpenAI's shape."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    shape = {"message": rejection.message, "type": kind, "param": rejection.param, "code": rejection.code}
+    shape = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
     return msgspec.json.encode({"error": shape})

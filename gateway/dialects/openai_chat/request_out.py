@@ -67,48 +67,47 @@ def _has_options(fields: dict[str, Raw]) -> bool:
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
-    asked = conversation
-    for name in asked.others:
-        unsupported.lose(name)
-    if asked.top_k is not None:
-        unsupported.lose("top_k")
-    effort = _effort(asked.reasoning)
+    for name in conversation.unsupported:
+        unsupported.drop(name)
+    if conversation.top_k is not None:
+        unsupported.drop("top_k")
+    effort = _effort(conversation.reasoning)
     newer = effort is not None or _NEWER.match(model) is not None
     body: dict[str, Any] = {
         "model": model,
-        "messages": list(_messages(asked)),
-        "max_completion_tokens" if newer else "max_tokens": asked.max_tokens,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "stop": list(asked.stop) or None,
-        "seed": asked.seed,
-        "presence_penalty": asked.presence_penalty,
-        "frequency_penalty": asked.frequency_penalty,
-        "logit_bias": asked.logit_bias,
-        "n": None if asked.n in (None, 1) else asked.n,
-        "tools": [_write_tool(tool) for tool in asked.tools] or None,
-        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
-        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
-        "response_format": _write_output(asked.output),
+        "messages": list(_messages(conversation)),
+        "max_completion_tokens" if newer else "max_tokens": conversation.max_tokens,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "stop": list(conversation.stop) or None,
+        "seed": conversation.seed,
+        "presence_penalty": conversation.presence_penalty,
+        "frequency_penalty": conversation.frequency_penalty,
+        "logit_bias": conversation.logit_bias,
+        "n": None if conversation.n in (None, 1) else conversation.n,
+        "tools": [_write_tool(tool) for tool in conversation.tools] or None,
+        "tool_choice": _write_choice(conversation.tool_choice) if conversation.tools else None,
+        "parallel_tool_calls": conversation.parallel_tool_calls if conversation.tools else None,
+        "response_format": _write_output(conversation.output),
         "reasoning_effort": effort,
-        "verbosity": asked.verbosity,
-        "user": asked.user,
-        "metadata": asked.metadata,
-        "service_tier": asked.service_tier,
-        "prompt_cache_key": asked.prompt_cache_key,
-        "store": asked.store,
-        "stream": asked.stream or None,
-        "stream_options": {"include_usage": True} if asked.stream else None,
+        "verbosity": conversation.verbosity,
+        "user": conversation.user,
+        "metadata": conversation.metadata,
+        "service_tier": conversation.service_tier,
+        "prompt_cache_key": conversation.prompt_cache_key,
+        "store": conversation.store,
+        "stream": conversation.stream or None,
+        "stream_options": {"include_usage": True} if conversation.stream else None,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
 
 
-def _messages(asked: Conversation) -> Iterator[dict[str, Any]]:
-    if asked.system:
-        yield {"role": "system", "content": _write_content(asked.system)}
-    for turn in asked.turns:
+def _messages(conversation: Conversation) -> Iterator[dict[str, Any]]:
+    if conversation.system:
+        yield {"role": "system", "content": _write_content(conversation.system)}
+    for turn in conversation.turns:
         if turn.role == "assistant":
-            yield _write_said(turn)
+            yield _write_assistant(turn)
         else:
             yield from _write_user(turn)
 
@@ -131,7 +130,7 @@ def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
         yield _named({"role": "user", "content": _write_content(rest)}, turn)
 
 
-def _write_said(turn: Turn) -> dict[str, Any]:
+def _write_assistant(turn: Turn) -> dict[str, Any]:
     texts = [part for part in turn.parts if isinstance(part, Text)]
     message: dict[str, Any] = {"role": "assistant", "content": _write_content(texts) if texts else None}
     if thoughts := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):

@@ -36,9 +36,9 @@ _KNOWN: Final = frozenset(
 def to_conversation(request: ChatRequest) -> Conversation:
     """Give a prompt as what one user says. Raises `InvalidRequest` where it is more than one, or tokens."""
     fields = Fields(request.fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
+    unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     if (fields.get("n", int) or 1) > 1:
-        others.append("n")
+        unsupported.append("n")
     max_tokens = request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS
     if not max_tokens:
         raise untranslatable("max_tokens", "a chat answers with one token at least")
@@ -55,7 +55,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
         logit_bias=fields.raw("logit_bias"),
         user=fields.get("user", str),
         stream=request.stream,
-        others=tuple(others),
+        unsupported=tuple(unsupported),
     )
 
 

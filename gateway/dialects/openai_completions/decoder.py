@@ -51,7 +51,7 @@ class Decoder:
         self._has_started = False
         self._template: Template | None = None
 
-    def more(self, event: bytes) -> bytes | None:
+    def string_delta(self, event: bytes) -> bytes | None:
         return None if self._template is None else self._template.string_of(event)
 
     def feed(self, event: bytes) -> list[StreamEvent]:

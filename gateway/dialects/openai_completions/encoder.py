@@ -23,7 +23,7 @@ from gateway.dialects.openai_completions.answer import finish_reason
 class Encoder:
     """Writes a client's stream. Thoughts have no place in it; the words of a refusal are text."""
 
-    __slots__ = ("_head", "_is_hidden", "_request", "_said", "_tail", "_usage")
+    __slots__ = ("_has_text", "_head", "_is_hidden", "_request", "_tail", "_usage")
 
     def __init__(self, request: ChatRequest) -> None:
         self._request = request
@@ -31,15 +31,15 @@ class Encoder:
         self._tail = b',"usage":null}\n\n' if request.wants_usage else b"}\n\n"
         self._usage: Usage | None = None
         self._is_hidden = False  # the last delta was none of words
-        self._said = False  # there has been a word
+        self._has_text = False  # there has been a word
 
-    def more(self, string: bytes) -> bytes:
+    def append(self, string: bytes) -> bytes:
         return b"" if self._is_hidden else self._chunk(string)
 
     def encode(self, event: StreamEvent) -> bytes:
         match event:
             case TextDelta() | RefusalDelta():
-                self._is_hidden, self._said = False, True
+                self._is_hidden, self._has_text = False, True
                 return self._chunk(quote(event.text))
             case ThinkingDelta() | ToolCallDelta():
                 self._is_hidden = True
@@ -48,7 +48,7 @@ class Encoder:
             case UsageReport():
                 self._usage = event.usage
             case Finish():
-                return self._chunk(b'""', quote(finish_reason(event.stop, "said" if self._said else "")))
+                return self._chunk(b'""', quote(finish_reason(event.stop, "said" if self._has_text else "")))
             case Failure():
                 shape = {"message": event.message, "type": event.type or "server_error", "param": None}
                 return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})

@@ -10,41 +10,40 @@ from gateway.dialects.unsupported_params import UnsupportedParams, untranslatabl
 
 _SAME: Final = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "user")
 """Parameters that are called the same and mean the same."""
-_UNKNOWN: Final = ("top_k", "reasoning", "verbosity", "metadata", "service_tier", "output", "tool_choice")
+_UNSUPPORTED: Final = ("top_k", "reasoning", "verbosity", "metadata", "service_tier", "output", "tool_choice")
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
     """Give the body that says the same: one user's text is a prompt. Raises `InvalidRequest` for all else."""
-    asked = conversation
-    for name in (*asked.others, *_lost(asked)):
-        unsupported.lose(name)
+    for name in (*conversation.unsupported, *_unsupported_params(conversation)):
+        unsupported.drop(name)
     body: dict[str, Any] = {
         "model": model,
-        "prompt": _text_of(asked),
-        "max_tokens": asked.max_tokens,
-        "stop": list(asked.stop) or None,
-        **{name: getattr(asked, name) for name in _SAME},
-        "stream": asked.stream or None,
-        "stream_options": {"include_usage": True} if asked.stream else None,
+        "prompt": _text_of(conversation),
+        "max_tokens": conversation.max_tokens,
+        "stop": list(conversation.stop) or None,
+        **{name: getattr(conversation, name) for name in _SAME},
+        "stream": conversation.stream or None,
+        "stream_options": {"include_usage": True} if conversation.stream else None,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
 
 
-def _lost(asked: Conversation) -> Iterator[str]:
-    for name in _UNKNOWN:
-        if getattr(asked, name) is not None:
+def _unsupported_params(conversation: Conversation) -> Iterator[str]:
+    for name in _UNSUPPORTED:
+        if getattr(conversation, name) is not None:
             yield name
-    if asked.n not in (None, 1):
+    if conversation.n not in (None, 1):
         yield "n"
-    if asked.store:
+    if conversation.store:
         yield "store"
 
 
-def _text_of(asked: Conversation) -> str:
-    if asked.tools:
+def _text_of(conversation: Conversation) -> str:
+    if conversation.tools:
         raise untranslatable("tools", "a completion calls none")
-    match asked.turns:
-        case [Turn(role="user", parts=parts, name=None)] if not asked.system:
+    match conversation.turns:
+        case [Turn(role="user", parts=parts, name=None)] if not conversation.system:
             texts = [part.text for part in parts if isinstance(part, Text)]
             if len(texts) == len(parts):
                 return "".join(texts)

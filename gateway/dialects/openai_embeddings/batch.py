@@ -1,6 +1,6 @@
 """Several calls for embeddings as one, and its answer taken apart: every caller gets its own vectors, as the provider wrote them.
 
-Calls can be one where all but their inputs is equal (`alike`). A vector is never read: what stands between its brackets or
+Calls can be one where all but their inputs is equal (`batch_key`). A vector is never read: what stands between its brackets or
 quotes goes on byte for byte, only `index` is counted anew for each caller.
 """
 
@@ -36,7 +36,7 @@ def count_inputs(request: ChatRequest) -> int:
     return len(inputs_of(request.fields["input"]))
 
 
-def alike(request: ChatRequest) -> bytes:
+def batch_key(request: ChatRequest) -> bytes:
     """Give what has to be equal where two requests are to be one: every member but the inputs, and of those the kind."""
     kind = b"tokens" if _is_tokens(request) else b"texts"
     others = {name: request.fields[name] for name in sorted(request.fields) if name != "input"}

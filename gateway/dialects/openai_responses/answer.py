@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.chat import Usage as Tokens
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.openai_responses.reasoning import BETWEEN, take_item, write_reasoning
+from gateway.dialects.openai_responses.reasoning import PARAGRAPH_BREAK, thinking_of_item, write_reasoning
 from gateway.dialects.openai_responses.usage import Usage, read_usage, write_usage
 
 _INCOMPLETE: Final[Mapping[StopReason, str]] = MappingProxyType(
@@ -161,16 +161,16 @@ def parts_of(item: Item) -> Iterator[Text | Thinking | Refusal | ToolCall]:
         case "function_call":
             yield ToolCall(item.call_id or item.id, item.name, item.arguments)
         case "reasoning":
-            thinking = take_item(item.id, thoughts_of(item), item.encrypted_content)
+            thinking = thinking_of_item(item.id, reasoning_text_of(item), item.encrypted_content)
             if thinking is not None:
                 yield thinking
         case _:
             raise ProtocolError(f"the provider's answer holds an item of type {item.type[:40]!r}")
 
 
-def thoughts_of(item: Item) -> str:
+def reasoning_text_of(item: Item) -> str:
     """Give the summary of thoughts, or the thoughts themselves, as servers of open models show them."""
-    return BETWEEN.join(part.text for part in item.summary or item.content or ())
+    return PARAGRAPH_BREAK.join(part.text for part in item.summary or item.content or ())
 
 
 def stop_reason(response: Response, *, has_calls: bool, has_refused: bool) -> StopReason:
@@ -190,8 +190,8 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
     items = list(_items(completion))
     if reason is not None and items and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
-    frame = Frame(completion.id, completion.model, completion.created, completion.service_tier, request)
-    return frame.ended(reason, items, completion.usage)
+    shape = ResponseShape(completion.id, completion.model, completion.created, completion.service_tier, request)
+    return shape.finished(reason, items, completion.usage)
 
 
 def incomplete_reason(stop: StopReason, *, has_refused: bool) -> str | None:
@@ -246,10 +246,10 @@ def write_call(identity: str, call_id: str, name: str, arguments: Any, status: s
     return call | {"call_id": call_id, "name": name, "arguments": arguments}
 
 
-class Frame:
+class ResponseShape:
     """What is the same in an answer from its beginning to its end: who answers, when, and what was asked."""
 
-    __slots__ = ("_asked", "_head")
+    __slots__ = ("_echoed", "_head")
 
     def __init__(self, answer_id: str, model: str, created: int, tier: str | None, request: ChatRequest) -> None:
         self._head = {
@@ -258,14 +258,14 @@ class Frame:
             "created_at": created,
             "model": model or request.model,
         }
-        self._asked = {name: _asked(request.fields.get(name), silent) for name, silent in _ECHOED.items()}
-        self._asked |= {"service_tier": tier, "previous_response_id": None, "background": False, "store": False}
+        self._echoed = {name: _echoed(request.fields.get(name), default) for name, default in _ECHOED.items()}
+        self._echoed |= {"service_tier": tier, "previous_response_id": None, "background": False, "store": False}
 
-    def begun(self) -> bytes:
+    def in_progress(self) -> bytes:
         """Give the answer before there is anything of it."""
         return self._write("in_progress", [], None)
 
-    def ended(self, reason: str | None, items: Sequence[Any], usage: Tokens | None) -> bytes:
+    def finished(self, reason: str | None, items: Sequence[Any], usage: Tokens | None) -> bytes:
         """Give the whole answer, or what there is of it and the `reason` why."""
         return self._write("completed" if reason is None else "incomplete", items, usage, reason)
 
@@ -288,10 +288,10 @@ class Frame:
             "incomplete_details": None if reason is None else {"reason": reason},
             "output": items,
             "usage": None if usage is None else write_usage(usage),
-            **self._asked,
+            **self._echoed,
         }
         return msgspec.json.encode(shape)
 
 
-def _asked(value: Raw | None, silent: Any) -> Any:
-    return silent if value is None or bytes(value) == _NULL else value
+def _echoed(value: Raw | None, default: Any) -> Any:
+    return default if value is None or bytes(value) == _NULL else value

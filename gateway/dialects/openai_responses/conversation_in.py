@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Conversation, OutputFormat, Reasoning, Text, Tool, ToolChoice
-from gateway.dialects.fields import Fields, said, strangers
+from gateway.dialects.fields import Fields, non_null, unknown_members
 from gateway.dialects.openai_responses.items_in import read_items
 from gateway.dialects.unsupported_params import untranslatable
 
@@ -27,7 +27,7 @@ HINTS: Final = frozenset(
 )
 """Members that change what an answer costs, or concern tools that run at OpenAI: left out without a word."""
 
-KEPT: Final[Mapping[str, str]] = MappingProxyType(
+STATEFUL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "previous_response_id": "the answer before is kept by the provider that gave it: send the whole conversation",
         "conversation": "a conversation is kept by the provider that began it: send all of it in `input`",
@@ -52,7 +52,7 @@ _INERT: Final = frozenset(
 
 _KNOWN: Final = (
     HINTS
-    | KEPT.keys()
+    | STATEFUL.keys()
     | {
         "include",
         "input",
@@ -111,22 +111,22 @@ class _Reasoning(msgspec.Struct):
 def to_conversation(request: ChatRequest) -> Conversation:
     """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
     fields = Fields(request.fields)
-    _refuse_kept(fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
+    _refuse_stateful(fields)
+    unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     text = fields.get("text", _Text) or _Text()
     reasoning = fields.get("reasoning", _Reasoning) or _Reasoning()
     for name, kind in (("text", _Text), ("reasoning", _Reasoning)):
         if (raw := fields.raw(name)) is not None:
-            others += strangers(raw, kind.__struct_fields__, name)
+            unsupported += unknown_members(raw, kind.__struct_fields__, name)
     if not _INERT.issuperset(fields.get("include", list[str]) or ()):
-        others.append("include")
+        unsupported.append("include")
     instructions = fields.get("instructions", str)
     system = [] if instructions is None else [Text(instructions)]
-    turns = list(read_items(fields.get("input", str | list[Raw]), system, others))  # type: ignore[arg-type]
+    turns = list(read_items(fields.get("input", str | list[Raw]), system, unsupported))  # type: ignore[arg-type]
     return Conversation(
         turns=tuple(turns),
         system=tuple(system),
-        tools=tuple(_tools(fields, others)),
+        tools=tuple(_tools(fields, unsupported)),
         tool_choice=_tool_choice(fields),
         parallel_tool_calls=fields.get("parallel_tool_calls", bool),
         output=_output(text.format),
@@ -141,25 +141,25 @@ def to_conversation(request: ChatRequest) -> Conversation:
         prompt_cache_key=fields.get("prompt_cache_key", str),
         store=fields.get("store", bool),
         stream=request.stream,
-        others=tuple(others),
+        unsupported=tuple(unsupported),
     )
 
 
-def _refuse_kept(fields: Fields) -> None:
-    for name, why in KEPT.items():
+def _refuse_stateful(fields: Fields) -> None:
+    for name, why in STATEFUL.items():
         value = fields.raw(name)
         if value is not None and bytes(value) != b"false":
             raise untranslatable(name, why)
 
 
-def _tools(fields: Fields, others: list[str]) -> Iterator[Tool]:
+def _tools(fields: Fields, unsupported: list[str]) -> Iterator[Tool]:
     raws = fields.get("tools", list[Raw]) or ()
     for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
         path = f"tools[{index}]"
         if tool.type != "function":
             raise untranslatable(path, f"a tool of type {tool.type[:40]!r} runs at a provider that speaks this API")
-        others += strangers(raw, _Tool.__struct_fields__, path)
-        yield Tool(tool.name, tool.description, said(tool.parameters), tool.strict)
+        unsupported += unknown_members(raw, _Tool.__struct_fields__, path)
+        yield Tool(tool.name, tool.description, non_null(tool.parameters), tool.strict)
 
 
 def _tool_choice(fields: Fields) -> ToolChoice | None:
@@ -173,17 +173,17 @@ def _tool_choice(fields: Fields) -> ToolChoice | None:
     raise untranslatable("tool_choice", "only auto, none, required and a function can be")
 
 
-def _output(asked: _Format | None) -> OutputFormat | None:
-    match asked:
+def _output(format: _Format | None) -> OutputFormat | None:
+    match format:
         case None | _Format(type="text"):
             return None
         case _Format(type="json_object"):
             return OutputFormat()
         case _Format(type="json_schema"):
-            return OutputFormat(said(asked.schema), asked.name, asked.description, asked.strict)
+            return OutputFormat(non_null(format.schema), format.name, format.description, format.strict)
     raise untranslatable("text.format", "only text, json_object and json_schema can be")
 
 
-def _reasoning(asked: _Reasoning) -> Reasoning | None:
-    summary = asked.summary or asked.generate_summary
-    return None if asked.effort is None and summary is None else Reasoning(effort=asked.effort, summary=summary)
+def _reasoning(format: _Reasoning) -> Reasoning | None:
+    summary = format.summary or format.generate_summary
+    return None if format.effort is None and summary is None else Reasoning(effort=format.effort, summary=summary)

@@ -13,7 +13,7 @@ _PADDED: Final = re.compile(rb'"obfuscation": ?"([^"\\]*)"\}[\r\n]+\Z')
 _REST: Final = re.compile(rb'[^"\\]*"\}[\r\n]+\Z')
 
 
-class Delta:
+class DeltaTemplate:
     """What stands around the number and the string of an event."""
 
     __slots__ = ("_between", "_head", "_is_padded", "_tail")
@@ -36,7 +36,7 @@ class Delta:
         return found[0] if is_whole else None
 
 
-def shape_of(event: bytes) -> Delta | Template | None:
+def delta_template_of(event: bytes) -> DeltaTemplate | Template | None:
     """Learn the shape of an event whose string is the value of `delta`; None where its members stand in no known order.
 
     Quotes inside of a text are escaped, so that no text can look like the members that are looked for.
@@ -55,4 +55,4 @@ def shape_of(event: bytes) -> Delta | Template | None:
         return None
     padding = _PADDED.search(event, string.end())
     tail = event[string.end() : len(event) if padding is None else padding.start(1)]
-    return Delta(event[: number.start(1)], event[number.end() : at], tail, is_padded=padding is not None)
+    return DeltaTemplate(event[: number.start(1)], event[number.end() : at], tail, is_padded=padding is not None)

@@ -11,5 +11,5 @@ def encode_error_event(error: GatewayError) -> bytes:
     The number of the event before is not known here; who reads an error has no use for one.
     """
     shape = {"type": error.type, "message": error.message, "param": error.param, "code": error.error_code}
-    told = {"type": "error", "sequence_number": 0, "code": error.error_code, "message": error.message}
-    return b"event: error\ndata: %b\n\n" % msgspec.json.encode({**told, "param": error.param, "error": shape})
+    event = {"type": "error", "sequence_number": 0, "code": error.error_code, "message": error.message}
+    return b"event: error\ndata: %b\n\n" % msgspec.json.encode({**event, "param": error.param, "error": shape})

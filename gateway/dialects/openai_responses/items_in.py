@@ -8,14 +8,14 @@ from msgspec import Raw
 
 from gateway.core.conversation import Document, Image, Part, Refusal, Text, Thinking, ToolCall, ToolResult, Turn
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import strangers
+from gateway.dialects.fields import unknown_members
 from gateway.dialects.openai_responses.reasoning import read_reasoning
 from gateway.dialects.unsupported_params import untranslatable
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
 
 
-class _Said(msgspec.Struct):
+class _SummaryPart(msgspec.Struct):
     text: str
 
 
@@ -32,7 +32,7 @@ class _Item(msgspec.Struct):
     name: str | None = None
     arguments: str = ""
     output: str | list[Raw] | None = None
-    summary: list[_Said] | None = None
+    summary: list[_SummaryPart] | None = None
     encrypted_content: str | None = None
 
 
@@ -55,22 +55,22 @@ _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_part = msgspec.json.Decoder(_Part).decode
 
 
-def read_items(given: str | list[Raw] | None, system: list[Text], others: list[str]) -> Iterator[Turn]:
+def read_items(input: str | list[Raw] | None, system: list[Text], unsupported: list[str]) -> Iterator[Turn]:
     """Give turns; what the model said in a row, thoughts and calls included, is one. Adds to `system`."""
-    if isinstance(given, str):
-        yield Turn("user", (Text(given),))
+    if isinstance(input, str):
+        yield Turn("user", (Text(input),))
         return
-    said: list[Part] = []
-    for index, raw in enumerate(given or ()):
+    assistant: list[Part] = []
+    for index, raw in enumerate(input or ()):
         path = f"input[{index}]"
         item = _item(raw, path)
-        others += strangers(raw, _Item.__struct_fields__, path)
+        unsupported += unknown_members(raw, _Item.__struct_fields__, path)
         if item.type in ("function_call", "reasoning") or item.role == "assistant":
-            said += _said(item, path)
+            assistant += _assistant_parts(item, path)
             continue
-        if said:
-            yield Turn("assistant", tuple(said))
-            said = []
+        if assistant:
+            yield Turn("assistant", tuple(assistant))
+            assistant = []
         if item.type == "function_call_output":
             yield Turn("user", (_result(item, path),))
         elif item.type == "message" and item.role == "user":
@@ -81,8 +81,8 @@ def read_items(given: str | list[Raw] | None, system: list[Text], others: list[s
             raise untranslatable(f"{path}.role", f"there is no role {item.role[:40]!r}")
         else:
             raise untranslatable(path, f"an item of type {item.type[:40]!r} belongs to the provider that made it")
-    if said:
-        yield Turn("assistant", tuple(said))
+    if assistant:
+        yield Turn("assistant", tuple(assistant))
 
 
 def _item(raw: Raw, path: str) -> _Item:
@@ -92,10 +92,10 @@ def _item(raw: Raw, path: str) -> _Item:
         raise InvalidRequest(f"{path} is not an item of a conversation", param=path, code="invalid_type") from None
 
 
-def _said(item: _Item, path: str) -> Iterator[Part]:
+def _assistant_parts(item: _Item, path: str) -> Iterator[Part]:
     match item.type:
         case "reasoning":
-            thinking = read_reasoning(_thoughts(item, path), item.encrypted_content)
+            thinking = read_reasoning(_reasoning_item(item, path), item.encrypted_content)
             if thinking != Thinking():
                 yield thinking
         case "function_call":
@@ -106,7 +106,7 @@ def _said(item: _Item, path: str) -> Iterator[Part]:
             yield from _content(item.content, path)
 
 
-def _thoughts(item: _Item, path: str) -> list[str]:
+def _reasoning_item(item: _Item, path: str) -> list[str]:
     """Give the summary of thoughts, or the thoughts themselves, as servers of open models show them."""
     if item.summary or not isinstance(item.content, list):
         return [one.text for one in item.summary or ()]

@@ -21,10 +21,10 @@ from gateway.core.conversation import (
     ToolResult,
     Turn,
 )
-from gateway.dialects.openai_responses.reasoning import give_back
+from gateway.dialects.openai_responses.reasoning import own_item
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
-_UNKNOWN: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
+_UNSUPPORTED: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
 _PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
 _BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking, up to which an effort is
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
@@ -35,29 +35,29 @@ def from_conversation(conversation: Conversation, model: str, unsupported: Unsup
 
     Nothing is kept at the provider unless the client asked for it, unlike what holds where `store` is not said.
     """
-    asked = conversation
-    for name in (*asked.others, *_lost(asked)):
-        unsupported.lose(name)
-    instructions = asked.system[0].text if len(asked.system) == 1 else None
+    for name in (*conversation.unsupported, *_unsupported_params(conversation)):
+        unsupported.drop(name)
+    instructions = conversation.system[0].text if len(conversation.system) == 1 else None
     body: dict[str, Any] = {
         "model": model,
         "instructions": instructions,
-        "input": list(_items(asked, unsupported)),
-        "tools": [_write_tool(tool) for tool in asked.tools] or None,
-        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
-        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
-        "text": _without_nulls({"format": _write_output(asked.output), "verbosity": asked.verbosity}) or None,
-        "reasoning": _write_reasoning(asked.reasoning),
-        "max_output_tokens": asked.max_tokens,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "user": asked.user,
-        "metadata": asked.metadata,
-        "service_tier": asked.service_tier,
-        "prompt_cache_key": asked.prompt_cache_key,
-        "include": ["reasoning.encrypted_content"] if asked.reasoning is not None else None,
-        "store": bool(asked.store),
-        "stream": asked.stream or None,
+        "input": list(_items(conversation, unsupported)),
+        "tools": [_write_tool(tool) for tool in conversation.tools] or None,
+        "tool_choice": _write_choice(conversation.tool_choice) if conversation.tools else None,
+        "parallel_tool_calls": conversation.parallel_tool_calls if conversation.tools else None,
+        "text": _without_nulls({"format": _write_output(conversation.output), "verbosity": conversation.verbosity})
+        or None,
+        "reasoning": _write_reasoning(conversation.reasoning),
+        "max_output_tokens": conversation.max_tokens,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "user": conversation.user,
+        "metadata": conversation.metadata,
+        "service_tier": conversation.service_tier,
+        "prompt_cache_key": conversation.prompt_cache_key,
+        "include": ["reasoning.encrypted_content"] if conversation.reasoning is not None else None,
+        "store": bool(conversation.store),
+        "stream": conversation.stream or None,
     }
     return msgspec.json.encode(_without_nulls(body))
 
@@ -66,29 +66,29 @@ def _without_nulls(shape: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shape.items() if value is not None}
 
 
-def _lost(asked: Conversation) -> Iterator[str]:
-    for name in _UNKNOWN:
-        if getattr(asked, name) is not None:
+def _unsupported_params(conversation: Conversation) -> Iterator[str]:
+    for name in _UNSUPPORTED:
+        if getattr(conversation, name) is not None:
             yield name
     for name in _PENALTIES:
-        if getattr(asked, name):
+        if getattr(conversation, name):
             yield name
-    if asked.stop:
+    if conversation.stop:
         yield "stop"
-    if asked.n not in (None, 1):
+    if conversation.n not in (None, 1):
         yield "n"
 
 
 # Items
 
 
-def _items(asked: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
-    if len(asked.system) > 1:
-        yield _message("system", [{"type": "input_text", "text": part.text} for part in asked.system])
-    for turn in asked.turns:
+def _items(conversation: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
+    if len(conversation.system) > 1:
+        yield _message("system", [{"type": "input_text", "text": part.text} for part in conversation.system])
+    for turn in conversation.turns:
         if turn.name is not None:
-            unsupported.lose("messages.name")
-        yield from _write_said(turn) if turn.role == "assistant" else _write_user(turn)
+            unsupported.drop("messages.name")
+        yield from _write_assistant(turn) if turn.role == "assistant" else _write_user(turn)
 
 
 def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _write_part(part: Part) -> dict[str, Any]:
     raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
 
 
-def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
+def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
     """Give items in their order; texts and refusals in a row are one message."""
     content: list[dict[str, Any]] = []
     for part in turn.parts:
@@ -147,7 +147,7 @@ def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
             case ToolCall():
                 item = _write_call(part)
             case Thinking():
-                kept = give_back(part)
+                kept = own_item(part)
                 if kept is None:  # another maker's, whose seal nobody here can open
                     continue
                 item = kept
@@ -158,14 +158,14 @@ def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
         yield item
     yield from _flushed(content)
     if not turn.parts:
-        yield _said([{"type": "output_text", "text": "", "annotations": []}])
+        yield _assistant_message([{"type": "output_text", "text": "", "annotations": []}])
 
 
 def _flushed(content: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    return (_said(list(content)),) if content else ()
+    return (_assistant_message(list(content)),) if content else ()
 
 
-def _said(content: list[dict[str, Any]]) -> dict[str, Any]:
+def _assistant_message(content: list[dict[str, Any]]) -> dict[str, Any]:
     return _message("assistant", content) | {"status": "completed"}
 
 

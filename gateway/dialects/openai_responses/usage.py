@@ -30,9 +30,12 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     """Give usage in disjoint classes; None where there is none."""
     if usage is None or usage.input_tokens is None:
         return None
-    told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
-    cached, written = bounded_tokens(told.cached_tokens), bounded_tokens(told.cache_write_tokens)
-    reasoning = bounded_tokens(thought.reasoning_tokens)
+    input_details, output_details = (
+        usage.input_tokens_details or _InputDetails(),
+        usage.output_tokens_details or _OutputDetails(),
+    )
+    cached, written = bounded_tokens(input_details.cached_tokens), bounded_tokens(input_details.cache_write_tokens)
+    reasoning = bounded_tokens(output_details.reasoning_tokens)
     return chat.Usage(
         input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,

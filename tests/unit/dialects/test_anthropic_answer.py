@@ -10,7 +10,7 @@ from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thi
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.anthropic_messages.answer import arguments_of, decode_answer, encode_answer, input_of
 from gateway.dialects.anthropic_messages.errors import encode_provider_error, error_type, read_provider_error
-from gateway.dialects.rejection import TOO_LONG, ProviderError
+from gateway.dialects.base import TOO_LONG, ProviderError
 
 REQUEST = ChatRequest(b"", "/", "m", tokens=11)
 

@@ -137,9 +137,9 @@ def test_events_that_only_go_on_are_not_parsed_however_they_are_padded(end: byte
         return plain.replace(b"}}" + end, b"}" + b" " * spaces + b"}" + end)
 
     decoder = Decoder()
-    assert decoder.more(padded("a", 0)) is None
+    assert decoder.string_delta(padded("a", 0)) is None
     decoder.feed(padded("a", 3))
-    assert [decoder.more(padded("b", spaces)) for spaces in (0, 1, 9)] == [b'"b"'] * 3
-    assert decoder.more(padded("b", 0).replace(b'"index": 0', b'"index": 1')) is None
+    assert [decoder.string_delta(padded("b", spaces)) for spaces in (0, 1, 9)] == [b'"b"'] * 3
+    assert decoder.string_delta(padded("b", 0).replace(b'"index": 0', b'"index": 1')) is None
     decoder.feed(event("content_block_stop", index=0))
-    assert decoder.more(padded("b", 0)) is None
+    assert decoder.string_delta(padded("b", 0)) is None

@@ -125,10 +125,13 @@ def test_a_string_goes_on_with_the_part_before_even_where_that_waits() -> None:
     encoder = Encoder(REQUEST)
     for one in (START, TextDelta(0, "a")):
         encoder.encode(one)
-    assert json.loads(encoder.more(b'"b\\""').partition(b"data: ")[2])["delta"] == {"type": "text_delta", "text": 'b"'}
+    assert json.loads(encoder.append(b'"b\\""').partition(b"data: ")[2])["delta"] == {
+        "type": "text_delta",
+        "text": 'b"',
+    }
     for one in (ToolCallStart(1, "c", "f"), ToolCallStart(2, "d", "g"), ToolCallDelta(2, "{")):
         encoder.encode(one)
-    assert encoder.more(b'"}"') == b"", "the first call is not whole"
+    assert encoder.append(b'"}"') == b"", "the first call is not whole"
     sent = encoder.encode(ToolCallDelta(1, "{}"))
     assert [json.loads(one.partition(b"data: ")[2])["type"] for one in events(sent)] == [
         "content_block_delta",

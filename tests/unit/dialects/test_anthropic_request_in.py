@@ -42,7 +42,7 @@ def test_every_block_has_its_word() -> None:
         Document(text="words", media_type="text/plain", title="t"),
         Document(url="https://y"),
     )
-    assert found.others == ()
+    assert found.unsupported == ()
 
 
 def test_an_assistants_blocks_keep_their_order_and_signatures() -> None:
@@ -123,7 +123,7 @@ def test_parameters_of_no_known_shape_are_refused_by_name(fields: dict[str, Any]
     ],
 )
 def test_what_has_no_word_is_named(fields: dict[str, Any], lost: str) -> None:
-    assert heard({"type": "text", "text": "x"}, **fields).others == (lost,)
+    assert heard({"type": "text", "text": "x"}, **fields).unsupported == (lost,)
 
 
 def test_members_of_blocks_that_have_no_word_are_named() -> None:
@@ -131,7 +131,7 @@ def test_members_of_blocks_that_have_no_word_are_named() -> None:
         {"type": "text", "text": "x", "odd": 1},
         {"type": "document", "source": {"type": "url", "url": "x"}, "citations": {"enabled": True}},
     )
-    assert found.others == ("messages[0].content[0].odd", "messages[0].content[1].citations")
+    assert found.unsupported == ("messages[0].content[0].odd", "messages[0].content[1].citations")
 
 
 @pytest.mark.parametrize(

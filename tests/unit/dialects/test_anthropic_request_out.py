@@ -127,7 +127,9 @@ def test_a_choice_without_tools_is_none() -> None:
 
 def test_what_is_lost_is_noted() -> None:
     unsupported = UnsupportedParams(drops_params=True)
-    asked = Conversation(turns=(Turn("user", (), "ann"),), seed=1, n=2, store=True, others=("odd",), temperature=1.5)
+    asked = Conversation(
+        turns=(Turn("user", (), "ann"),), seed=1, n=2, store=True, unsupported=("odd",), temperature=1.5
+    )
     body = json.loads(from_conversation(asked, "m", unsupported))
     assert unsupported.dropped == ["odd", "seed", "n", "store", "temperature", "messages.name"]
     assert body.keys() == {"model", "max_tokens", "messages"}

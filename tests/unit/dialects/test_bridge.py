@@ -8,7 +8,7 @@ from gateway.core.errors import InvalidRequest, ProtocolError, Rejected, Unavail
 from gateway.core.exchange import Meter
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
-from gateway.dialects.bridge import KEPT_LIMIT, bridge
+from gateway.dialects.bridge import TRANSLATED_LIMIT, bridge
 from gateway.dialects.openai_chat.observer import ChatStreamObserver
 from tests.support.replay import DONE, ROLE, chunk
 from tests.unit.dialects.test_anthropic_messages import END, OPEN, START, STOP, delta, event
@@ -31,7 +31,7 @@ def test_between_two_that_speak_the_same_bytes_pass() -> None:
     assert answer is body and usage == Usage(input=3)
     assert isinstance(between.read_stream(Meter(), asked, 0.0), ChatStreamObserver)
     error = Rejected("x", status=400, body=b"{odd", content_type="")
-    assert between.reword(error) == b"{odd"
+    assert between.translate_error(error) == b"{odd"
 
 
 def test_who_did_not_ask_for_usage_in_the_same_dialect_does_not_get_it() -> None:
@@ -130,12 +130,12 @@ def test_a_rejection_comes_in_the_clients_shape(
     client: Dialect, provider: Dialect, body: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     error = Rejected("no", status=400, body=json.dumps(body).encode(), content_type="application/json")
-    assert json.loads(bridge(client, provider).reword(error)) == expected
+    assert json.loads(bridge(client, provider).translate_error(error)) == expected
 
 
 def test_a_rejection_that_nobody_can_read_is_told_in_our_words() -> None:
     error = Rejected("the provider rejected the request", status=422, body=b"<html>", content_type="text/html")
-    body = json.loads(bridge(anthropic_messages, openai_chat).reword(error))
+    body = json.loads(bridge(anthropic_messages, openai_chat).translate_error(error))
     assert body["error"]["message"] == "the provider rejected the request"
 
 
@@ -214,7 +214,7 @@ def test_more_than_can_be_remembered_ends_in_an_error() -> None:
     while not codec.has_failed:
         sent = codec.forward(chunk("a" * 2**20))
         sizes += 2**20
-    assert sizes <= KEPT_LIMIT + 2**20 and sent.count(b"event: error") == 1
+    assert sizes <= TRANSLATED_LIMIT + 2**20 and sent.count(b"event: error") == 1
 
 
 @pytest.mark.parametrize("created", [1e300, -1, 2**63, 0])

@@ -7,9 +7,9 @@ from openai.types.chat import ChatCompletion
 from gateway.core.chat import ChatRequest, Usage
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.dialects.base import ProviderError
 from gateway.dialects.openai_chat.answer import decode_answer, encode_answer
 from gateway.dialects.openai_chat.errors import encode_provider_error, read_provider_error
-from gateway.dialects.rejection import ProviderError
 
 REQUEST = ChatRequest(b"", "/", "m")
 

@@ -148,4 +148,4 @@ def test_parameters_have_their_words() -> None:
     )
     assert found.reasoning == Reasoning(effort="high")
     assert (found.max_tokens, found.user, found.seed, found.n, found.stop) == (5, "u", 1, 2, ())
-    assert found.others == ("odd",)
+    assert found.unsupported == ("odd",)

@@ -92,5 +92,5 @@ def test_a_stream_always_tells_its_usage() -> None:
 
 def test_what_there_is_no_parameter_for_is_lost() -> None:
     unsupported = UnsupportedParams(drops_params=True)
-    from_conversation(Conversation(turns=(), top_k=5, others=("odd",)), "m", unsupported)
+    from_conversation(Conversation(turns=(), top_k=5, unsupported=("odd",)), "m", unsupported)
     assert unsupported.dropped == ["odd", "top_k"]

@@ -125,14 +125,14 @@ def test_garbage_is_a_fault() -> None:
 
 def test_events_that_only_go_on_are_not_parsed() -> None:
     decoder = Decoder()
-    assert decoder.more(chunk({"content": "a"})) is None, "nothing is known yet"
+    assert decoder.string_delta(chunk({"content": "a"})) is None, "nothing is known yet"
     decoder.feed(chunk({"content": "a"}))
-    assert decoder.more(chunk({"content": "a"})) is None, "the first held the beginning as well"
+    assert decoder.string_delta(chunk({"content": "a"})) is None, "the first held the beginning as well"
     decoder.feed(chunk({"content": "b"}))
-    assert decoder.more(chunk({"content": 'c"\n'})) == b'"c\\"\\n"'
-    assert decoder.more(chunk({"content": "c"}, "stop")) is None
+    assert decoder.string_delta(chunk({"content": 'c"\n'})) == b'"c\\"\\n"'
+    assert decoder.string_delta(chunk({"content": "c"}, "stop")) is None
     decoder.feed(chunk({}, "stop"))
-    assert decoder.more(chunk({"content": "d"})) is None, "something else has come"
+    assert decoder.string_delta(chunk({"content": "d"})) is None, "something else has come"
 
 
 # To the client
@@ -239,7 +239,7 @@ def test_a_string_goes_on_with_the_part_before(before: tuple[StreamEvent, ...], 
     encoder = Encoder(ChatRequest(b"", "/", "m"))
     for event in (START, *before):
         encoder.encode(event)
-    read = json.loads(encoder.more(b'"x\\""')[6:])
+    read = json.loads(encoder.append(b'"x\\""')[6:])
     assert read["choices"][0]["delta"] == added
     if isinstance(before[0], ThinkingDelta):
         assert b'"thinking":"ax\\""' in encoder.encode(Signature(0, "s"))

@@ -201,17 +201,17 @@ def test_thoughts_and_calls_have_no_place_and_refusals_are_words() -> None:
 
 def test_more_of_what_is_not_shown_is_not_shown() -> None:
     encoder = openai_completions.open_encoder(asked(stream=True))
-    assert encoder.encode(ThinkingDelta(0, "hm")) == b"" and encoder.more(b'"hm"') == b""
+    assert encoder.encode(ThinkingDelta(0, "hm")) == b"" and encoder.append(b'"hm"') == b""
     encoder.encode(TextDelta(1, "a"))
-    assert b'"text":"b"' in encoder.more(b'"b"')
+    assert b'"text":"b"' in encoder.append(b'"b"')
 
 
 def test_more_of_a_text_is_read_without_being_parsed() -> None:
     decoder = openai_completions.open_decoder()
-    assert decoder.more(chunk("a")) is None
+    assert decoder.string_delta(chunk("a")) is None
     decoder.feed(chunk("a"))
     decoder.feed(chunk("b"))
-    assert decoder.more(chunk("c")) == b'"c"' and decoder.more(chunk("", "stop")) is None
+    assert decoder.string_delta(chunk("c")) == b'"c"' and decoder.string_delta(chunk("", "stop")) is None
 
 
 def test_a_failure_is_told_and_read() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.openai_embeddings.batch import alike, count_inputs, divide, join, split
+from gateway.dialects.openai_embeddings.batch import batch_key, count_inputs, divide, join, split
 from tests.support.embeddings import answer, request
 
 
@@ -39,7 +39,7 @@ def test_inputs_are_counted() -> None:
 
 
 def test_what_is_equal_but_for_its_inputs_is_alike() -> None:
-    assert alike(request("a", user="u", dimensions=3)) == alike(request(["b", "c"], dimensions=3, user="u"))
+    assert batch_key(request("a", user="u", dimensions=3)) == batch_key(request(["b", "c"], dimensions=3, user="u"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_equal_but_for_its_inputs_is_alike() -> None:
     ],
 )
 def test_what_differs_in_anything_else_is_not_alike(given: Any, fields: dict[str, Any]) -> None:
-    assert alike(request(given, **fields)) != alike(request("a"))
+    assert batch_key(request(given, **fields)) != batch_key(request("a"))
 
 
 # Its answer

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.dialects.openai_responses.deltas import shape_of
+from gateway.dialects.openai_responses.deltas import delta_template_of
 
 HEAD = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
 
@@ -23,14 +23,14 @@ def delta(
 @pytest.mark.parametrize("padding", ["", "xyz", None])
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n"])
 def test_the_string_is_found_whatever_the_number_and_the_padding(text: str, padding: str | None, end: bytes) -> None:
-    shape = shape_of(delta("first", 9, padding, end=end))
+    shape = delta_template_of(delta("first", 9, padding, end=end))
     assert shape is not None
     longer = None if padding is None else padding + "more"
     assert shape.string_of(delta(text, 10, longer, end=end)) == json.dumps(text).encode()
 
 
 def test_an_event_without_a_number_is_compared_whole() -> None:
-    shape = shape_of(delta("a", None, None))
+    shape = delta_template_of(delta("a", None, None))
     assert shape is not None and shape.string_of(delta("b", None, None)) == b'"b"'
     assert shape.string_of(delta("b", None, None, "other")) is None
 
@@ -50,7 +50,7 @@ def test_an_event_without_a_number_is_compared_whole() -> None:
     ],
 )
 def test_an_event_that_differs_in_anything_else_is_read_in_full(other: bytes) -> None:
-    shape = shape_of(delta("a"))
+    shape = delta_template_of(delta("a"))
     assert shape is not None and shape.string_of(other) is None
 
 
@@ -65,10 +65,10 @@ def test_an_event_that_differs_in_anything_else_is_read_in_full(other: bytes) ->
     ],
 )
 def test_an_order_that_is_not_known_has_no_shape(event: bytes) -> None:
-    assert shape_of(event) is None
+    assert delta_template_of(event) is None
 
 
 def test_spaces_behind_colons_are_part_of_the_shape() -> None:
     event = b'data: {"sequence_number": %d, "delta": "%b", "obfuscation": "x"}\n\n'
-    shape = shape_of(event % (1, b"a"))
+    shape = delta_template_of(event % (1, b"a"))
     assert shape is not None and shape.string_of(event % (20, b"b")) == b'"b"'

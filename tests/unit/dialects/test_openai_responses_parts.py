@@ -22,7 +22,7 @@ from gateway.core.conversation import (
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.dialects import openai_responses
 from gateway.dialects.openai_responses import usage as openai_responses_usage
-from gateway.dialects.openai_responses.reasoning import give_back, read_reasoning, sealed, take_item
+from gateway.dialects.openai_responses.reasoning import encrypted_content_of, own_item, read_reasoning, thinking_of_item
 from gateway.dialects.unsupported_params import UnsupportedParams
 
 
@@ -151,21 +151,21 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_seals_come_back_to_who_made_them_and_to_nobody_else() -> None:
-    ours = take_item("rs_1", "hm", "gAAA")
-    assert ours is not None and give_back(ours) == {
+    ours = thinking_of_item("rs_1", "hm", "gAAA")
+    assert ours is not None and own_item(ours) == {
         "type": "reasoning",
         "id": "rs_1",
         "summary": [{"type": "summary_text", "text": "hm"}],
         "encrypted_content": "gAAA",
     }
-    hidden = take_item("rs_1", "", "g:A")
+    hidden = thinking_of_item("rs_1", "", "g:A")
     assert hidden is not None and hidden.data and not hidden.text
-    assert (give_back(hidden) or {})["encrypted_content"] == "g:A"
-    assert give_back(Thinking("hm", "sig")) is None and give_back(Thinking("hm")) is None
-    assert take_item("rs_1", "", None) is None and take_item("rs_1", "hm", None) == Thinking("hm")
-    assert read_reasoning(["a", "b"], sealed("sig", "")) == Thinking("a\n\nb", "sig")
-    assert read_reasoning([], sealed("", "xyz")) == Thinking(data="xyz")
-    assert read_reasoning(["a"], "gAAA of OpenAI's") == Thinking("a") and sealed("", "") is None
+    assert (own_item(hidden) or {})["encrypted_content"] == "g:A"
+    assert own_item(Thinking("hm", "sig")) is None and own_item(Thinking("hm")) is None
+    assert thinking_of_item("rs_1", "", None) is None and thinking_of_item("rs_1", "hm", None) == Thinking("hm")
+    assert read_reasoning(["a", "b"], encrypted_content_of("sig", "")) == Thinking("a\n\nb", "sig")
+    assert read_reasoning([], encrypted_content_of("", "xyz")) == Thinking(data="xyz")
+    assert read_reasoning(["a"], "gAAA of OpenAI's") == Thinking("a") and encrypted_content_of("", "") is None
 
 
 # Usage

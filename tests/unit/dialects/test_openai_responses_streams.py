@@ -252,12 +252,12 @@ def test_more_of_a_text_is_read_and_written_without_being_parsed() -> None:
     decoder, writer = openai_responses.open_decoder(), encoder()
     place = {"item_id": "m", "output_index": 0, "content_index": 0}
     first, second = (event("response.output_text.delta", sequence_number=at, **place, delta="a") for at in (4, 5))
-    assert decoder.more(first) is None and decoder.feed(first) == [TextDelta(0, "a")]
-    assert decoder.more(second) == b'"a"'
+    assert decoder.string_delta(first) is None and decoder.feed(first) == [TextDelta(0, "a")]
+    assert decoder.string_delta(second) == b'"a"'
     writer.encode(Start("r", "m"))
     begun = writer.encode(TextDelta(0, "a"))
     number = max(json.loads(one.partition(b"data: ")[2])["sequence_number"] for one in events(begun))
-    more = json.loads(writer.more(b'"b\\n"').partition(b"data: ")[2])
+    more = json.loads(writer.append(b'"b\\n"').partition(b"data: ")[2])
     assert (more["delta"], more["sequence_number"], more["logprobs"]) == ("b\n", number + 1, [])
 
 

@@ -2,8 +2,18 @@
 
 import pytest
 
-from gateway.dialects import BY_NAME, DEFAULT, anthropic_messages, openai_chat, openai_responses, spoken_at
-from gateway.dialects.vendors import ID_HEADERS, VERSION_HEADER, id_lines, vendor_of
+from gateway.dialects import (
+    BY_NAME,
+    DEFAULT,
+    ID_HEADERS,
+    VERSION_HEADER,
+    anthropic_messages,
+    dialect_of,
+    id_lines,
+    openai_chat,
+    openai_responses,
+    vendor_of,
+)
 
 
 def test_a_client_shows_whose_it_is_by_the_version_it_asks_for() -> None:
@@ -36,4 +46,4 @@ def test_the_id_of_a_request_stands_where_each_vendor_s_clients_look() -> None:
 def test_an_error_is_said_in_the_dialect_of_the_path_or_of_the_client(
     path: str, headers: dict[str, str], dialect: object
 ) -> None:
-    assert spoken_at(path, headers) is dialect
+    assert dialect_of(path, headers) is dialect
