@@ -1,4 +1,4 @@
-"""From a client's dialect to a provider's and back. Where they are the same one, bytes pass; else neutral values stand between."""
+"""From a client's dialect to a provider's and back: bytes pass if both are the same, otherwise neutral values translate."""
 
 from typing import Final, Protocol, cast
 
@@ -13,14 +13,12 @@ from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 
-TRANSLATED_LIMIT: Final = (
-    64 * 2**20
-)  # bytes of a streamed answer, where some clients get all of it once more at its end
+TRANSLATED_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer; some encoders repeat all of it at its end
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Bridge(Protocol):
-    """What stands between one client's dialect and one provider's."""
+    """The translation between one client's dialect and one provider's."""
 
     def encode_request(
         self,
@@ -30,34 +28,34 @@ class Bridge(Protocol):
         drops_params: bool = False,
         default_max_tokens: int | None = None,
     ) -> bytes:
-        """Give the body for a provider that calls the model `model`. Raises `InvalidRequest` where it can't be said."""
+        """Return the body for a provider that calls the model `model`. Raises `InvalidRequest` if it can't be translated."""
         ...
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
-        """Give the body for the client, and the usage. Raises `UpstreamError`. `now_s`: unix time, for who wants a date."""
+        """Return the body for the client, and the usage. Raises `UpstreamError`. `now_s`: Unix time, for an answer without a date."""
         ...
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec: ...
 
     def translate_error(self, error: Rejected) -> bytes:
-        """Give the body of a provider's rejection as the client can read it."""
+        """Return the body of a provider's rejection in the client's dialect."""
         ...
 
 
 def can_translate(client: Dialect, provider: Dialect) -> bool:
-    """Whether there are neutral words for what two dialects say."""
+    """Return whether requests can be translated between two dialects."""
     return all(hasattr(dialect, "to_conversation") for dialect in (client, provider))
 
 
 def bridge(client: Dialect, provider: Dialect) -> Bridge:
-    """Give what stands between two dialects; made when a configuration is compiled, once for each provider."""
+    """Return the bridge of two dialects; made once for each provider when a configuration is compiled."""
     if client is provider:
         return _PassThrough(client)
     return _Translation(cast(ConversationDialect, client), cast(ConversationDialect, provider))
 
 
 class _PassThrough:
-    """Bytes pass."""
+    """One dialect on both sides: bytes pass."""
 
     __slots__ = ("_dialect",)
 
@@ -85,7 +83,7 @@ class _PassThrough:
 
 
 class _Translation:
-    """A client and a provider of two dialects."""
+    """Two dialects: neutral values translate."""
 
     __slots__ = ("_client", "_provider")
 
@@ -130,10 +128,10 @@ class _Translation:
 
 
 class Translator:
-    """Turns one stream into the client's dialect.
+    """Translates one stream into the client's dialect.
 
-    The provider's own watch stands before it: it judges, meters, and says whether the stream has ended as it should. What
-    can't be read once content has gone out ends the stream with an error.
+    The provider's stream observer runs first: it classifies and meters events, and knows whether the stream ended properly. An
+    event that can't be read after content was sent ends the stream with an error.
     """
 
     __slots__ = (
@@ -160,9 +158,9 @@ class Translator:
         self._created = created
         self._model = request.model
         self._has_started = False
-        self._translated_bytes = 0  # bytes of the answer that an encoder may have to remember until its end
-        self._has_finished = False  # the answer is complete
-        self._is_closed = False  # and so is the stream
+        self._translated_bytes = 0  # of the answer, which an encoder may have to keep until the end
+        self._has_finished = False  # `Finish` was encoded
+        self._is_closed = False  # the end of the stream was encoded
         self.has_failed = False
 
     def kind(self, event: bytes) -> EventKind:
@@ -197,7 +195,7 @@ class Translator:
         return b"".join(written)
 
     def closing(self) -> bytes | None:
-        """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
+        """Return what the end of the stream lacks: b"" for nothing; None if the stream broke off."""
         if self._is_over():
             return b""
         if not self._has_finished or self._observer.closing() is None:
@@ -235,5 +233,5 @@ class Translator:
 
 
 def _is_date(created: int) -> bool:
-    """Whether a number can be a unix time, and be written as one."""
+    """Return whether a number can be a Unix time, and can be written as one."""
     return 0 < created < 2**53

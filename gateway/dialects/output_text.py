@@ -1,4 +1,4 @@
-"""What is said in the bytes of an answer, in whatever dialect: for counting, where a provider does not count itself."""
+"""The text in the bytes of an answer, in any dialect: for estimating tokens if the provider reports no usage."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,20 +9,20 @@ from gateway.streaming.sse import data_of, events
 
 _TEXTS: Final = frozenset(
     {"content", "text", "delta", "thinking", "reasoning", "reasoning_content", "refusal", "arguments", "partial_json"}
-)  # members whose strings are said
-_OBJECTS: Final = frozenset({"input"})  # members that are said as they stand: what a tool is called with
+)  # members whose strings are output
+_OBJECTS: Final = frozenset({"input"})  # members that are output as JSON: the arguments of a tool call
 _SKIPPED: Final = frozenset(
     {"usage", "response", "instructions", "tools", "metadata", "error"}
-)  # and what is not looked into
-_REPEATS: Final = (".done", ".completed", ".incomplete")  # types of events that say again what was said
+)  # members that are not searched
+_REPEATS: Final = (".done", ".completed", ".incomplete")  # types of events that repeat earlier text
 
-MAX_LEVELS: Final = 16  # levels that are looked into; no dialect's words stand deeper
+MAX_LEVELS: Final = 16  # levels that are searched; no dialect has text deeper
 
 _decode = msgspec.json.Decoder().decode
 
 
 def text_of_events(block: bytes) -> tuple[str, int]:
-    """Give what a block of whole events says, and how many of them have data."""
+    """Return the text in a block of whole events, and how many of the events have data."""
     texts: list[str] = []
     count = 0
     for event in events(block):
@@ -34,7 +34,7 @@ def text_of_events(block: bytes) -> tuple[str, int]:
 
 
 def text_of_document(body: bytes) -> str:
-    """Give what an unstreamed answer says."""
+    """Return the text of an unstreamed answer."""
     return "".join(_texts(body))
 
 

@@ -23,7 +23,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class StreamObserver:
-    """Observes one stream. A subclass names its marks and says what each of them means.
+    """Observes one stream. A subclass names its marks and handles them.
 
     `forward` runs once for each block of every stream: it stays one method without further calls where no mark is found.
     """

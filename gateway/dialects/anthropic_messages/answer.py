@@ -1,4 +1,4 @@
-"""Whole answers of Anthropic's messages, and what their errors say, in neutral words and back."""
+"""Unstreamed answers of Anthropic's messages as neutral values, and back."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -27,11 +27,11 @@ STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {**{ours: theirs for theirs, ours in STOPS.items()}, "content_filter": "refusal"}
 )
 RAW_ARGUMENTS: Final = "_raw"
-"""Holds the text of arguments that are no JSON object, since a block of this dialect takes nothing else."""
+"""The member for the text of arguments that are no JSON object: a `tool_use` block accepts only an object."""
 
 
 class Block(msgspec.Struct):
-    """One block of content, of any type that has a neutral word."""
+    """One block of content, of any type that has a neutral value."""
 
     type: str
     text: str = ""
@@ -66,9 +66,9 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 
 def read_answer(body: bytes) -> Usage | None:
-    """Check an answer that came with status 200, and give the usage it reports.
+    """Return the usage in an answer with status 200.
 
-    Raises `ProtocolError` where it is no message, `Unavailable` where it is an error in disguise.
+    Raises `ProtocolError` if it is no message, `Unavailable` if it is an error.
     """
     try:
         document = _decode_document(body)
@@ -82,7 +82,7 @@ def read_answer(body: bytes) -> Usage | None:
 
 
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         message = _decode_message(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -117,7 +117,7 @@ def _parts(blocks: list[Block]) -> Iterator[Text | Thinking | Refusal | ToolCall
 
 
 def arguments_of(value: Raw) -> str:
-    """Give the arguments of a call as their text: what could not be read as an object comes out as it went in."""
+    """Return the arguments of a call as text; `input_of` in reverse."""
     if RAW_ARGUMENTS.encode() in bytes(value):
         try:
             members = _decode_raw(value)
@@ -129,7 +129,7 @@ def arguments_of(value: Raw) -> str:
 
 
 def input_of(arguments: str) -> Raw:
-    """Give the arguments of a call as an object."""
+    """Return the arguments of a call as a JSON object."""
     if not arguments.strip():
         return Raw(b"{}")
     try:
@@ -140,7 +140,7 @@ def input_of(arguments: str) -> Raw:
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a message."""
+    """Return a whole answer as a message."""
     message = {
         "id": completion.id,
         "type": "message",
@@ -155,7 +155,7 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
 
 
 def write_block(part: Text | Thinking | Refusal | ToolCall) -> dict[str, Any]:
-    """Give a part of an answer as a block."""
+    """Return a part of an answer as a block."""
     match part:
         case Text() | Refusal():
             return {"type": "text", "text": part.text}

@@ -1,4 +1,4 @@
-"""Clients' requests of Anthropic's messages in neutral words. What maps to what is a table in docs/dialects.md."""
+"""Clients' requests of Anthropic's messages as neutral values; docs/dialects.md has the table of what maps to what."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from gateway.core.conversation import (
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.anthropic_messages.answer import arguments_of
 from gateway.dialects.fields import Fields, non_null, unknown_members
+from gateway.dialects.parts_in import only_text
 from gateway.dialects.unsupported_params import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -39,7 +40,7 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"speed": "standard"})
-_CACHE: Final = "cache_control"  # changes what an answer costs, never what it says: left out without a word
+_CACHE: Final = "cache_control"  # affects the cost of an answer, never its content: dropped silently
 
 
 class _Source(msgspec.Struct):
@@ -137,13 +138,13 @@ _KNOWN: Final = frozenset(
     )
 )
 _TIERS: Final[Mapping[str, str]] = MappingProxyType({"auto": "auto", "standard_only": "default"})
-_DIRECT: Final = (b"null", b'["direct"]')  # callers that a tool may have elsewhere, too
+_DIRECT: Final = (b"null", b'["direct"]')  # values that mean the same as in other dialects: the model calls the tool
 
 _decode_block = msgspec.json.Decoder(_Block).decode
 
 
 def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
+    """Return a request as neutral values. Raises `InvalidRequest` for content that has no neutral value."""
     fields = Fields(request.fields)
     unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     metadata = fields.get("metadata", _Metadata)
@@ -157,7 +158,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
         path = f"messages[{index}].content"
         parts = tuple(_content(message.content, path, unsupported))
         if message.role == "system":
-            system += _only_text(parts, path)
+            system += only_text(parts, path)
         elif message.role == "user":
             turns.append(Turn("user", parts))
         elif message.role == "assistant":
@@ -190,14 +191,7 @@ def _system(system: str | list[Raw] | None) -> Iterator[Text]:
     if isinstance(system, str):
         yield Text(system)
     else:
-        yield from _only_text(tuple(_content(system or [], "system", [])), "system")
-
-
-def _only_text(parts: tuple[Part, ...], path: str) -> Iterator[Text]:
-    for part in parts:
-        if not isinstance(part, Text):
-            raise untranslatable(path, "only text can be in a system prompt")
-        yield part
+        yield from only_text(tuple(_content(system or [], "system", [])), "system")
 
 
 def _content(content: str | list[Raw] | None, path: str, unsupported: list[str]) -> Iterator[Part]:
@@ -228,7 +222,7 @@ def _part(block: _Block, path: str, unsupported: list[str]) -> Part:
             parts = tuple(_content(block.content, f"{path}.content", unsupported))
             shown = tuple(part for part in parts if isinstance(part, Text | Image | Document))
             if len(shown) < len(parts):
-                raise untranslatable(f"{path}.content", "a tool gives text, images and documents")
+                raise untranslatable(f"{path}.content", "a tool result holds text, images and documents")
             return ToolResult(block.tool_use_id, shown, block.is_error)
         case "image" if block.source is not None and block.source.type == "base64":
             return Image(data=block.source.data, media_type=block.source.media_type)
@@ -257,7 +251,7 @@ def _tools(fields: Fields, unsupported: list[str]) -> Iterator[Tool]:
     for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
         path = f"tools[{index}]"
         if tool.type not in (None, "custom"):
-            raise untranslatable(path, f"a tool of type {tool.type[:40]!r} belongs to the provider that has it")
+            raise untranslatable(path, f"a tool of type {tool.type[:40]!r} is specific to its provider")
         if tool.defer_loading:
             unsupported.append(f"{path}.defer_loading")
         if bytes(tool.allowed_callers) not in _DIRECT:
@@ -288,7 +282,7 @@ def _output(format: _Format | None) -> OutputFormat | None:
 
 
 def _reasoning(thinking: _Thinking | None, effort: str | None) -> Reasoning | None:
-    """Thinking that is off is what other models do unasked."""
+    """Return the reasoning settings; other dialects need none for thinking that is disabled."""
     if thinking is None or thinking.type == "disabled":
         return None if effort is None else Reasoning(effort=effort)
     return Reasoning(effort=effort, budget_tokens=thinking.budget_tokens, is_adaptive=thinking.type == "adaptive")

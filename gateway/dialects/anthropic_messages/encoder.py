@@ -1,8 +1,8 @@
 """Neutral events as a stream of Anthropic's messages.
 
-A message is written block by block: the next begins when the one before has ended. Chat completions don't say when a part
-has ended, and calls of tools may take turns there. So a block ends when another part begins; but that of a call only once
-its arguments are whole, and until then what comes for others waits.
+A message is written block by block: the next block begins after the previous one has ended. Chat completions don't signal the
+end of a part, and their tool calls may interleave. So a block ends when another part begins, except the block of a call: it
+ends only once its arguments are whole JSON, and events of other parts wait until then.
 """
 
 from typing import Any, Final
@@ -34,7 +34,7 @@ _Part = TextDelta | ThinkingDelta | Signature | RefusalDelta | ToolCallStart | T
 
 
 class Encoder:
-    """Writes a client's stream."""
+    """Encodes a client's stream."""
 
     __slots__ = (
         "_arguments",
@@ -53,13 +53,13 @@ class Encoder:
     def __init__(self, request: ChatRequest) -> None:
         self._prompt_tokens = request.tokens
         self._usage: Usage | None = None
-        self._deltas = 0  # so many events told of content: the estimate of whoever does not count
+        self._deltas = 0  # events with content: the estimate of output tokens if the provider reports none
         self._stop: Finish | None = None
-        self._block = -1  # the number of the last block
-        self._part = -1  # the index of the part that is written to it; -1: none, it is closed
-        self._head = b""  # before a string that goes on with it
-        self._arguments: Pieces | None = None  # of the call that is being written
-        self._waiting: dict[int, list[_Part]] = {}  # by part, in the order in which they began
+        self._block = -1  # the index of the last block
+        self._part = -1  # the index of the part written to it; -1: the block is closed
+        self._head = b""  # bytes before a string that is appended to it
+        self._arguments: Pieces | None = None  # of the open call
+        self._waiting: dict[int, list[_Part]] = {}  # events by part, in the order in which the parts began
         self._last: _Part | None = None
         self._parsed_bytes = 0  # bytes of arguments
 
@@ -117,7 +117,7 @@ class Encoder:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the open block can end."""
+        """Return whether the open block can end."""
         if self._arguments is None:
             return True
         if self._parsed_bytes > PARSED_LIMIT:
@@ -126,14 +126,14 @@ class Encoder:
         return self._arguments.is_json
 
     def _catch_up(self) -> bytes:
-        """Write what has waited for the open block to end, as far as it has."""
+        """Return the events that waited for blocks that have ended."""
         written: list[bytes] = []
         while self._waiting and self._is_whole:
             written += map(self._write, self._waiting.pop(next(iter(self._waiting))))
         return b"".join(written)
 
     def _flush(self) -> bytes:
-        """Write everything, since nothing will come any more, and close the last block."""
+        """Return all waiting events and the end of the last block; nothing follows."""
         written = [self._write(event) for events in self._waiting.values() for event in events]
         self._waiting = {}
         return b"".join((*written, self._close()))
@@ -151,7 +151,7 @@ class Encoder:
         return opened
 
     def _append(self, string: bytes) -> bytes:
-        """Give the event that adds a string to the open block."""
+        """Return the event that appends a string to the open block."""
         self._deltas += 1
         if self._arguments is not None:
             self._arguments.add(string)

@@ -38,18 +38,18 @@ _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def encode_error(error: GatewayError) -> bytes:
-    """Give an error in Anthropic's shape, which has no room for its code."""
+    """Return an error in Anthropic's format, which has no member for its code."""
     shape = {"type": error_type(error.http_status), "message": error.message}
     return msgspec.json.encode({"type": "error", "error": shape})
 
 
 def encode_error_event(error: GatewayError) -> bytes:
-    """Give an error as an event of a stream; the official clients raise it."""
+    """Return an error as an event of a stream; the official clients raise it."""
     return b"event: error\ndata: %b\n\n" % encode_error(error)
 
 
 def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
+    """Return the error in a body; None if the body holds none."""
     try:
         error = _decode_error(body).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -58,7 +58,7 @@ def read_provider_error(body: bytes) -> ProviderError | None:
 
 
 def encode_provider_error(error: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in Anthropic's shape."""
+    """Return a provider's error of another dialect in Anthropic's format."""
     message = error.message
     if error.code == TOO_LONG and not message.startswith(_TOO_LONG):
         message = f"{_TOO_LONG[0]}: {message}"
@@ -66,5 +66,5 @@ def encode_provider_error(error: ProviderError, status: int) -> bytes:
 
 
 def error_type(status: int) -> str:
-    """Give Anthropic's word for an error with a status."""
+    """Return Anthropic's error type for a status."""
     return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")

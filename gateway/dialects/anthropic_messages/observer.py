@@ -1,4 +1,4 @@
-"""A stream of Anthropic's messages, watched as its bytes pass: its usage, its end, an error in it."""
+"""A stream of Anthropic's messages that passes unchanged: its usage, its end, an error in it."""
 
 from typing import Final
 

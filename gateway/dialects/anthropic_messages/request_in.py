@@ -54,7 +54,7 @@ _decode_blocks = msgspec.json.Decoder(list[_Block]).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
     body, fields = read_body(raw, _decode_request)
     size = images = 0
     for index, message in enumerate(body.messages):
@@ -75,7 +75,7 @@ def decode_request(raw: bytes) -> ChatRequest:
 
 
 def _measure(content: Raw, param: str) -> tuple[int, int]:
-    """Give the bytes of text and the number of images in a message, results of tools included."""
+    """Return the bytes of text and the number of images in a message, tool results included."""
     data = memoryview(content)
     if data[0] == 0x22:  # a string
         return len(data), 0

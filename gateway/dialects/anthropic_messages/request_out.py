@@ -1,4 +1,4 @@
-"""Neutral requests as Anthropic's messages, for providers. What maps to what is a table in docs/dialects.md."""
+"""Requests of Anthropic's messages for providers; docs/dialects.md has the table of what maps to what."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ from gateway.dialects.anthropic_messages.answer import write_block
 from gateway.dialects.unsupported_params import UnsupportedParams
 
 DEFAULT_MAX_TOKENS: Final = 4096
-MIN_BUDGET: Final = 1024  # tokens of thinking, by the API's own rule
+MIN_BUDGET: Final = 1024  # tokens of thinking; the API's own minimum
 
-_UNSUPPORTED: Final = ("seed", "logit_bias", "verbosity", "metadata")  # parameters that there are none for
-_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
+_UNSUPPORTED: Final = ("seed", "logit_bias", "verbosity", "metadata")  # parameters without a counterpart
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # likewise, unless they are 0
 _CHOICES: Final[Mapping[str, str]] = MappingProxyType(
     {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 )
@@ -36,16 +36,16 @@ _BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
     {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 )
 _TAKES_BUDGET = re.compile(r".*claude-(?:3|[a-z]+-(?:3|4-[0-5](?!\d)|4-\d{8}|4$))")
-"""Models that take a budget of thinking and no effort; later ones are told how hard to try."""
+"""Models that accept a thinking budget and no effort; later models accept an effort."""
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express."""
     for name in (*conversation.unsupported, *_unsupported_params(conversation)):
         unsupported.drop(name)
     temperature = conversation.temperature
     if temperature is not None and temperature > 1:
-        unsupported.drop("temperature", "it ends at 1 there")
+        unsupported.drop("temperature", "its maximum is 1 there")
         temperature = None
     thinking, effort = _thinking(conversation, model, unsupported)
     body: dict[str, Any] = {
@@ -82,7 +82,7 @@ def _unsupported_params(conversation: Conversation) -> Iterator[str]:
 
 
 def _max_tokens(conversation: Conversation, thinking: Mapping[str, Any] | None) -> int:
-    """The API demands a bound; where only we set it, it leaves room for the thoughts that it includes."""
+    """Return the limit that the API requires; a default leaves room for the thinking that the limit includes."""
     if conversation.max_tokens is not None:
         return conversation.max_tokens
     budget: int = (thinking or {}).get("budget_tokens", 0)
@@ -93,7 +93,7 @@ def _max_tokens(conversation: Conversation, thinking: Mapping[str, Any] | None) 
 
 
 def _messages(conversation: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
-    """Give messages whose roles take turns: what one side says in a row is one message, results of tools first."""
+    """Yield messages with alternating roles: consecutive turns of one role are one message, tool results first."""
     role = ""
     content: list[dict[str, Any]] = []
     for turn in conversation.turns:
@@ -115,7 +115,7 @@ def _in_order(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _blocks(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
-    """Give blocks; empty texts, which the API refuses, and thoughts that nobody signed say nothing there."""
+    """Yield blocks, without empty texts, which the API rejects, and without unsigned thinking."""
     for part in parts:
         match part:
             case Thinking(signature="", data="") | Text(text="") | Refusal(text=""):
@@ -154,7 +154,7 @@ def _write_tool(tool: Tool) -> dict[str, Any]:
 
 
 def _write_choice(conversation: Conversation) -> dict[str, Any] | None:
-    """Calls side by side are part of this choice here; without tools it makes no sense."""
+    """Return the tool choice, which includes the setting of parallel calls; None without tools, as the API rejects it."""
     if not conversation.tools or (conversation.tool_choice is None and conversation.parallel_tool_calls is not False):
         return None
     choice = conversation.tool_choice
@@ -184,10 +184,10 @@ def _write_config(output: dict[str, Any] | None, effort: str | None) -> dict[str
 def _thinking(
     conversation: Conversation, model: str, unsupported: UnsupportedParams
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """Give the parameter `thinking` and the effort.
+    """Return the parameter `thinking` and the effort.
 
-    In the middle of calls of tools the API wants the signed thoughts before them back. A client that has not kept them
-    gets the rest of the turn without thinking, and not an error each time.
+    Between tool calls the API needs the signed thinking before them back. If a client has not kept it, the rest of the turn runs
+    without thinking; otherwise every request would fail.
     """
     reasoning = conversation.reasoning
     if reasoning is None or reasoning.effort == "none" or _lacks_signed_thinking(conversation):
@@ -198,7 +198,7 @@ def _thinking(
     if conversation.max_tokens is not None:
         budget = min(budget, conversation.max_tokens - 1)
     if budget < MIN_BUDGET:
-        unsupported.drop("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is bounded below that")
+        unsupported.drop("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is limited to fewer")
         return None, None
     return {"type": "enabled", "budget_tokens": budget}, None
 

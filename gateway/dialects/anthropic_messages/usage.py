@@ -1,4 +1,4 @@
-"""How Anthropic counts tokens: what is read from and written to the cache stands beside the input, not in it."""
+"""Anthropic's token counts: cache reads and writes are not included in the input."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class _OutputDetails(msgspec.Struct):
 
 
 class Usage(msgspec.Struct):
-    """The member `usage` of a message, or of what a stream says at its beginning and its end."""
+    """The member `usage` of a message, or of the first and last events of a stream."""
 
     input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -28,7 +28,7 @@ class Usage(msgspec.Struct):
 
 
 def read_usage(usage: Usage | None, previous_usage: chat.Usage | None = None) -> chat.Usage | None:
-    """Give usage in disjoint classes; what it does not say holds as `previous_usage`. None where nothing is known."""
+    """Return usage in disjoint classes; classes that it lacks keep their `previous_usage`. None if nothing is known."""
     if usage is None:
         return previous_usage
     previous = previous_usage or chat.Usage()
@@ -57,7 +57,7 @@ def read_usage(usage: Usage | None, previous_usage: chat.Usage | None = None) ->
 
 
 def write_usage(usage: chat.Usage) -> dict[str, Any]:
-    """Give usage as a client of Anthropic's expects it. Sound has no class of its own there."""
+    """Return usage in Anthropic's format, which has no class for audio."""
     shape: dict[str, Any] = {
         "input_tokens": usage.input + usage.audio_in,
         "cache_creation_input_tokens": usage.cache_write + usage.cache_write_1h,

@@ -1,4 +1,4 @@
-"""Whole answers of OpenAI's chat completions, and what their errors say, in neutral words and back."""
+"""Unstreamed answers of OpenAI's chat completions as neutral values, and back."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -22,7 +22,7 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""What a finish reason means; others are servers' own words for an end."""
+"""Meaning of a finish reason; any other is a server's own name for the end of an answer."""
 FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
         "end": "stop",
@@ -81,9 +81,9 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 
 def read_answer(body: bytes) -> chat.Usage | None:
-    """Check an answer that came with status 200, and give the usage it reports.
+    """Return the usage in an answer with status 200.
 
-    Raises `ProtocolError` where it is no chat completion, `Unavailable` where it is an error in disguise.
+    Raises `ProtocolError` if it is no chat completion, `Unavailable` if it is an error.
     """
     try:
         document = _decode_document(body)
@@ -97,7 +97,7 @@ def read_answer(body: bytes) -> chat.Usage | None:
 
 
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         answer = _decode_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -135,7 +135,7 @@ def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
 
 
 def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReason:
-    """Say why an answer ended. Some servers say `stop` where a tool is called, and all where the model declined."""
+    """Return why an answer ended. Some servers send `stop` for a tool call, and all do for a refusal."""
     stop = STOPS.get(finish, "end")
     if stop != "end":
         return stop
@@ -143,7 +143,7 @@ def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReaso
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a chat completion."""
+    """Return a whole answer as a chat completion."""
     message: dict[str, Any] = {
         "role": "assistant",
         "content": _join(completion, Text),
@@ -179,12 +179,12 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
 
 
 def finish_reason(stop: StopReason, *, has_refused: bool) -> str:
-    """Give OpenAI's word for why an answer ended: one that declines in words has ended as others do."""
+    """Return OpenAI's finish reason: a refusal with text ended like any other answer."""
     return "stop" if stop == "refusal" and has_refused else FINISH_REASONS[stop]
 
 
 def write_block(thinking: Thinking) -> dict[str, str]:
-    """Give thoughts that their maker wants back unchanged; a client returns them in the message that it got."""
+    """Return a block of thinking that its provider needs back unchanged; clients send it back with the message."""
     if thinking.data:
         return {"type": "redacted_thinking", "data": thinking.data}
     return {"type": "thinking", "thinking": thinking.text, "signature": thinking.signature}

@@ -1,6 +1,5 @@
-"""Clients' requests of OpenAI's chat completions in neutral words. What maps to what is a table in docs/dialects.md."""
+"""Clients' requests of OpenAI's chat completions as neutral values; docs/dialects.md has the table of what maps to what."""
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,6 +26,7 @@ from gateway.core.conversation import (
 )
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.fields import Fields, non_null, unknown_members
+from gateway.dialects.parts_in import document_in, image_at, missing, only_text
 from gateway.dialects.unsupported_params import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -34,12 +34,11 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 HINTS: Final = frozenset(("prompt_cache_retention", "prompt_cache_options"))
-"""Members that change what an answer costs, never what it says: left out without a word."""
+"""Members that affect the cost of an answer, never its content: dropped silently."""
 
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {"logprobs": False, "modalities": ["text"], "top_logprobs": 0, "functions": []}
 )
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
 
 
 class _ImageUrl(msgspec.Struct):
@@ -160,7 +159,7 @@ _decode_part = msgspec.json.Decoder(_Part).decode
 
 
 def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
+    """Return a request as neutral values. Raises `InvalidRequest` for content that has no neutral value."""
     fields = Fields(request.fields)
     unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     system: list[Text] = []
@@ -170,7 +169,7 @@ def to_conversation(request: ChatRequest) -> Conversation:
         path = f"messages[{index}]"
         unsupported += unknown_members(raw, _Message.__struct_fields__, path)
         if message.role in ("system", "developer"):
-            system += _texts(message, path)
+            system += only_text(_content(message, path), path)
         else:
             turns.append(_turn(message, path))
     effort = fields.get("reasoning_effort", str)
@@ -211,15 +210,14 @@ def _turn(message: _Message, path: str) -> Turn:
             return Turn("assistant", tuple(_assistant_parts(message, path)), message.name)
         case "tool":
             if message.tool_call_id is None:
-                param = f"{path}.tool_call_id"
-                raise InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
+                raise missing(f"{path}.tool_call_id")
             parts = tuple(part for part in _content(message, path) if isinstance(part, Text | Image | Document))
             return Turn("user", (ToolResult(message.tool_call_id, parts),))
     raise untranslatable(f"{path}.role", f"there is no role {message.role[:40]!r}")
 
 
 def _assistant_parts(message: _Message, path: str) -> Iterator[Part]:
-    """Give what the model said, in the order in which other dialects want it: thoughts, words, calls."""
+    """Yield the parts of a model's message in the order that other dialects need: thinking, text, tool calls."""
     blocks = message.thinking_blocks or ()
     for block in blocks:
         yield Thinking(block.thinking, block.signature, block.data)
@@ -257,31 +255,18 @@ def _part(raw: Raw, path: str) -> Part:
             return Refusal(part.refusal)
         case "image_url" if part.image_url is not None:
             image = part.image_url if isinstance(part.image_url, _ImageUrl) else _ImageUrl(part.image_url)
-            if (found := _DATA_URL.fullmatch(image.url)) is not None:
-                return Image(data=found[2], media_type=found[1] or "", detail=image.detail)
-            if image.url.startswith("data:"):
-                raise InvalidRequest(f"{path} is no base64 data URL", param=path, code="invalid_value")
-            return Image(url=image.url, detail=image.detail)
+            return image_at(image.url, image.detail, path)
         case "file" if part.file is not None and part.file.file_data:
-            found = _DATA_URL.fullmatch(part.file.file_data)
-            if found is not None:
-                return Document(data=found[2], media_type=found[1] or "", title=part.file.filename)
+            document = document_in(part.file.file_data, part.file.filename)
+            if document is not None:
+                return document
     raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
-
-
-def _texts(message: _Message, path: str) -> Iterator[Text]:
-    for part in _content(message, path):
-        if not isinstance(part, Text):
-            raise untranslatable(path, "only text can be in a system prompt")
-        yield part
 
 
 def _tools(fields: Fields) -> Iterator[Tool]:
     for index, tool in enumerate(fields.get("tools", list[_Tool]) or ()):
         if tool.type != "function" or tool.function is None:
-            raise untranslatable(
-                f"tools[{index}]", f"a tool of type {tool.type[:40]!r} runs at the provider that has it"
-            )
+            raise untranslatable(f"tools[{index}]", f"a tool of type {tool.type[:40]!r} runs only at its own provider")
         one = tool.function
         yield Tool(one.name, one.description, non_null(one.parameters), one.strict)
 

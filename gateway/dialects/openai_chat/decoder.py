@@ -1,4 +1,4 @@
-"""Streams of OpenAI's chat completions in neutral events."""
+"""Streams of OpenAI's chat completions as neutral events."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -70,7 +70,7 @@ _MEMBERS: Final = ((TextDelta, b"content"), (ThinkingDelta, b"reasoning_content"
 
 
 class Decoder:
-    """Reads a provider's stream. Parts are counted as they begin: thoughts, text, refusals and calls in any order."""
+    """Decodes a provider's stream. Parts are numbered as they begin: thinking, text, refusals and tool calls in any order."""
 
     __slots__ = ("_calls", "_has_refused", "_has_started", "_ids", "_index", "_kind", "_template", "is_done")
 
@@ -78,9 +78,9 @@ class Decoder:
         self.is_done = False
         self._has_started = False
         self._has_refused = False
-        self._index = -1  # of the part that goes on
-        self._kind = ""  # of the same: the member that it comes in
-        self._calls: dict[int, int] = {}  # the provider's number of a call to the part's
+        self._index = -1  # of the current part
+        self._kind = ""  # the member that holds the current part
+        self._calls: dict[int, int] = {}  # the provider's number of a call to the index of its part
         self._ids: dict[int, str] = {}
         self._template: Template | None = None
 
@@ -149,7 +149,7 @@ class Decoder:
         return self._index
 
     def _call(self, call: _Call) -> Iterator[StreamEvent]:
-        """A call begins with its id and name. Some servers number none, some number all of them 0."""
+        """Yield the events of a tool call, which begins with id and name. Some servers send no index, some always 0."""
         function = call.function or _Function()
         number = call.index if call.index is not None else max(self._calls, default=-1) + bool(call.id)
         part = self._calls.get(number)

@@ -27,7 +27,7 @@ DONE: Final = b"data: [DONE]\n\n"
 
 
 class Encoder:
-    """Writes a client's stream. With `wants_usage` it gets the event with the usage that it asked for."""
+    """Encodes a client's stream; with `wants_usage` it includes the usage event."""
 
     __slots__ = (
         "_around",
@@ -45,10 +45,10 @@ class Encoder:
     def __init__(self, request: ChatRequest) -> None:
         self._wants_usage = request.wants_usage
         self._head = self._tail = b""
-        self._around: tuple[bytes, bytes] = (b"", b"")  # around a string that goes on with the last part
+        self._around: tuple[bytes, bytes] = (b"", b"")  # bytes around a string that is appended to the current part
         self._usage: Tokens | None = None
-        self._calls: dict[int, int] = {}  # the number of a part to the call's
-        self._bare_call: int | None = None  # the last call, while nothing of its arguments has come
+        self._calls: dict[int, int] = {}  # the index of a part to the number of its call
+        self._bare_call: int | None = None  # the last call, until the first of its arguments
         self._thinking = Pieces()
         self._is_thinking = False
         self._has_refused = False
@@ -138,17 +138,17 @@ class Encoder:
         return self.append(string)
 
     def _close_call(self) -> bytes:
-        """Give a call without arguments an empty object: clients read them as JSON."""
+        """Return an empty object as the arguments of a call without any: clients parse them as JSON."""
         if self._bare_call is None:
             return b""
         return self._arguments(self._bare_call, b'"{}"')
 
     def _signature(self, event: Signature) -> bytes:
-        """Give signed thoughts whole, so that the client can send them back with the message."""
+        """Return signed thinking as one block, which the client can send back with the message."""
         if event.data:
             block = quote({"type": "redacted_thinking", "data": event.data})
         else:
-            thoughts = Raw(self._thinking.joined() if self._is_thinking else b'""')
-            block = quote({"type": "thinking", "thinking": thoughts, "signature": event.signature})
+            thinking = Raw(self._thinking.joined() if self._is_thinking else b'""')
+            block = quote({"type": "thinking", "thinking": thinking, "signature": event.signature})
         self._is_thinking = False
         return self._chunk(b'{"thinking_blocks":[%b]}' % block)

@@ -9,7 +9,7 @@ import msgspec
 from gateway.core.errors import GatewayError
 from gateway.dialects.base import TOO_LONG, ProviderError
 
-_TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
+_TOO_LONG: Final = ("exceed_context_size_error",)  # as `type` of servers whose codes are numbers
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )
@@ -31,18 +31,18 @@ _decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def encode_error(error: GatewayError) -> bytes:
-    """Give an error in OpenAI's shape."""
+    """Return an error in OpenAI's format."""
     shape = {"message": error.message, "type": error.type, "param": error.param, "code": error.error_code}
     return msgspec.json.encode({"error": shape})
 
 
 def encode_error_event(error: GatewayError) -> bytes:
-    """Give an error as an event of a stream; the official clients raise it."""
+    """Return an error as an event of a stream; the official clients raise it."""
     return b"data: %b\n\n" % encode_error(error)
 
 
 def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
+    """Return the error in a body; None if the body holds none."""
     try:
         found = _decode_error(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -56,7 +56,7 @@ def read_provider_error(body: bytes) -> ProviderError | None:
 
 
 def encode_provider_error(error: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in OpenAI's shape."""
+    """Return a provider's error of another dialect in OpenAI's format."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     shape = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
     return msgspec.json.encode({"error": shape})

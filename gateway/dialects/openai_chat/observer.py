@@ -1,8 +1,4 @@
-"""A stream of OpenAI's chat completions, watched as its bytes pass: its usage, its end, an error in it.
-
-Nothing is decoded that need not be: inside a string of JSON every quote is escaped, so that the bytes `"usage"` can't be
-part of a text.
-"""
+"""A stream of OpenAI's chat completions that passes unchanged: its usage, its end, an error in it."""
 
 import re
 from typing import Final
@@ -114,7 +110,7 @@ class ChatStreamObserver(StreamObserver):
 
 
 def _find_usage(block: bytes, start: int) -> int:
-    """Give where a usage that is not null stands, in either of the two ways in which JSON is written; -1 for nowhere."""
+    """Return the index of a usage that is not null, with or without a space after the colon; -1 if there is none."""
     at = block.find(b'"usage":{', start)
     return at if at >= 0 else block.find(b'"usage": {', start)
 

@@ -22,7 +22,7 @@ from gateway.dialects.request_body import (
 )
 
 PATH: Final = "/v1/chat/completions"
-_BARE_MESSAGE: Final = len('{"role":"","content":},')  # bytes that a message with a text has at least beside both
+_BARE_MESSAGE: Final = len('{"role":"","content":},')  # least bytes of a message beside its role and its text
 
 
 class _Part(msgspec.Struct):
@@ -52,7 +52,7 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
     body, fields = read_body(raw, _decode_request)
     texts: list[int] = []
     images = 0
@@ -82,16 +82,16 @@ def decode_request(raw: bytes) -> ChatRequest:
 
 
 def _check_shape(raw: bytes, body: _Request, fields: dict[str, Raw], texts: list[int]) -> None:
-    """Refuse what is valid and still not for every reader; `texts` are the bytes of text in each message.
+    """Raise `InvalidRequest` for oversized numbers and deep nesting; `texts` are the bytes of text in each message.
 
-    Texts are not looked at again, and nothing of a request that holds little else.
+    Texts are not scanned again, and a request of little else than texts is not scanned at all.
     """
     unknown = fields.keys() - _KNOWN
     for name in unknown:
         if is_odd_number(fields[name]):
             raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
     besides = len(raw) - sum(texts) - _BARE_MESSAGE * sum(map(bool, texts))
-    inner = MAX_DEPTH - 2  # of what stands in a list at the top
+    inner = MAX_DEPTH - 2  # for the items of a list at the top level
     if besides <= 2 * inner:  # each level takes two bytes
         return
     roles = sum(len(message.role) for message in body.messages)
@@ -107,7 +107,7 @@ def _check_shape(raw: bytes, body: _Request, fields: dict[str, Raw], texts: list
 
 
 def _measure(content: Raw, index: int) -> tuple[int, int]:
-    """Give the bytes of text and the number of images in one message's content."""
+    """Return the bytes of text and the number of images in one message's content."""
     data = memoryview(content)
     first = data[0]
     if first == 0x22:  # a string

@@ -1,4 +1,4 @@
-"""Neutral requests as OpenAI's chat completions, for providers. What maps to what is a table in docs/dialects.md."""
+"""Requests of OpenAI's chat completions for providers; docs/dialects.md has the table of what maps to what."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from gateway.core.conversation import (
 from gateway.dialects.request_body import join_members
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
-_NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that take `max_completion_tokens` only
+_NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that accept only `max_completion_tokens`
 _NULL: Final = Raw(b"null")
 _TRUE: Final = Raw(b"true")
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -36,9 +36,9 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def encode_request(request: ChatRequest, model: str) -> bytes:
-    """Give the body for a provider that calls the model `model`: the client's bytes, with what must change.
+    """Return the client's bytes for a provider that calls the model `model`, with what must change.
 
-    That is the model's name, and for a stream the wish for its usage: we count tokens, whether or not the client does.
+    That is the model's name, and for a stream `include_usage`: the gateway needs the usage, whether or not the client asks for it.
     """
     raw = request.raw
     asks_usage = request.stream and not request.wants_usage
@@ -66,7 +66,7 @@ def _has_options(fields: dict[str, Raw]) -> bool:
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express."""
     for name in conversation.unsupported:
         unsupported.drop(name)
     if conversation.top_k is not None:
@@ -113,17 +113,17 @@ def _messages(conversation: Conversation) -> Iterator[dict[str, Any]]:
 
 
 def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give a message for each tool result, then one for the rest; pictures of results go there, a tool has but words."""
+    """Yield a message for each tool result, then one for the rest; images of results move there, as results are text only."""
     rest: list[Part] = []
     for part in turn.parts:
         if not isinstance(part, ToolResult):
             rest.append(part)
             continue
-        words = [one for one in part.parts if not isinstance(one, Image)]
+        texts = [one for one in part.parts if not isinstance(one, Image)]
         images = [one for one in part.parts if isinstance(one, Image)]
         if part.is_error:
-            words.insert(0, Text("Error: "))
-        yield {"role": "tool", "tool_call_id": part.id, "content": "".join(map(_plain, words))}
+            texts.insert(0, Text("Error: "))
+        yield {"role": "tool", "tool_call_id": part.id, "content": "".join(map(_plain, texts))}
         if images:
             rest[:0] = [Text(f"What the tool call {part.id} shows:"), *images]
     if rest or not turn.parts:
@@ -133,8 +133,8 @@ def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
 def _write_assistant(turn: Turn) -> dict[str, Any]:
     texts = [part for part in turn.parts if isinstance(part, Text)]
     message: dict[str, Any] = {"role": "assistant", "content": _write_content(texts) if texts else None}
-    if thoughts := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):
-        message["reasoning_content"] = thoughts
+    if thinking := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):
+        message["reasoning_content"] = thinking
     if refusal := "".join(part.text for part in turn.parts if isinstance(part, Refusal)):
         message["refusal"] = refusal
     calls = [part for part in turn.parts if isinstance(part, ToolCall)]
@@ -153,7 +153,7 @@ def _named(message: dict[str, Any], turn: Turn) -> dict[str, Any]:
 
 
 def _write_content(parts: Sequence[Part]) -> Any:
-    """Give a string where there is one text, since every server takes that; else a list of parts."""
+    """Return a string for a single text, which every server accepts, otherwise a list of parts."""
     if not parts:
         return ""
     if len(parts) == 1 and isinstance(parts[0], Text):

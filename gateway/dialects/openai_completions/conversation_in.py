@@ -1,4 +1,4 @@
-"""Clients' requests of OpenAI's completions in neutral words. What maps to what is a table in docs/completions.md."""
+"""Clients' requests of OpenAI's completions as neutral values; docs/completions.md has the table of what maps to what."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from gateway.dialects.unsupported_params import untranslatable
 
 PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 DEFAULT_MAX_TOKENS: Final = 16
-"""What an answer is bounded by where the client does not say, by the API's own rule."""
+"""The API's own limit of an answer for requests without one."""
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"best_of": 1, "echo": False, "suffix": ""})
 _KNOWN: Final = frozenset(
     (
@@ -34,14 +34,14 @@ _KNOWN: Final = frozenset(
 
 
 def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a prompt as what one user says. Raises `InvalidRequest` where it is more than one, or tokens."""
+    """Return a prompt as one turn of a user. Raises `InvalidRequest` for several prompts, or for tokens."""
     fields = Fields(request.fields)
     unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
     if (fields.get("n", int) or 1) > 1:
         unsupported.append("n")
     max_tokens = request.max_tokens if request.max_tokens is not None else DEFAULT_MAX_TOKENS
     if not max_tokens:
-        raise untranslatable("max_tokens", "a chat answers with one token at least")
+        raise untranslatable("max_tokens", "a chat answers with at least one token")
     stop = fields.get("stop", str | list[str])  # type: ignore[arg-type]
     return Conversation(
         turns=(Turn("user", (Text(_prompt(fields)),)),),
@@ -65,7 +65,7 @@ def _prompt(fields: Fields) -> str:
         case [str() as text]:
             return text
         case None:
-            raise untranslatable("prompt", "there is none, and a chat begins with what somebody says")
+            raise untranslatable("prompt", "the request has none, and a chat begins with a message of the user")
         case [str(), *_]:
-            raise untranslatable("prompt", "several prompts are several chats")
-    raise untranslatable("prompt", "tokens are one model's own, and a chat is text")
+            raise untranslatable("prompt", "several prompts would be several chats")
+    raise untranslatable("prompt", "tokens belong to one model, and a chat is text")

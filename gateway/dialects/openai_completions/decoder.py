@@ -1,4 +1,4 @@
-"""Streams of OpenAI's completions in neutral events."""
+"""Streams of OpenAI's completions as neutral events."""
 
 import msgspec
 
@@ -42,7 +42,7 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
 class Decoder:
-    """Reads a provider's stream: one text."""
+    """Decodes a provider's stream: one text."""
 
     __slots__ = ("_has_started", "_template", "is_done")
 

@@ -21,7 +21,7 @@ from gateway.dialects.openai_completions.answer import finish_reason
 
 
 class Encoder:
-    """Writes a client's stream. Thoughts have no place in it; the words of a refusal are text."""
+    """Encodes a client's stream. Thinking is dropped; the text of a refusal is text."""
 
     __slots__ = ("_has_text", "_head", "_is_hidden", "_request", "_tail", "_usage")
 
@@ -30,8 +30,8 @@ class Encoder:
         self._head = b""
         self._tail = b',"usage":null}\n\n' if request.wants_usage else b"}\n\n"
         self._usage: Usage | None = None
-        self._is_hidden = False  # the last delta was none of words
-        self._has_text = False  # there has been a word
+        self._is_hidden = False  # the last delta was not text
+        self._has_text = False  # some text was sent
 
     def append(self, string: bytes) -> bytes:
         return b"" if self._is_hidden else self._chunk(string)
@@ -48,7 +48,7 @@ class Encoder:
             case UsageReport():
                 self._usage = event.usage
             case Finish():
-                return self._chunk(b'""', quote(finish_reason(event.stop, "said" if self._has_text else "")))
+                return self._chunk(b'""', quote(finish_reason(event.stop, has_text=self._has_text)))
             case Failure():
                 shape = {"message": event.message, "type": event.type or "server_error", "param": None}
                 return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})

@@ -1,4 +1,4 @@
-"""A stream of OpenAI's completions, watched as its bytes pass."""
+"""A stream of OpenAI's completions that passes unchanged."""
 
 import msgspec
 from msgspec import Raw

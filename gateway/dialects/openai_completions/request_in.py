@@ -39,7 +39,7 @@ _decode_token_lists = msgspec.json.Decoder(list[list[int]]).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`.
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`.
 
     `n` counts the answers to all prompts together.
     """
@@ -62,7 +62,7 @@ def decode_request(raw: bytes) -> ChatRequest:
 
 
 def _measure(prompt: Raw) -> tuple[int, int]:
-    """Give the number of prompts and of tokens in them all: a text, several, a row of tokens, or several."""
+    """Return the number of prompts and of their tokens; a prompt is a text or a list of tokens."""
     if memoryview(prompt)[0] == 0x22:
         return 1, tokens_of(bytes(prompt)[1:-1])
     for decode in (_decode_texts, _decode_tokens, _decode_token_lists):

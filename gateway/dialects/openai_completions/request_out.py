@@ -1,4 +1,4 @@
-"""Neutral requests as OpenAI's completions, for providers. What maps to what is a table in docs/completions.md."""
+"""Requests of OpenAI's completions for providers; docs/completions.md has the table of what maps to what."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,12 +9,12 @@ from gateway.core.conversation import Conversation, Text, Turn
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 _SAME: Final = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "user")
-"""Parameters that are called the same and mean the same."""
+"""Parameters with the same name and meaning."""
 _UNSUPPORTED: Final = ("top_k", "reasoning", "verbosity", "metadata", "service_tier", "output", "tool_choice")
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same: one user's text is a prompt. Raises `InvalidRequest` for all else."""
+    """Return the body of a request: the text of one user turn is the prompt. Raises `InvalidRequest` for anything else."""
     for name in (*conversation.unsupported, *_unsupported_params(conversation)):
         unsupported.drop(name)
     body: dict[str, Any] = {
@@ -41,10 +41,10 @@ def _unsupported_params(conversation: Conversation) -> Iterator[str]:
 
 def _text_of(conversation: Conversation) -> str:
     if conversation.tools:
-        raise untranslatable("tools", "a completion calls none")
+        raise untranslatable("tools", "a completion calls no tools")
     match conversation.turns:
         case [Turn(role="user", parts=parts, name=None)] if not conversation.system:
             texts = [part.text for part in parts if isinstance(part, Text)]
             if len(texts) == len(parts):
                 return "".join(texts)
-    raise untranslatable("messages", "the model completes one text and knows of no chats: there is no system, no turns")
+    raise untranslatable("messages", "the model completes one text and has no chats: no system prompt, no turns")

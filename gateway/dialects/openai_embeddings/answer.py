@@ -21,9 +21,9 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 
 def read_answer(body: bytes) -> chat.Usage | None:
-    """Check an answer that came with status 200, and give the usage it reports.
+    """Return the usage in an answer with status 200.
 
-    Raises `ProtocolError` where it holds no embeddings, `Unavailable` where it is an error in disguise.
+    Raises `ProtocolError` if it holds no embeddings, `Unavailable` if it is an error.
     """
     try:
         document = _decode_document(body)
@@ -37,5 +37,5 @@ def read_answer(body: bytes) -> chat.Usage | None:
 
 
 def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> NoReturn:
-    """There are none: no request asks for one."""
+    """Raise `ProtocolError`. Never called: no request asks for a stream."""
     raise ProtocolError("embeddings are not streamed")

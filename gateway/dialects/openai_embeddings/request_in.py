@@ -11,7 +11,7 @@ from gateway.core.tokens import tokens_of
 from gateway.dialects.request_body import check_shape, invalid_field, read_body
 
 PATH: Final = "/v1/embeddings"
-MAX_INPUTS: Final = 2048  # in one call, as OpenAI has it
+MAX_INPUTS: Final = 2048  # of one call; OpenAI's own limit
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Token = Annotated[int, msgspec.Meta(ge=0)]
 _TEXT: Final = b'"'
@@ -33,14 +33,14 @@ _decode_token_lists = msgspec.json.Decoder(list[list[Token]]).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
     body, fields = read_body(raw, _decode_request)
     check_shape(fields, _Request.__struct_fields__, ("input",))
     return ChatRequest(raw=raw, path=PATH, model=body.model, tokens=max(1, _tokens(fields["input"])), fields=fields)
 
 
 def inputs_of(value: Raw) -> list[bytes | Raw]:
-    """Give the inputs that stand in the member `input`, each as it stands: a text, or a list of tokens."""
+    """Return the inputs in the member `input`, unread: texts, or lists of tokens."""
     data = bytes(value)
     if data.startswith(_TEXT):
         return [data]
@@ -53,7 +53,7 @@ def _first(value: Raw) -> bytes:
 
 
 def _tokens(value: Raw) -> int:
-    """Check the member `input`, and give how many tokens it holds: estimated for texts, counted where they are given."""
+    """Return the tokens of the member `input`: estimated for texts, counted for tokens. Raises `InvalidRequest`."""
     data = bytes(value)
     if data.startswith(_TEXT):
         return max(1, tokens_of(data[1:-1]))

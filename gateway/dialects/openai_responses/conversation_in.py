@@ -1,4 +1,4 @@
-"""Clients' requests of OpenAI's responses in neutral words. What maps to what is a table in docs/responses.md."""
+"""Clients' requests of OpenAI's responses as neutral values; docs/responses.md has the table of what maps to what."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -25,22 +25,22 @@ PARAMS: Final[Mapping[str, str]] = MappingProxyType(
 HINTS: Final = frozenset(
     ("prompt_cache_retention", "prompt_cache_options", "max_tool_calls", "stream_options", "safety_identifier")
 )
-"""Members that change what an answer costs, or concern tools that run at OpenAI: left out without a word."""
+"""Members that affect the cost of an answer, or concern tools that run at OpenAI: dropped silently."""
 
 STATEFUL: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "previous_response_id": "the answer before is kept by the provider that gave it: send the whole conversation",
-        "conversation": "a conversation is kept by the provider that began it: send all of it in `input`",
-        "prompt": "a prompt's text is kept by the provider that it was made at: send it in `input`",
-        "background": "an answer to be fetched later is kept by a provider that speaks this API",
+        "previous_response_id": "the previous response is stored at its provider: send the whole conversation",
+        "conversation": "a conversation is stored at its provider: send all of it in `input`",
+        "prompt": "the text of a prompt is stored at its provider: send it in `input`",
+        "background": "a response to be fetched later needs a provider that speaks this API",
     }
 )
-"""Members that need a provider that keeps state: refused even where parameters may be dropped."""
+"""Members that refer to state at the provider: rejected even if parameters may be dropped."""
 
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"truncation": "disabled", "top_logprobs": 0})
 _INERT: Final = frozenset(
     (
-        "reasoning.encrypted_content",  # given where there is any
+        "reasoning.encrypted_content",  # always included if there is any
         "file_search_call.results",
         "web_search_call.results",
         "web_search_call.action.sources",
@@ -48,7 +48,7 @@ _INERT: Final = frozenset(
         "code_interpreter_call.outputs",
     )
 )
-"""What may be asked to be included, and is nothing without the tools that are refused."""
+"""Values of `include` without effect: they concern only tools that are rejected anyway."""
 
 _KNOWN: Final = (
     HINTS
@@ -109,7 +109,7 @@ class _Reasoning(msgspec.Struct):
 
 
 def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
+    """Return a request as neutral values. Raises `InvalidRequest` for content that has no neutral value."""
     fields = Fields(request.fields)
     _refuse_stateful(fields)
     unsupported = list(fields.unknown(_KNOWN, _DEFAULTS))
@@ -157,7 +157,9 @@ def _tools(fields: Fields, unsupported: list[str]) -> Iterator[Tool]:
     for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
         path = f"tools[{index}]"
         if tool.type != "function":
-            raise untranslatable(path, f"a tool of type {tool.type[:40]!r} runs at a provider that speaks this API")
+            raise untranslatable(
+                path, f"a tool of type {tool.type[:40]!r} runs only at a provider that speaks this API"
+            )
         unsupported += unknown_members(raw, _Tool.__struct_fields__, path)
         yield Tool(tool.name, tool.description, non_null(tool.parameters), tool.strict)
 

@@ -1,7 +1,8 @@
-"""Streams of OpenAI's responses in neutral events.
+"""Streams of OpenAI's responses as neutral events.
 
-OpenAI names the item of every event by its id and its place; other servers leave out the place, the number of the event, and
-most of the answer before its end. So an item is found by what there is, and what came in no delta is taken from its end.
+OpenAI names the item of every event by its id and its position; other servers omit the position, the number of the event, and
+most of the answer before its end. So an item is found by whichever name an event has, and content that came in no delta is
+taken from the item's end.
 """
 
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class _Event(msgspec.Struct):
     summary_index: int = 0
     item: Item | None = None
     response: Response | None = None
-    error: Error | str | None = None  # of an event `error`; some have its members in here, some beside it
+    error: Error | str | None = None  # of an event `error`; some servers put its members in here, some beside it
     message: str | None = None
     code: str | int | None = None
 
@@ -57,7 +58,7 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class _OpenItem:
-    """An item of the answer, as far as it has come. `parts`: by the place in its content, the index of a part."""
+    """An item of the answer so far. `parts`: by position in its content, the index of a part."""
 
     __slots__ = ("parts", "type")
 
@@ -67,14 +68,14 @@ class _OpenItem:
 
 
 class Decoder:
-    """Reads a provider's stream. Parts are counted as they begin."""
+    """Decodes a provider's stream. Parts are numbered as they begin."""
 
     __slots__ = ("_has_calls", "_has_refused", "_has_started", "_items", "_last", "_parts", "_template", "is_done")
 
     def __init__(self) -> None:
         self.is_done = False
         self._has_started = self._has_calls = self._has_refused = False
-        self._items: dict[str | int, _OpenItem] = {}  # by each name that they have
+        self._items: dict[str | int, _OpenItem] = {}  # by each of their names
         self._last: _OpenItem | None = None
         self._parts = 0
         self._template: Template | DeltaTemplate | None = None
@@ -135,7 +136,7 @@ class Decoder:
             yield ToolCallStart(self._part(opened, 0), item.call_id or item.id, item.name)
 
     def _item(self, event: _Event, type: str) -> _OpenItem:
-        """Give the item of an event: the one that it names, else the last one, where that is of the type."""
+        """Return the item of an event: the one that it names, otherwise the last item if it is of the type, else a new one."""
         for name in (event.item_id, event.output_index):
             if name is not None and (found := self._items.get(name)) is not None and found.type == type:
                 return found
@@ -166,11 +167,11 @@ class Decoder:
 
     def _call(self, event: _Event) -> int:
         item = self._item(event, "function_call")
-        item.parts[1] = item.parts[0]  # so it is known that arguments have come
+        item.parts[1] = item.parts[0]  # notes that arguments came in deltas
         return item.parts[0]
 
     def _end_item(self, event: _Event, item: Item) -> Iterator[StreamEvent]:
-        """Give what has come in no delta."""
+        """Yield events for the content that came in no delta."""
         names = (event.output_index, item.id, item.call_id)
         known = next((self._items[name] for name in names if name is not None and name in self._items), None)
         if known is None:
@@ -211,7 +212,7 @@ class Decoder:
 
 
 def _failure(event: _Event) -> Failure:
-    """Say what has failed: told in the answer, in a member `error`, or in the event itself."""
+    """Return the error of an event: in its answer, in its member `error`, or in its own members."""
     details = event.error if event.response is None else event.response.error
     if details is None:
         details = Error(event.message, None, event.code)

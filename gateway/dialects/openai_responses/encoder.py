@@ -1,8 +1,8 @@
 """Neutral events as a stream of OpenAI's responses.
 
-An answer is a row of items: messages, thoughts, calls. Every item is announced, grows, and is given whole when it ends; the
-whole answer stands in the last event. Words and thoughts end when something else begins. Calls may take turns, so they end
-with the answer.
+An answer is a list of items: messages, reasoning, calls. Every item is announced, grows by deltas, and is sent whole when it
+ends; the last event holds the whole answer. Messages and reasoning end when another item begins. Calls may interleave, so they
+end with the answer.
 """
 
 from collections.abc import Mapping
@@ -43,14 +43,14 @@ _NOTHING: Final = b'""'
 
 
 class _Part:
-    """Words that grow: a text, a refusal, a summary of thoughts, or the arguments of a call."""
+    """A text that grows by deltas: output, a refusal, a summary of reasoning, or the arguments of a call."""
 
     __slots__ = ("_after", "_before", "_tail", "index", "kind", "pieces", "position")
 
     def __init__(self, kind: str, index: int, position: Mapping[str, Any]) -> None:
         self.kind = kind  # of its events, as in response.<kind>.delta
         self.index = index  # of the neutral part
-        self.position = position  # where it stands, as its events say it
+        self.position = position  # the members that locate it in its events
         self.pieces = Pieces()
         name = f"response.{kind}.delta".encode()
         self._before = b'event: %b\ndata: {"type":"%b","sequence_number":' % (name, name)
@@ -58,7 +58,7 @@ class _Part:
         self._tail = b',"logprobs":[]}\n\n' if kind == "output_text" else b"}\n\n"
 
     def append(self, number: int, string: bytes) -> bytes:
-        """Give the event that adds a JSON string."""
+        """Return the event that appends a JSON string."""
         self.pieces.add(string)
         return b"%b%d%b%b%b" % (self._before, number, self._after, string, self._tail)
 
@@ -68,7 +68,7 @@ class _Part:
 
 
 class _Item:
-    """An item that has been announced and has not ended."""
+    """An item that was announced and has not ended."""
 
     __slots__ = ("call", "content", "id", "part", "position")
 
@@ -76,12 +76,12 @@ class _Item:
         self.id = identity
         self.position = position
         self.call = call
-        self.content: list[dict[str, Any]] = []  # of a message, what has ended
+        self.content: list[dict[str, Any]] = []  # the ended parts of a message
         self.part: _Part | None = None
 
 
 class Encoder:
-    """Writes a client's stream."""
+    """Encodes a client's stream."""
 
     __slots__ = (
         "_answer_id",
@@ -103,11 +103,11 @@ class Encoder:
         self._answer_id = ""
         self._shape: ResponseShape | None = None
         self._number = -1  # of the last event
-        self._items: list[dict[str, Any] | None] = []  # None: it has not ended
+        self._items: list[dict[str, Any] | None] = []  # None: not ended
         self._message: _Item | None = None
         self._reasoning_item: _Item | None = None
         self._calls: dict[int, _Item] = {}  # by the index of their part
-        self._current: _Part | None = None  # what the last delta went to
+        self._current: _Part | None = None  # the part of the last delta
         self._has_refused = False
         self._stop: StopReason = "end"
         self._usage: Tokens | None = None
@@ -163,7 +163,7 @@ class Encoder:
         return self._event("response.created", response) + self._event("response.in_progress", response)
 
     def _fail(self, event: Failure) -> bytes:
-        """Tell both kinds of client: who raises what an event `error` says, and who waits for the answer to fail."""
+        """Return an event `error` and a failed response: some clients raise the former, others wait for the latter."""
         code = event.code or event.type or "server_error"
         error = {"type": event.type or "server_error", "code": code, "message": event.message, "param": None}
         members = {"code": code, "message": event.message, "param": None, "error": error}
@@ -187,7 +187,7 @@ class Encoder:
         return self._event("response.output_item.done", {"output_index": item.position, "item": shape})
 
     def _open(self, event: TextDelta | RefusalDelta | ThinkingDelta) -> bytes:
-        """Go to the part of an event: one that is open still, since a call took a turn, or a new one."""
+        """Make the part of an event current: one that stayed open during a tool call, or a new one."""
         for item in (self._message, self._reasoning_item):
             if item is not None and item.part is not None and item.part.index == event.index:
                 self._current = item.part
@@ -200,7 +200,7 @@ class Encoder:
     # Messages
 
     def _open_message_part(self, event: TextDelta | RefusalDelta) -> bytes:
-        """Open a part of a message, and a message where none is open."""
+        """Open a part of a message, and a message if none is open."""
         written = b""
         message = self._message
         if message is None:
@@ -256,8 +256,7 @@ class Encoder:
 
     def _signature(self, event: Signature) -> bytes:
         encrypted = encrypted_content_of(event.signature, event.data)
-        thoughts = self._reasoning_item
-        if not event.data and thoughts is not None:
+        if not event.data and self._reasoning_item is not None:
             return self._end_reasoning(encrypted)
         written = self._end_open()
         self._current = None
@@ -281,7 +280,7 @@ class Encoder:
         return self.append(string)
 
     def _end_call(self, index: int, status: str) -> bytes:
-        """End a call; one without arguments gets an empty object, which clients can read."""
+        """End a call; one without arguments gets an empty object, as clients parse arguments as JSON."""
         item = self._calls.pop(index)
         assert item.part is not None and item.call is not None
         written = self._empty_arguments(item.part)
@@ -302,7 +301,7 @@ class Encoder:
         return self._end_reasoning() + self._end_message()
 
     def _end_all(self) -> bytes:
-        """End all that is open; what was cut is the last of it."""
+        """End all open items; only the last can be incomplete."""
         status = "completed" if self._reason is None else "incomplete"
         written = self._end_reasoning()
         last = len(self._items) - 1

@@ -1,4 +1,4 @@
-"""Errors in streams of OpenAI's responses; elsewhere they are those of chat completions."""
+"""Errors in streams of OpenAI's responses; other errors have the format of chat completions."""
 
 import msgspec
 
@@ -6,9 +6,9 @@ from gateway.core.errors import GatewayError
 
 
 def encode_error_event(error: GatewayError) -> bytes:
-    """Give an error as an event of a stream; the official clients raise it.
+    """Return an error as an event of a stream; the official clients raise it.
 
-    The number of the event before is not known here; who reads an error has no use for one.
+    The number of the previous event is unknown here; clients do not need one to read an error.
     """
     shape = {"type": error.type, "message": error.message, "param": error.param, "code": error.error_code}
     event = {"type": "error", "sequence_number": 0, "code": error.error_code, "message": error.message}

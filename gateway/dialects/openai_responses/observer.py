@@ -1,4 +1,4 @@
-"""A stream of OpenAI's responses, watched as its bytes pass: its usage and its end, which are one event."""
+"""A stream of OpenAI's responses that passes unchanged: its usage and its end, which are one event."""
 
 from typing import Final
 
@@ -21,8 +21,8 @@ _PRELUDE: Final = frozenset(
         "response.reasoning_summary_part.added",
     )
 )
-"""Events before there is anything to read. All others are content: behind the call of a tool that the provider runs, it has
-been run, and must not be run elsewhere once more."""
+"""Events before the first content. All others count as content: after the call of a tool that the provider runs, the tool has run
+and must not run again at another endpoint."""
 _ENDS: Final = ("response.completed", "response.incomplete")
 _FAILURES: Final = ("response.failed", "error")
 

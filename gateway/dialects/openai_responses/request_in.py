@@ -51,7 +51,7 @@ _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
     body, fields = read_body(raw, _decode_request)
     size = images = 0
     if isinstance(body.input, list):
@@ -75,7 +75,7 @@ def decode_request(raw: bytes) -> ChatRequest:
 
 
 def _measure_item(item: _Item, path: str) -> tuple[int, int]:
-    """Give the bytes of text and the number of images in an item of any type."""
+    """Return the bytes of text and the number of images in an item of any type."""
     if item.type is None and item.role is None:
         raise InvalidRequest(f"{path} has neither a type nor a role", param=path, code="missing_required_parameter")
     size, images = _measure(item.content, f"{path}.content")

@@ -1,4 +1,4 @@
-"""Neutral requests as OpenAI's responses, for providers. What maps to what is a table in docs/responses.md."""
+"""Requests of OpenAI's responses for providers; docs/responses.md has the table of what maps to what."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -24,16 +24,16 @@ from gateway.core.conversation import (
 from gateway.dialects.openai_responses.reasoning import own_item
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
-_UNSUPPORTED: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
-_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
-_BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking, up to which an effort is
+_UNSUPPORTED: Final = ("top_k", "seed", "logit_bias")  # parameters without a counterpart
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # likewise, unless they are 0
+_BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking up to which an effort applies
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said.
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express.
 
-    Nothing is kept at the provider unless the client asked for it, unlike what holds where `store` is not said.
+    `store` is false unless the client sets it; the API's own default is true.
     """
     for name in (*conversation.unsupported, *_unsupported_params(conversation)):
         unsupported.drop(name)
@@ -96,7 +96,7 @@ def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give an item for each tool result, then a message of the rest."""
+    """Yield an item for each tool result, then a message of the rest."""
     rest: list[Part] = []
     for part in turn.parts:
         if isinstance(part, ToolResult):
@@ -108,7 +108,7 @@ def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
 
 
 def _write_output_of(result: ToolResult) -> Any:
-    """Give a string where there is but text, since every server takes that. No word says that a tool has failed."""
+    """Return a string for text alone, which every server accepts. The API has no flag for a failed tool call."""
     parts: list[Part] = [Text("Error: "), *result.parts] if result.is_error else list(result.parts)
     if all(isinstance(part, Text) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, Text))
@@ -134,7 +134,7 @@ def _write_part(part: Part) -> dict[str, Any]:
 
 
 def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give items in their order; texts and refusals in a row are one message."""
+    """Yield items in their order; consecutive texts and refusals are one message."""
     content: list[dict[str, Any]] = []
     for part in turn.parts:
         match part:
@@ -148,11 +148,13 @@ def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
                 item = _write_call(part)
             case Thinking():
                 kept = own_item(part)
-                if kept is None:  # another maker's, whose seal nobody here can open
+                if kept is None:  # of another provider, unreadable to this one
                     continue
                 item = kept
             case _:
-                raise untranslatable("messages", f"a model does not say a part {type(part).__name__} there")
+                raise untranslatable(
+                    "messages", f"a part {type(part).__name__} has no place in a model's message there"
+                )
         yield from _flushed(content)
         content = []
         yield item
@@ -177,7 +179,7 @@ def _write_call(call: ToolCall) -> dict[str, Any]:
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:
-    """Give a tool; what is strict unless said otherwise there is not in other dialects."""
+    """Return a tool; `strict` is always written, because its default is true here and false in other dialects."""
     shape = {"type": "function", "name": tool.name, "description": tool.description}
     schema = tool.schema if tool.schema is not None else _NO_ARGUMENTS
     return _without_nulls(shape | {"parameters": schema, "strict": bool(tool.strict)})
@@ -205,7 +207,7 @@ def _write_output(output: OutputFormat | None) -> dict[str, Any] | None:
 
 
 def _write_reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
-    """Who gives thoughts a budget wants to see them; so a summary is asked for."""
+    """Return the reasoning settings; a request with a thinking budget also gets a summary, as clients show it."""
     if reasoning is None:
         return None
     effort, summary = reasoning.effort, reasoning.summary

@@ -1,4 +1,4 @@
-"""How OpenAI's responses count tokens: as chat completions do, under other names."""
+"""Token counts of OpenAI's responses: those of chat completions under other names."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Usage(msgspec.Struct):
 
 
 def read_usage(usage: Usage | None) -> chat.Usage | None:
-    """Give usage in disjoint classes; None where there is none."""
+    """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.input_tokens is None:
         return None
     input_details, output_details = (
@@ -46,7 +46,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
 
 
 def write_usage(usage: chat.Usage) -> dict[str, Any]:
-    """Give usage as a client of OpenAI's responses expects it. Sound has no class of its own there."""
+    """Return usage in the format of OpenAI's responses, which has no class for audio."""
     return {
         "input_tokens": usage.total_input,
         "input_tokens_details": {
