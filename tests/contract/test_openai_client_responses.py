@@ -25,7 +25,7 @@ WEATHER: Final[Any] = {
 
 
 def client_of(answer: Any) -> openai.OpenAI:
-    """Give a client whose requests `answer` takes: a body to bytes, a content type and a status."""
+    """Return a client whose requests `answer` handles: a body to bytes, a content type and a status."""
 
     def handle(request: httpx2.Request) -> httpx2.Response:
         body, content_type, status = answer(request.read())

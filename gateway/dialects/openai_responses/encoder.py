@@ -27,7 +27,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
-from gateway.dialects.json_text import Pieces, quote
+from gateway.dialects.json_text import quote
 from gateway.dialects.openai_responses.answer import (
     ResponseShape,
     incomplete_reason,
@@ -37,47 +37,10 @@ from gateway.dialects.openai_responses.answer import (
     write_refusal,
     write_text,
 )
+from gateway.dialects.openai_responses.open_items import GrowingPart, OpenItem
 from gateway.dialects.openai_responses.reasoning import encrypted_content_of
 
 _NOTHING: Final = b'""'
-
-
-class _Part:
-    """A text that grows by deltas: output, a refusal, a summary of reasoning, or the arguments of a call."""
-
-    __slots__ = ("_after", "_before", "_tail", "index", "kind", "pieces", "position")
-
-    def __init__(self, kind: str, index: int, position: Mapping[str, Any]) -> None:
-        self.kind = kind  # of its events, as in response.<kind>.delta
-        self.index = index  # of the neutral part
-        self.position = position  # the members that locate it in its events
-        self.pieces = Pieces()
-        name = f"response.{kind}.delta".encode()
-        self._before = b'event: %b\ndata: {"type":"%b","sequence_number":' % (name, name)
-        self._after = b',%b,"delta":' % quote(position)[1:-1]
-        self._tail = b',"logprobs":[]}\n\n' if kind == "output_text" else b"}\n\n"
-
-    def append(self, number: int, string: bytes) -> bytes:
-        """Return the event that appends a JSON string."""
-        self.pieces.add(string)
-        return b"%b%d%b%b%b" % (self._before, number, self._after, string, self._tail)
-
-    @property
-    def text(self) -> Raw:
-        return Raw(self.pieces.joined())
-
-
-class _Item:
-    """An item that was announced and has not ended."""
-
-    __slots__ = ("call", "content", "id", "part", "position")
-
-    def __init__(self, identity: str, position: int, call: ToolCallStart | None = None) -> None:
-        self.id = identity
-        self.position = position
-        self.call = call
-        self.content: list[dict[str, Any]] = []  # the ended parts of a message
-        self.part: _Part | None = None
 
 
 class Encoder:
@@ -104,10 +67,10 @@ class Encoder:
         self._shape: ResponseShape | None = None
         self._number = -1  # of the last event
         self._items: list[dict[str, Any] | None] = []  # None: not ended
-        self._message: _Item | None = None
-        self._reasoning_item: _Item | None = None
-        self._calls: dict[int, _Item] = {}  # by the index of their part
-        self._current: _Part | None = None  # the part of the last delta
+        self._message: OpenItem | None = None
+        self._reasoning_item: OpenItem | None = None
+        self._calls: dict[int, OpenItem] = {}  # by the index of their part
+        self._current: GrowingPart | None = None  # the part of the last delta
         self._has_refused = False
         self._stop: StopReason = "end"
         self._usage: Tokens | None = None
@@ -174,15 +137,15 @@ class Encoder:
 
     # Items
 
-    def _add(self, prefix: str, call: ToolCallStart | None = None) -> _Item:
+    def _add(self, prefix: str, call: ToolCallStart | None = None) -> OpenItem:
         position = len(self._items)
         self._items.append(None)
-        return _Item(item_id(prefix, self._answer_id, position), position, call)
+        return OpenItem(item_id(prefix, self._answer_id, position), position, call)
 
-    def _announced(self, item: _Item, shape: dict[str, Any]) -> bytes:
+    def _announced(self, item: OpenItem, shape: dict[str, Any]) -> bytes:
         return self._event("response.output_item.added", {"output_index": item.position, "item": shape})
 
-    def _ended(self, item: _Item, shape: dict[str, Any]) -> bytes:
+    def _ended(self, item: OpenItem, shape: dict[str, Any]) -> bytes:
         self._items[item.position] = shape
         return self._event("response.output_item.done", {"output_index": item.position, "item": shape})
 
@@ -210,11 +173,11 @@ class Encoder:
             written = self._end_part(message)
         is_text = isinstance(event, TextDelta)
         position = {"item_id": message.id, "output_index": message.position, "content_index": len(message.content)}
-        self._current = message.part = _Part("output_text" if is_text else "refusal", event.index, position)
+        self._current = message.part = GrowingPart("output_text" if is_text else "refusal", event.index, position)
         part = write_text("") if is_text else write_refusal("")
         return written + self._event("response.content_part.added", {**position, "part": part})
 
-    def _end_part(self, message: _Item) -> bytes:
+    def _end_part(self, message: OpenItem) -> bytes:
         part = message.part
         assert part is not None
         if part.kind == "output_text":
@@ -237,7 +200,7 @@ class Encoder:
     def _open_reasoning(self, index: int) -> bytes:
         item = self._reasoning_item = self._add("rs")
         position = {"item_id": item.id, "output_index": item.position, "summary_index": 0}
-        self._current = item.part = _Part("reasoning_summary_text", index, position)
+        self._current = item.part = GrowingPart("reasoning_summary_text", index, position)
         written = self._announced(item, {"id": item.id, "type": "reasoning", "summary": []})
         part = {"type": "summary_text", "text": ""}
         return written + self._event("response.reasoning_summary_part.added", {**position, "part": part})
@@ -269,7 +232,7 @@ class Encoder:
     def _call(self, event: ToolCallStart) -> bytes:
         item = self._calls[event.index] = self._add("fc", event)
         position = {"item_id": item.id, "output_index": item.position}
-        self._current = item.part = _Part("function_call_arguments", event.index, position)
+        self._current = item.part = GrowingPart("function_call_arguments", event.index, position)
         return self._announced(item, write_call(item.id, event.id, event.name, "", "in_progress"))
 
     def _arguments(self, index: int, string: bytes) -> bytes:
@@ -289,7 +252,7 @@ class Encoder:
         written += self._event("response.function_call_arguments.done", members)
         return written + self._ended(item, write_call(item.id, item.call.id, item.call.name, arguments, status))
 
-    def _empty_arguments(self, part: _Part) -> bytes:
+    def _empty_arguments(self, part: GrowingPart) -> bytes:
         if bytes(part.text) != _NOTHING:
             return b""
         self._number += 1

@@ -11,7 +11,7 @@ from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import TRANSLATED_LIMIT, bridge
 from gateway.dialects.openai_chat.observer import ChatStreamObserver
 from tests.support.replay import DONE, ROLE, chunk
-from tests.unit.dialects.test_anthropic_messages import END, OPEN, START, STOP, delta, event
+from tests.unit.dialects.anthropic_messages.test_observer import END, OPEN, START, STOP, delta, event
 
 REQUEST = openai_responses.decode_request(b'{"model":"m","input":"x","stream":true}')
 PROMPT = openai_completions.decode_request(b'{"model":"m","prompt":"x","stream":true}')
@@ -24,12 +24,12 @@ def request(client: Dialect, **fields: Any) -> ChatRequest:
 
 def test_between_two_that_speak_the_same_bytes_pass() -> None:
     between = bridge(openai_chat, openai_chat)
-    asked = request(openai_chat)
-    assert between.encode_request(asked, "m", drops_params=True, default_max_tokens=5) is asked.raw
+    given_request = request(openai_chat)
+    assert between.encode_request(given_request, "m", drops_params=True, default_max_tokens=5) is given_request.raw
     body = json.dumps({"choices": [], "usage": {"prompt_tokens": 3}}).encode()
-    answer, usage = between.read_answer(body, asked, 0.0)
+    answer, usage = between.read_answer(body, given_request, 0.0)
     assert answer is body and usage == Usage(input=3)
-    assert isinstance(between.read_stream(Meter(), asked, 0.0), ChatStreamObserver)
+    assert isinstance(between.read_stream(Meter(), given_request, 0.0), ChatStreamObserver)
     error = Rejected("x", status=400, body=b"{odd", content_type="")
     assert between.translate_error(error) == b"{odd"
 
@@ -42,8 +42,8 @@ def test_who_did_not_ask_for_usage_in_the_same_dialect_does_not_get_it() -> None
 
 @pytest.mark.parametrize(("given", "default", "sent"), [(7, 5, 7), (None, 5, 5), (None, None, 4096)])
 def test_a_bound_that_must_be_is_the_clients_or_the_models(given: int | None, default: int | None, sent: int) -> None:
-    asked = request(openai_chat, max_tokens=given)
-    body = bridge(openai_chat, anthropic_messages).encode_request(asked, "m", default_max_tokens=default)
+    given_request = request(openai_chat, max_tokens=given)
+    body = bridge(openai_chat, anthropic_messages).encode_request(given_request, "m", default_max_tokens=default)
     assert json.loads(body)["max_tokens"] == sent
 
 
@@ -71,12 +71,14 @@ def test_an_answer_without_a_date_gets_ours() -> None:
 
 
 def test_an_answer_without_a_model_gets_the_one_that_was_asked_for() -> None:
-    between, asked = bridge(anthropic_messages, openai_chat), request(anthropic_messages)
-    answer, _ = between.read_answer(json.dumps({"choices": [{"message": {"content": "x"}}]}).encode(), asked, 0.0)
-    assert json.loads(answer)["model"] == asked.model
+    between, given_request = bridge(anthropic_messages, openai_chat), request(anthropic_messages)
+    answer, _ = between.read_answer(
+        json.dumps({"choices": [{"message": {"content": "x"}}]}).encode(), given_request, 0.0
+    )
+    assert json.loads(answer)["model"] == given_request.model
     codec = between.read_stream(Meter(), request(anthropic_messages, stream=True), 0.0)
     nameless = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
-    assert f'"model":"{asked.model}"'.encode() in codec.forward(nameless)
+    assert f'"model":"{given_request.model}"'.encode() in codec.forward(nameless)
 
 
 def test_a_date_of_the_providers_stays() -> None:
@@ -219,11 +221,11 @@ def test_more_than_can_be_remembered_ends_in_an_error() -> None:
 
 @pytest.mark.parametrize("created", [1e300, -1, 2**63, 0])
 def test_a_date_that_is_none_is_ours(created: float) -> None:
-    between, asked = bridge(openai_completions, openai_chat), PROMPT
+    between, given_request = bridge(openai_completions, openai_chat), PROMPT
     choice = {"message": {"role": "assistant", "content": "a"}, "delta": {"content": "a"}, "finish_reason": "stop"}
     answer = json.dumps({"id": "i", "created": created, "choices": [choice]}).encode()
-    assert json.loads(between.read_answer(answer, asked, 7.5)[0])["created"] == 7
-    sent = between.read_stream(Meter(), asked, 7.5).forward(b"data: %b\n\n" % answer)
+    assert json.loads(between.read_answer(answer, given_request, 7.5)[0])["created"] == 7
+    sent = between.read_stream(Meter(), given_request, 7.5).forward(b"data: %b\n\n" % answer)
     assert json.loads(sent.split(b"\n\n")[0].removeprefix(b"data: "))["created"] == 7
 
 

@@ -1,4 +1,4 @@
-"""What is said in answers, whatever the dialect."""
+"""The text in answers of every dialect."""
 
 import json
 from typing import Any
@@ -31,8 +31,8 @@ def event(document: Any, name: str = "") -> bytes:
         (["no", "object"], ""),
     ],
 )
-def test_events_say_what_their_deltas_hold(document: Any, said: str) -> None:
-    assert text_of_events(event(document)) == (said, 1)
+def test_events_say_what_their_deltas_hold(document: Any, stated: str) -> None:
+    assert text_of_events(event(document)) == (stated, 1)
 
 
 def test_a_block_says_what_its_events_say() -> None:
@@ -51,8 +51,8 @@ def test_a_block_says_what_its_events_say() -> None:
         ({"instructions": "x", "tools": [{"text": "x"}], "output": [{"content": [{"text": "Hi"}]}]}, "Hi"),
     ],
 )
-def test_documents_say_what_their_parts_hold(document: Any, said: str) -> None:
-    assert text_of_document(json.dumps(document).encode()) == said
+def test_documents_say_what_their_parts_hold(document: Any, stated: str) -> None:
+    assert text_of_document(json.dumps(document).encode()) == stated
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gateway.core.errors import InvalidRequest
 from gateway.dialects import anthropic_messages
 
 
-def heard(*content: dict[str, Any], role: str = "user", **fields: Any) -> Conversation:
+def decoded_by_client(*content: dict[str, Any], role: str = "user", **fields: Any) -> Conversation:
     messages = [{"role": role, "content": list(content)}]
     body = {"model": "m", "max_tokens": 5, "messages": messages, **fields}
     return anthropic_messages.to_conversation(anthropic_messages.decode_request(json.dumps(body).encode()))
@@ -26,7 +26,7 @@ def heard(*content: dict[str, Any], role: str = "user", **fields: Any) -> Conver
 
 def test_every_block_has_its_word() -> None:
     source = {"type": "text", "media_type": "text/plain", "data": "words"}
-    found = heard(
+    found = decoded_by_client(
         {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "2"}], "is_error": True},
         {"type": "tool_result", "tool_use_id": "d"},
         {"type": "text", "text": "so", "cache_control": {"type": "ephemeral"}, "citations": None},
@@ -46,7 +46,7 @@ def test_every_block_has_its_word() -> None:
 
 
 def test_an_assistants_blocks_keep_their_order_and_signatures() -> None:
-    found = heard(
+    found = decoded_by_client(
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "redacted_thinking", "data": "d"},
         {"type": "text", "text": "x"},
@@ -55,8 +55,8 @@ def test_an_assistants_blocks_keep_their_order_and_signatures() -> None:
         {"type": "tool_use", "id": "e", "name": "f", "input": {"_raw": "x", "more": 1}},
         role="assistant",
     )
-    *said, one, two, three = found.turns[0].parts
-    assert said == [Thinking("hm", "s"), Thinking(data="d"), Text("x")]
+    *stated, one, two, three = found.turns[0].parts
+    assert stated == [Thinking("hm", "s"), Thinking(data="d"), Text("x")]
     assert one == ToolCall("c", "f", '{"a": 1.5}')
     assert two == ToolCall("d", "f", "{broken")
     assert isinstance(three, ToolCall) and json.loads(three.arguments) == {"_raw": "x", "more": 1}
@@ -92,7 +92,7 @@ def test_a_string_is_a_text_and_a_system_message_an_order() -> None:
 )
 def test_content_that_has_no_word_is_refused_at_its_place(block: dict[str, Any], param: str, code: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        heard(block)
+        decoded_by_client(block)
     assert (caught.value.param, caught.value.error_code) == (param, code)
 
 
@@ -109,7 +109,7 @@ def test_content_that_has_no_word_is_refused_at_its_place(block: dict[str, Any],
 )
 def test_parameters_of_no_known_shape_are_refused_by_name(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        heard({"type": "text", "text": "x"}, **fields)
+        decoded_by_client({"type": "text", "text": "x"}, **fields)
     assert caught.value.param is not None and caught.value.param.startswith(param)
 
 
@@ -123,11 +123,11 @@ def test_parameters_of_no_known_shape_are_refused_by_name(fields: dict[str, Any]
     ],
 )
 def test_what_has_no_word_is_named(fields: dict[str, Any], lost: str) -> None:
-    assert heard({"type": "text", "text": "x"}, **fields).unsupported == (lost,)
+    assert decoded_by_client({"type": "text", "text": "x"}, **fields).unsupported == (lost,)
 
 
 def test_members_of_blocks_that_have_no_word_are_named() -> None:
-    found = heard(
+    found = decoded_by_client(
         {"type": "text", "text": "x", "odd": 1},
         {"type": "document", "source": {"type": "url", "url": "x"}, "citations": {"enabled": True}},
     )
@@ -146,4 +146,4 @@ def test_members_of_blocks_that_have_no_word_are_named() -> None:
     ],
 )
 def test_how_much_it_shall_think(fields: dict[str, Any], expected: Reasoning | None) -> None:
-    assert heard({"type": "text", "text": "x"}, **fields).reasoning == expected
+    assert decoded_by_client({"type": "text", "text": "x"}, **fields).reasoning == expected

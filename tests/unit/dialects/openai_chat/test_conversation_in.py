@@ -19,13 +19,13 @@ from gateway.core.errors import InvalidRequest
 from gateway.dialects import openai_chat
 
 
-def heard(*messages: dict[str, Any], **fields: Any) -> Conversation:
+def decoded_by_client(*messages: dict[str, Any], **fields: Any) -> Conversation:
     body = {"model": "m", "messages": list(messages), **fields}
     return openai_chat.to_conversation(openai_chat.decode_request(json.dumps(body).encode()))
 
 
 def test_what_is_said_is_in_turns_and_what_is_ordered_is_the_system_prompt() -> None:
-    found = heard(
+    found = decoded_by_client(
         {"role": "system", "content": "a"},
         {"role": "user", "content": "hi", "name": "ann"},
         {"role": "developer", "content": [{"type": "text", "text": "b"}]},
@@ -45,13 +45,13 @@ def call(id: str, name: str, arguments: str | None) -> dict[str, Any]:
 
 
 def test_an_assistant_says_its_thoughts_before_its_words_and_its_words_before_its_calls() -> None:
-    said = {
+    stated = {
         "role": "assistant",
         "content": [{"type": "text", "text": "x"}, {"type": "refusal", "refusal": "y"}],
         "reasoning_content": "hm",
         "tool_calls": [call("c", "f", None)],
     }
-    (turn,) = heard(said).turns
+    (turn,) = decoded_by_client(stated).turns
     assert turn.parts == (Thinking("hm"), Text("x"), Refusal("y"), ToolCall("c", "f", ""))
 
 
@@ -60,12 +60,14 @@ def test_blocks_of_thinking_hold_more_than_the_text_beside_them() -> None:
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "redacted_thinking", "data": "d"},
     ]
-    (turn,) = heard({"role": "assistant", "content": "", "reasoning_content": "hm", "thinking_blocks": blocks}).turns
+    (turn,) = decoded_by_client(
+        {"role": "assistant", "content": "", "reasoning_content": "hm", "thinking_blocks": blocks}
+    ).turns
     assert turn.parts == (Thinking("hm", "s"), Thinking(data="d"), Text(""))
 
 
 def test_what_servers_call_reasoning_is_a_thought() -> None:
-    (turn,) = heard({"role": "assistant", "content": "x", "reasoning": "hm", "refusal": "no"}).turns
+    (turn,) = decoded_by_client({"role": "assistant", "content": "x", "reasoning": "hm", "refusal": "no"}).turns
     assert turn.parts == (Thinking("hm"), Text("x"), Refusal("no"))
 
 
@@ -88,7 +90,7 @@ def test_what_servers_call_reasoning_is_a_thought() -> None:
     ],
 )
 def test_pictures_and_files_are_taken_apart(part: dict[str, Any], expected: Image | Document) -> None:
-    (turn,) = heard({"role": "user", "content": [part]}).turns
+    (turn,) = decoded_by_client({"role": "user", "content": [part]}).turns
     assert turn.parts == (expected,)
 
 
@@ -121,7 +123,7 @@ def test_content_that_has_no_word_is_refused_at_its_place(
     message: dict[str, Any], param: str, code: str | None
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        heard(message)
+        decoded_by_client(message)
     assert (caught.value.param, caught.value.error_code) == (param, code or "missing_required_parameter")
 
 
@@ -138,12 +140,12 @@ def test_content_that_has_no_word_is_refused_at_its_place(
 )
 def test_parameters_of_the_wrong_shape_are_refused_by_name(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        heard(**fields)
+        decoded_by_client(**fields)
     assert caught.value.param == param
 
 
 def test_parameters_have_their_words() -> None:
-    found = heard(
+    found = decoded_by_client(
         reasoning_effort="high", max_completion_tokens=5, user="u", seed=1, n=2, odd=1, stop=None, functions=[]
     )
     assert found.reasoning == Reasoning(effort="high")

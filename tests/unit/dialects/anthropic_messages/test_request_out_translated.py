@@ -127,9 +127,9 @@ def test_a_choice_without_tools_is_none() -> None:
 
 def test_what_is_lost_is_noted() -> None:
     unsupported = UnsupportedParams(drops_params=True)
-    asked = Conversation(
+    given_request = Conversation(
         turns=(Turn("user", (), "ann"),), seed=1, n=2, store=True, unsupported=("odd",), temperature=1.5
     )
-    body = json.loads(from_conversation(asked, "m", unsupported))
+    body = json.loads(from_conversation(given_request, "m", unsupported))
     assert unsupported.dropped == ["odd", "seed", "n", "store", "temperature", "messages.name"]
     assert body.keys() == {"model", "max_tokens", "messages"}

@@ -40,8 +40,8 @@ def write(*story: StreamEvent) -> list[dict[str, Any]]:
     return found
 
 
-def told(found: list[dict[str, Any]]) -> list[str]:
-    """Give each event in short."""
+def reported(found: list[dict[str, Any]]) -> list[str]:
+    """Return each event in a short form."""
     short = {"message_start": "(", "message_stop": ")", "content_block_stop": "]", "message_delta": "end"}
     lines = []
     for one in found:
@@ -70,7 +70,7 @@ def test_the_official_client_reads_every_kind_of_event() -> None:
     )
     thinking = ["[0 thinking", "hm", "s", "]", "[1 redacted_thinking", "]"]
     words = ["[2 text", "a", "b", "]", "[3 text", "no", "]", "[4 tool_use", "{}", "]"]
-    assert told(found) == ["(", *thinking, *words, "end", ")"]
+    assert reported(found) == ["(", *thinking, *words, "end", ")"]
     assert found[0]["message"]["usage"]["input_tokens"] == 11, "an estimate, until the provider counts"
     assert found[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "E"}
     assert (found[-2]["usage"]["input_tokens"], found[-2]["usage"]["output_tokens"]) == (3, 2)
@@ -84,7 +84,7 @@ def test_where_nobody_counts_events_are() -> None:
 def test_what_the_provider_knows_at_the_start_is_told_at_the_start() -> None:
     found = write(Start("i", "m", usage=Usage(input=5)), Finish("end"))
     assert found[0]["message"]["usage"]["input_tokens"] == 5
-    assert told(found) == ["(", "end", ")"]
+    assert reported(found) == ["(", "end", ")"]
 
 
 def test_a_call_ends_when_its_arguments_are_whole_and_the_next_waits() -> None:
@@ -101,7 +101,7 @@ def test_a_call_ends_when_its_arguments_are_whole_and_the_next_waits() -> None:
         Finish("tool_use"),
     )
     first, second = ["[0 tool_use", '{"a"', ": 1", "}", "]"], ["[1 tool_use", "{", "}", "]"]
-    assert told(found) == ["(", *first, *second, "[2 text", "x", "]", "end", ")"]
+    assert reported(found) == ["(", *first, *second, "[2 text", "x", "]", "end", ")"]
 
 
 def test_calls_that_never_become_whole_are_written_at_the_end() -> None:
@@ -113,7 +113,7 @@ def test_calls_that_never_become_whole_are_written_at_the_end() -> None:
         TextDelta(2, "x"),
         Finish("max_tokens"),
     )
-    assert told(found) == ["(", "[0 tool_use", "]", "[1 tool_use", "{", "]", "[2 text", "x", "]", "end", ")"]
+    assert reported(found) == ["(", "[0 tool_use", "]", "[1 tool_use", "{", "]", "[2 text", "x", "]", "end", ")"]
 
 
 def test_a_call_that_goes_on_after_its_end_is_a_fault() -> None:

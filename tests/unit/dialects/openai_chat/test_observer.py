@@ -28,7 +28,7 @@ def test_a_usage_of_null_in_every_chunk_is_stripped_for_whom_did_not_ask() -> No
 
 
 def test_usage_with_a_choice_is_metered_and_kept() -> None:
-    """Some providers report it with the last choice, asked or not: that chunk is the client's."""
+    """Some providers report usage with the last choice in any case: that chunk is forwarded."""
     for hides_usage in (True, False):
         codec, meter = stream(hides_usage)
         block = text("a") + chunk(finish="stop", usage={"prompt_tokens": 3, "completion_tokens": 1})

@@ -10,11 +10,11 @@ HEAD = b'event: response.output_text.delta\ndata: {"type":"response.output_text.
 def delta(
     text: str, number: int | None = 1, padding: str | None = "ab", item: str = "m", end: bytes = b"\n\n"
 ) -> bytes:
-    """Give an event as OpenAI orders its members."""
-    said = json.dumps(text).encode()
+    """Return an event with its members in OpenAI's order."""
+    stated = json.dumps(text).encode()
     numbered = b"" if number is None else b'"sequence_number":%d,' % number
     padded = b"" if padding is None else b',"obfuscation":"%b"' % padding.encode()
-    return HEAD + numbered + b'"item_id":"%b","delta":%b,"logprobs":[]%b}%b' % (item.encode(), said, padded, end)
+    return HEAD + numbered + b'"item_id":"%b","delta":%b,"logprobs":[]%b}%b' % (item.encode(), stated, padded, end)
 
 
 @pytest.mark.parametrize(
