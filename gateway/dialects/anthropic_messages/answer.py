@@ -26,6 +26,7 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
 STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {**{ours: theirs for theirs, ours in STOPS.items()}, "content_filter": "refusal"}
 )
+
 RAW_ARGUMENTS: Final = "_raw"
 """The member for the text of arguments that are no JSON object: a `tool_use` block accepts only an object."""
 

@@ -49,6 +49,7 @@ class _Request(RequestMembers, kw_only=True):
 
 _KNOWN: Final = frozenset(_Request.__struct_fields__)
 _LISTS: Final = ("messages", "tools", "system")
+
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_blocks = msgspec.json.Decoder(list[_Block]).decode
 

@@ -16,8 +16,6 @@ from gateway.streaming.sse import event_around
 
 _NULL: Final = Raw(b"null")
 _NOTHING: Final = (b"null", b'""', b"[]")
-
-
 _USAGE: Final = b'"usage"'
 _FINISHES: Final = (b'"finish_reason":"', b'"finish_reason": "')  # JSON is written in either of two ways
 _DONE: Final = b"[DONE]"

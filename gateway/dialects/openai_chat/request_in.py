@@ -22,6 +22,7 @@ from gateway.dialects.request_body import (
 )
 
 PATH: Final = "/v1/chat/completions"
+
 _BARE_MESSAGE: Final = len('{"role":"","content":},')  # least bytes of a message beside its role and its text
 
 
@@ -46,6 +47,7 @@ class _Request(RequestMembers, kw_only=True):
 
 
 _KNOWN: Final = frozenset(_Request.__struct_fields__)
+
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode

@@ -28,8 +28,10 @@ from gateway.dialects.request_body import join_members
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
 _NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that accept only `max_completion_tokens`
+
 _NULL: Final = Raw(b"null")
 _TRUE: Final = Raw(b"true")
+
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 # To a provider that speaks the dialect

@@ -32,6 +32,7 @@ class _Request(RequestMembers, kw_only=True):
 
 _KNOWN: Final = frozenset(_Request.__struct_fields__)
 _LISTS: Final = ("prompt",)
+
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_texts = msgspec.json.Decoder(list[str]).decode
 _decode_tokens = msgspec.json.Decoder(list[int]).decode

@@ -195,7 +195,7 @@ class Encoder:
         written = self._end_part(message)
         return written + self._ended(message, write_message(message.id, message.content, status))
 
-    # Thoughts
+    # Reasoning
 
     def _open_reasoning(self, index: int) -> bytes:
         item = self._reasoning_item = self._add("rs")

@@ -93,7 +93,7 @@ def _item(raw: Raw, path: str) -> _Item:
 def _assistant_parts(item: _Item, path: str) -> Iterator[Part]:
     match item.type:
         case "reasoning":
-            thinking = read_reasoning(_reasoning_item(item, path), item.encrypted_content)
+            thinking = read_reasoning(_reasoning_texts(item, path), item.encrypted_content)
             if thinking != Thinking():
                 yield thinking
         case "function_call":
@@ -104,7 +104,7 @@ def _assistant_parts(item: _Item, path: str) -> Iterator[Part]:
             yield from _content(item.content, path)
 
 
-def _reasoning_item(item: _Item, path: str) -> list[str]:
+def _reasoning_texts(item: _Item, path: str) -> list[str]:
     """Return the summary of reasoning, or the reasoning itself, as servers of open models send it."""
     if item.summary or not isinstance(item.content, list):
         return [one.text for one in item.summary or ()]

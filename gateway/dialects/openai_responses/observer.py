@@ -23,6 +23,7 @@ _PRELUDE: Final = frozenset(
 )
 """Events before the first content. All others count as content: after the call of a tool that the provider runs, the tool has run
 and must not run again at another endpoint."""
+
 _ENDS: Final = ("response.completed", "response.incomplete")
 _FAILURES: Final = ("response.failed", "error")
 

@@ -46,6 +46,7 @@ class _Request(RequestMembers, kw_only=True):
 
 _KNOWN: Final = frozenset(_Request.__struct_fields__)
 _LISTS: Final = ("input", "tools")
+
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
