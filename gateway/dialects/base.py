@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
 

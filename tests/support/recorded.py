@@ -5,9 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.streaming.relay import EventStream
 from tests.support.streams import FakeReply, FakeSource
 

@@ -7,7 +7,7 @@ ends only once its arguments are whole JSON, and events of other parts wait unti
 
 from typing import Any, Final
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -22,6 +22,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.anthropic_messages.answer import STOP_REASONS
 from gateway.dialects.json_text import Pieces, quote, unquote

@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import request_in
 from gateway.dialects.anthropic_messages.errors import encode_error, encode_error_event
 from gateway.dialects.request_body import replace_model as encode_request

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _CacheCreation(msgspec.Struct):
@@ -27,11 +27,11 @@ class Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None, previous_usage: chat.Usage | None = None) -> chat.Usage | None:
+def read_usage(usage: Usage | None, previous_usage: core_usage.Usage | None = None) -> core_usage.Usage | None:
     """Return usage in disjoint classes; classes that it lacks keep their `previous_usage`. None if nothing is known."""
     if usage is None:
         return previous_usage
-    previous = previous_usage or chat.Usage()
+    previous = previous_usage or core_usage.Usage()
     if previous_usage is None and usage.input_tokens is None and usage.output_tokens is None:
         return None
     written, written_1h = previous.cache_write + previous.cache_write_1h, previous.cache_write_1h
@@ -46,7 +46,7 @@ def read_usage(usage: Usage | None, previous_usage: chat.Usage | None = None) ->
         thinking = bounded_tokens(usage.output_tokens_details.thinking_tokens)
     thinking = min(thinking, output)
     read = usage.cache_read_input_tokens
-    return chat.Usage(
+    return core_usage.Usage(
         input=previous.input if usage.input_tokens is None else bounded_tokens(usage.input_tokens),
         cached_input=previous.cached_input if read is None else bounded_tokens(read),
         cache_write=written - written_1h,
@@ -56,7 +56,7 @@ def read_usage(usage: Usage | None, previous_usage: chat.Usage | None = None) ->
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
     """Return usage in Anthropic's format, which has no class for audio."""
     shape: dict[str, Any] = {
         "input_tokens": usage.input + usage.audio_in,

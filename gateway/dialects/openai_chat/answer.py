@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from gateway.core import chat
+from gateway.core import usage as core_usage
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
@@ -80,7 +80,7 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
 
 
-def read_answer(body: bytes) -> chat.Usage | None:
+def read_answer(body: bytes) -> core_usage.Usage | None:
     """Return the usage in an answer with status 200.
 
     Raises `ProtocolError` if it is no chat completion, `Unavailable` if it is an error.

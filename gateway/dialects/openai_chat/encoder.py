@@ -5,7 +5,6 @@ from typing import Any, Final
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.chat import Usage as Tokens
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -19,6 +18,7 @@ from gateway.core.conversation import (
     ToolCallStart,
     UsageReport,
 )
+from gateway.core.usage import Usage as Tokens
 from gateway.dialects.json_text import Pieces, quote
 from gateway.dialects.openai_chat.answer import finish_reason
 from gateway.dialects.openai_chat.usage import write_usage

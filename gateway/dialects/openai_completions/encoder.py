@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -14,6 +14,7 @@ from gateway.core.conversation import (
     ToolCallDelta,
     UsageReport,
 )
+from gateway.core.usage import Usage
 from gateway.dialects.json_text import quote
 from gateway.dialects.openai_chat import usage as openai_usage
 from gateway.dialects.openai_chat.encoder import DONE

@@ -5,7 +5,7 @@ from typing import NoReturn
 import msgspec
 from msgspec import Raw
 
-from gateway.core import chat
+from gateway.core import usage as core_usage
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.dialects.openai_chat.usage import Usage, read_usage
@@ -20,7 +20,7 @@ class _Document(msgspec.Struct):
 _decode_document = msgspec.json.Decoder(_Document).decode
 
 
-def read_answer(body: bytes) -> chat.Usage | None:
+def read_answer(body: bytes) -> core_usage.Usage | None:
     """Return the usage in an answer with status 200.
 
     Raises `ProtocolError` if it holds no embeddings, `Unavailable` if it is an error.

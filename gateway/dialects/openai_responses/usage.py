@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _InputDetails(msgspec.Struct):
@@ -26,7 +26,7 @@ class Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> chat.Usage | None:
+def read_usage(usage: Usage | None) -> core_usage.Usage | None:
     """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.input_tokens is None:
         return None
@@ -36,7 +36,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
     cached, written = bounded_tokens(input_details.cached_tokens), bounded_tokens(input_details.cache_write_tokens)
     reasoning = bounded_tokens(output_details.reasoning_tokens)
-    return chat.Usage(
+    return core_usage.Usage(
         input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
         cache_write=written,
@@ -45,7 +45,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
     """Return usage in the format of OpenAI's responses, which has no class for audio."""
     return {
         "input_tokens": usage.total_input,

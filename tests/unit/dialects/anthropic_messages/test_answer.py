@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages as dialect
 
 

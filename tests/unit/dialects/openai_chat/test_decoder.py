@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -19,6 +18,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.decoder import Decoder
 from gateway.dialects.openai_chat.encoder import DONE
 

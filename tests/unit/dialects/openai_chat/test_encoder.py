@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -21,6 +21,7 @@ from gateway.core.conversation import (
     ToolCallStart,
     UsageReport,
 )
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.decoder import Decoder
 from gateway.dialects.openai_chat.encoder import DONE, Encoder
 from gateway.streaming.sse import events

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Completion,
     Refusal,
@@ -15,6 +15,7 @@ from gateway.core.conversation import (
     ToolCall,
 )
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects import openai_completions
 from gateway.dialects.openai_completions import decode_request
 

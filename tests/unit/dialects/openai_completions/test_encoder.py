@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Finish,
     RefusalDelta,
@@ -14,6 +14,7 @@ from gateway.core.conversation import (
     ToolCallStart,
     UsageReport,
 )
+from gateway.core.usage import Usage
 from gateway.dialects import openai_completions
 from gateway.dialects.openai_completions import decode_request
 

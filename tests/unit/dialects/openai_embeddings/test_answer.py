@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.openai_embeddings import read_answer, read_stream
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects.openai_responses import read_answer
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import openai_responses
 
 

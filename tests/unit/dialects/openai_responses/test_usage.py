@@ -1,6 +1,6 @@
 """Token counts, both ways."""
 
-from gateway.core.chat import Usage
+from gateway.core.usage import Usage
 from gateway.dialects.openai_responses import usage as openai_responses_usage
 
 
