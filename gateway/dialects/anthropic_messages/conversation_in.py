@@ -232,7 +232,7 @@ def _part(block: _Block, path: str, unsupported: list[str]) -> Part:
             if b"true" in bytes(block.citations):
                 unsupported.append(f"{path}.citations")
             return _document(block, block.source, path)
-    raise untranslatable(path, f"a block of type {block.type[:40]!r} has no counterpart there")
+    raise untranslatable(path, f"a block of type {block.type[:40]!r} has no counterpart in the provider's API")
 
 
 def _document(block: _Block, source: _Source, path: str) -> Document:
@@ -243,7 +243,9 @@ def _document(block: _Block, source: _Source, path: str) -> Document:
             return Document(data=source.data, media_type=source.media_type, title=block.title)
         case "url":
             return Document(url=source.url, title=block.title)
-    raise untranslatable(path, f"a document from a source of type {source.type[:40]!r} has no counterpart there")
+    raise untranslatable(
+        path, f"a document from a source of type {source.type[:40]!r} has no counterpart in the provider's API"
+    )
 
 
 def _tools(fields: Fields, unsupported: list[str]) -> Iterator[Tool]:

@@ -138,7 +138,7 @@ class Decoder:
         if is_call and (delta.text or delta.thinking or delta.signature):
             raise ProtocolError("the provider's stream holds text within a tool call")
         if delta.partial_json and not is_call:
-            raise ProtocolError("the provider's stream goes on with a tool call that did not begin")
+            raise ProtocolError("the provider's stream continues a tool call that did not begin")
         if delta.text:
             yield TextDelta(index, delta.text)
         if delta.partial_json:

@@ -176,7 +176,7 @@ class Encoder:
                 kind = b'"input_json_delta","partial_json":'
                 self._arguments = Pieces()
             case ToolCallDelta():
-                raise ProtocolError("the provider's stream goes on with a tool call that has ended")
+                raise ProtocolError("the provider's stream continues a tool call that has ended")
         head = b'{"type":"content_block_delta","index":%d,"delta":{"type":%b' % (self._block, kind)
         self._head = b"event: content_block_delta\ndata: " + head
         start = b'{"type":"content_block_start","index":%d,"content_block":%b}' % (self._block, block)

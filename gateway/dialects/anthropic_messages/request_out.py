@@ -45,7 +45,7 @@ def from_conversation(conversation: Conversation, model: str, unsupported: Unsup
         unsupported.drop(name)
     temperature = conversation.temperature
     if temperature is not None and temperature > 1:
-        unsupported.drop("temperature", "its maximum is 1 there")
+        unsupported.drop("temperature", "the maximum of the provider's API is 1")
         temperature = None
     thinking, effort = _thinking(conversation, model, unsupported)
     body: dict[str, Any] = {
@@ -171,7 +171,7 @@ def _format(output: OutputFormat | None, unsupported: UnsupportedParams) -> dict
     if output is None:
         return None
     if output.schema is None:
-        unsupported.drop("output", "JSON needs a schema there (json_schema)")
+        unsupported.drop("output", "the provider's API needs a schema for JSON (json_schema)")
         return None
     return {"type": "json_schema", "schema": output.schema}
 
@@ -198,7 +198,7 @@ def _thinking(
     if conversation.max_tokens is not None:
         budget = min(budget, conversation.max_tokens - 1)
     if budget < MIN_BUDGET:
-        unsupported.drop("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is limited to fewer")
+        unsupported.drop("reasoning", f"thinking takes at least {MIN_BUDGET} tokens, and max_tokens leaves fewer")
         return None, None
     return {"type": "enabled", "budget_tokens": budget}, None
 
@@ -216,5 +216,5 @@ def _lacks_signed_thinking(conversation: Conversation) -> bool:
 def _tier(conversation: Conversation, unsupported: UnsupportedParams) -> str | None:
     if conversation.service_tier is None or conversation.service_tier in _TIERS:
         return None if conversation.service_tier is None else _TIERS[conversation.service_tier]
-    unsupported.drop("service_tier", f"there is no tier {conversation.service_tier[:40]!r}")
+    unsupported.drop("service_tier", f"the provider's API has no tier {conversation.service_tier[:40]!r}")
     return None

@@ -260,7 +260,7 @@ def _part(raw: Raw, path: str) -> Part:
             document = document_in(part.file.file_data, part.file.filename)
             if document is not None:
                 return document
-    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
+    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart in the provider's API")
 
 
 def _tools(fields: Fields) -> Iterator[Tool]:

@@ -158,7 +158,7 @@ class Decoder:
             part = None
         if part is None:
             if not function.name:
-                raise ProtocolError("the provider's stream goes on with a tool call that did not begin")
+                raise ProtocolError("the provider's stream continues a tool call that did not begin")
             self._index += 1
             self._kind = "call"
             part = self._calls[number] = self._index

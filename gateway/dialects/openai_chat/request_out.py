@@ -172,7 +172,9 @@ def _write_part(part: Part) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
         case Document():
             return {"type": "text", "text": _plain(part)}
-    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+    raise untranslatable(
+        "messages", f"a part {type(part).__name__} has no place in a user's message of the provider's API"
+    )
 
 
 def _plain(part: Part) -> str:
@@ -181,7 +183,7 @@ def _plain(part: Part) -> str:
             return part.text
         case Document(url="", data=""):
             return f"{part.title}\n\n{part.text}" if part.title else part.text
-    raise untranslatable("messages", "a document that is no plain text has no counterpart there")
+    raise untranslatable("messages", "a document that is no plain text has no counterpart in the provider's API")
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:

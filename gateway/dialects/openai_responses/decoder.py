@@ -143,7 +143,7 @@ class Decoder:
         if self._last is not None and self._last.type == type:
             return self._last
         if type == "function_call":
-            raise ProtocolError("the provider's stream goes on with a tool call that did not begin")
+            raise ProtocolError("the provider's stream continues a tool call that did not begin")
         opened = self._last = _OpenItem(type)
         for name in (event.item_id, event.output_index):
             if name is not None:

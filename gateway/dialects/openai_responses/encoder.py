@@ -238,7 +238,7 @@ class Encoder:
     def _arguments(self, index: int, string: bytes) -> bytes:
         item = self._calls.get(index)
         if item is None:
-            raise ProtocolError("the provider's stream goes on with a tool call that has ended")
+            raise ProtocolError("the provider's stream continues a tool call that has ended")
         self._current = item.part
         return self.append(string)
 

@@ -150,4 +150,4 @@ def _part(raw: Raw, path: str) -> Part:
             raise InvalidRequest(f"{path}.file_data is no base64 data URL", param=path, code="invalid_value")
         case "input_image" | "input_file" if part.file_id is not None:
             raise untranslatable(f"{path}.file_id", "the file is stored at the provider that it was sent to")
-    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
+    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart in the provider's API")

@@ -130,7 +130,9 @@ def _write_part(part: Part) -> dict[str, Any]:
             return {"type": "input_file", "filename": part.title or "document", "file_data": data}
         case Document():
             return {"type": "input_file", "file_url": part.url}
-    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+    raise untranslatable(
+        "messages", f"a part {type(part).__name__} has no place in a user's message of the provider's API"
+    )
 
 
 def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
@@ -153,7 +155,7 @@ def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
                 item = kept
             case _:
                 raise untranslatable(
-                    "messages", f"a part {type(part).__name__} has no place in a model's message there"
+                    "messages", f"a part {type(part).__name__} has no place in a model's message of the provider's API"
                 )
         yield from _flushed(content)
         content = []
