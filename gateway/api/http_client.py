@@ -26,9 +26,9 @@ from gateway.core.errors import (
 from gateway.core.exchange import Exchange
 from gateway.core.money import dollars
 from gateway.core.response import Response
+from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
-from gateway.dialects.vendors import id_lines
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.header_policy import TO_CLIENT_TRANSLATED
 from gateway.snapshot import Services
