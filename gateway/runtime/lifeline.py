@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-MISSING_PACKAGE: Final = 3  # exit code of a managed server: an optional package is not installed; control gives it up
+MISSING_PACKAGE: Final = 3  # exit code of a managed server without an optional package; control does not restart it
 
 
 def end_with(fd: int) -> None:

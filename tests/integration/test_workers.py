@@ -175,6 +175,28 @@ def test_reloads_under_load_reach_both_and_cost_nothing(start_gateway: StartGate
     assert {ask(gateway.address, "quick").header("x-gateway-config") for _ in range(20)} == {"11"}
 
 
+def test_reload_storms_while_a_worker_restarts_kill_no_worker(start_gateway: StartGateway) -> None:
+    gateway = start_two(start_gateway)
+    for kills in (1, 2):
+        victim, other = gateway.worker_pids
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda pid=victim: pid not in gateway.worker_pids, "the end of the worker")  # type: ignore[misc]
+        active = 0
+        while active < 2:
+            outcome = gateway.admin("/admin/reload", post=True).json()
+            assert outcome["ok"], outcome
+            active = outcome["active"]
+            assert other in gateway.worker_pids
+        pids = set(gateway.worker_pids)
+        for _ in range(10):
+            gateway.signal(signal.SIGHUP)
+            outcome = gateway.admin("/admin/reload", post=True).json()
+            assert (outcome["ok"], outcome["active"]) == (True, 2)
+        assert set(gateway.worker_pids) == pids
+        assert counted(gateway, "gateway_worker_restarts_total") == {"": kills}
+    assert ask(gateway.address, "quick").status == 200
+
+
 def test_a_change_of_the_number_of_workers_is_refused_by_name(start_gateway: StartGateway) -> None:
     gateway = start_two(start_gateway)
     gateway.config.write_text(gateway.config.read_text().replace("workers: 2", "workers: 3"))

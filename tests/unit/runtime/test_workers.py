@@ -65,6 +65,7 @@ class FakeWorker:
         self.start: messages.Start | None = None
         self.active = 0
         self.refuses = ""
+        self.loses = 0  # so many activations find nothing prepared
         self.dies_at: type | None = None
         self.stays = False
         self.requests = 0
@@ -112,8 +113,11 @@ class FakeWorker:
             case messages.Prepare():
                 link.send(messages.Prepared(message.id, self.refuses))
             case messages.Activate():
-                self.active = message.generation
-                link.send(messages.Activated(message.id, message.generation))
+                if self.loses:
+                    self.loses -= 1
+                else:
+                    self.active = message.generation
+                link.send(messages.Activated(message.id, self.active))
             case messages.AskMetrics():
                 metrics = Metrics()
                 metrics.requests["m", "200"].value = self.requests
@@ -372,6 +376,31 @@ async def test_a_discarded_generation_is_prepared_anew_when_its_number_comes_aga
     stable.workers.discard(version(2))
     await stable.workers.activate(version(2))
     assert stable.launched_workers[0].kinds() == ["Prepare", "Discard", "Prepare", "Activate"]
+
+
+async def test_a_worker_that_has_lost_what_it_prepared_prepares_again_and_lives(stable: Stable) -> None:
+    await stable.start(1)
+    worker = stable.launched_workers[0]
+    worker.loses = 2
+    await stable.workers.prepare(version(2))
+    await stable.workers.activate(version(2))
+    assert worker.kinds() == ["Prepare", "Activate", "Prepare", "Activate", "Prepare", "Activate"]
+    assert (worker.active, stable.workers.active, stable.restarts) == (2, 1, 0)
+    assert worker.process.code is None
+
+
+async def test_a_catch_up_and_reloads_overlap_without_a_kill(stable: Stable) -> None:
+    await stable.start(2)
+    for number in range(2, 6):
+        stable.launched_workers[-1].process.kill()
+        count = len(stable.launched_workers)
+        await stable.until(lambda n=count: len(stable.launched_workers) > n and stable.launched_workers[-1].start)  # type: ignore[misc]
+        stable.launched_workers[-1].loses = number % 3
+        assert await stable.workers.prepare(version(number)) == []
+        await stable.workers.activate(version(number))
+        await stable.until(lambda: stable.workers.active == 2)
+        assert stable.restarts == number - 1
+        assert [one.active for one in stable.launched_workers if one.process.code is None] == [number, number]
 
 
 async def test_what_a_dead_worker_counted_is_kept(stable: Stable) -> None:
