@@ -5,7 +5,8 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from gateway.compile.snapshot import activate, build_services, compile_snapshot
+from gateway.compile.check import load_and_check
+from gateway.compile.snapshot import compile_snapshot
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY
@@ -15,7 +16,7 @@ from gateway.pools.concurrency import QueueEntry
 from gateway.pools.endpoint import Endpoint
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
-from gateway.runtime.checked import load_and_check
+from gateway.runtime.services import activate, build_services
 from gateway.snapshot import Services
 from tests.support.clock import FakeClock
 from tests.support.compiling import ENV, POOLS, TEXT, compiled
@@ -42,7 +43,7 @@ async def services(clock: FakeClock) -> Services:
 
 def reload(services: Services, text: str, generation: int, env: dict[str, str] | None = None) -> dict[str, Endpoint]:
     spec = loaded(text, env or ENV).spec
-    activate(services, compile_snapshot(spec, generation, {}, services.directory))
+    activate(services, compile_snapshot(spec, generation, {}, services.directory, workers=1))
     return {endpoint.id: endpoint for endpoint in services.snapshot.endpoints}
 
 
@@ -95,7 +96,7 @@ async def test_a_living_breaker_takes_new_settings_when_they_take_effect(service
     endpoint = reload(services, TEXT, 1)["a/a-1"]
     fail(endpoint, 2)
     spec = loaded(TEXT + "defaults: {breaker: {failures: 3}}\n", ENV).spec
-    snapshot = compile_snapshot(spec, 2, {}, services.directory)
+    snapshot = compile_snapshot(spec, 2, {}, services.directory, workers=1)
     fail(endpoint, 1)
     assert endpoint.breaker.state is BreakerState.CLOSED  # compiled is not in force
     activate(services, snapshot)
@@ -106,7 +107,7 @@ async def test_a_living_breaker_takes_new_settings_when_they_take_effect(service
 async def test_what_was_compiled_and_never_came_into_force_shows_nowhere(services: Services) -> None:
     reload(services, TEXT, 1)
     other = TEXT.replace("a-1: {", "a-9: {").replace("[gone, a-1, a-2]", "[gone, a-9, a-2]")
-    compile_snapshot(loaded(other, ENV).spec, 2, {}, services.directory)
+    compile_snapshot(loaded(other, ENV).spec, 2, {}, services.directory, workers=1)
     assert "a/a-9" not in services.circuits()
 
 

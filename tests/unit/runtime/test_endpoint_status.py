@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.runtime.bus import Mean, PoolFigures
-from gateway.runtime.figures import endpoint_figures, pool_figures
+from gateway.runtime.endpoint_status import endpoint_status, pool_status
+from gateway.runtime.messages import Mean, PoolStatus
 from tests.support.clock import FakeClock
 from tests.support.replay import Line
 from tests.support.serving import OPEN
@@ -15,7 +15,7 @@ async def line(clock: FakeClock) -> Line:
 
 
 async def test_endpoints_come_in_the_order_of_the_file_with_their_pools(line: Line) -> None:
-    found = endpoint_figures(line.services)
+    found = endpoint_status(line.services)
     assert [(one.endpoint, one.provider, one.model, one.pools) for one in found] == [
         ("a/m-a", "a", "m-a", ("main",)),
         ("b/m-b", "b", "m-b", ("main",)),
@@ -34,7 +34,7 @@ async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) ->
         permit = endpoint.breaker.try_acquire()
         assert permit is not None
         permit.fail()
-    found, fresh, _ = endpoint_figures(line.services)
+    found, fresh, _ = endpoint_status(line.services)
     assert (found.state, found.retry_in_s, found.in_flight, found.resting_s) == ("open", 30.0, 2, 4.0)
     assert (found.is_healthy, found.is_drained, found.key_refused) == (False, True, True)
     assert (found.first_token_s, found.answer_s, found.error_rate) == (Mean(0.5, 1.0), Mean(), Mean(1.0, 1.0))
@@ -44,4 +44,4 @@ async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) ->
 async def test_pools_tell_what_runs_and_waits(line: Line) -> None:
     limiter = line.services.directory.pool("main").limiter
     assert limiter.try_acquire()
-    assert pool_figures(line.services) == (PoolFigures("main", 1, 0, 3),)
+    assert pool_status(line.services) == (PoolStatus("main", 1, 0, 3),)

@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.runtime.bus import EndpointFigures, Endpoints, Mean, PoolFigures
-from gateway.runtime.endpoint_report import report, roster
+from gateway.runtime.endpoint_merge import merge_endpoints, unique_endpoints
+from gateway.runtime.messages import Endpoints, EndpointStatus, Mean, PoolStatus
 
-WELL = EndpointFigures(
+WELL = EndpointStatus(
     endpoint="web/big",
     provider="web",
     model="big",
@@ -36,8 +36,8 @@ ILL = replace(
 )
 
 
-def only(parts: list[EndpointFigures], attempts: dict[tuple[str, ...], list[int | float]] | None = None) -> Any:
-    (one,) = report([Endpoints(0, (part,), ()) for part in parts], attempts or {})["endpoints"]
+def only(parts: list[EndpointStatus], attempts: dict[tuple[str, ...], list[int | float]] | None = None) -> Any:
+    (one,) = merge_endpoints([Endpoints(0, (part,), ()) for part in parts], attempts or {})["endpoints"]
     return one
 
 
@@ -81,10 +81,10 @@ def test_one_that_nobody_has_asked_yet_has_no_means() -> None:
 
 def test_pools_are_added_up() -> None:
     parts = [
-        Endpoints(0, (), (PoolFigures("a", 3, 1, 4), PoolFigures("b", 0, 0, None))),
-        Endpoints(0, (), (PoolFigures("a", 2, 0, 4), PoolFigures("b", 0, 0, None))),
+        Endpoints(0, (), (PoolStatus("a", 3, 1, 4), PoolStatus("b", 0, 0, None))),
+        Endpoints(0, (), (PoolStatus("a", 2, 0, 4), PoolStatus("b", 0, 0, None))),
     ]
-    assert report(parts, {})["pools"] == [
+    assert merge_endpoints(parts, {})["pools"] == [
         {"pool": "a", "in_flight": 5, "waiting": 1, "max_inflight": 8},
         {"pool": "b", "in_flight": 0, "waiting": 0, "max_inflight": None},
     ]
@@ -92,8 +92,8 @@ def test_pools_are_added_up() -> None:
 
 def test_the_roster_has_each_endpoint_once_in_order() -> None:
     other = replace(WELL, endpoint="own/tiny")
-    assert roster([Endpoints(0, (WELL,), ()), Endpoints(0, (ILL, other), ())]) == [WELL, other]
+    assert unique_endpoints([Endpoints(0, (WELL,), ()), Endpoints(0, (ILL, other), ())]) == [WELL, other]
 
 
 def test_without_workers_the_page_is_empty() -> None:
-    assert report([], {}) == {"endpoints": [], "pools": []}
+    assert merge_endpoints([], {}) == {"endpoints": [], "pools": []}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
+from gateway.runtime.admin_commands import set_rotation, show_endpoints
 from gateway.runtime.control_socket import open_control_socket
-from gateway.runtime.endpoints_client import show, turn
 
 
 class Control:
@@ -88,7 +88,7 @@ PAGE = {
 def test_the_table_says_who_is_asked_and_why_the_others_are_not(
     control: Control, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert show(control.answer(200, PAGE), as_json=False) == 0
+    assert show_endpoints(control.answer(200, PAGE), as_json=False) == 0
     assert control.asked.startswith(b"GET /admin/endpoints HTTP/1.1\r\n")
     assert capsys.readouterr().out.splitlines() == [
         "endpoint   state                                         in flight  first token  answer   errors  pools",
@@ -104,7 +104,7 @@ def test_the_table_says_who_is_asked_and_why_the_others_are_not(
 
 
 def test_without_anything_there_are_the_heads(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show(control.answer(200, {"endpoints": [], "pools": []}), as_json=False) == 0
+    assert show_endpoints(control.answer(200, {"endpoints": [], "pools": []}), as_json=False) == 0
     assert capsys.readouterr().out == "endpoint  state  in flight  first token  answer  errors  pools\n"
 
 
@@ -129,7 +129,7 @@ def test_each_endpoint_that_was_turned_is_named(
 
 def test_a_refusal_is_told_in_its_own_words(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
     error = {"message": "there is no endpoint or provider 'wob'; did you mean 'web'?", "code": "not_found"}
-    assert turn(control.answer(404, {"error": error}), "drain", "wob") == 1
+    assert set_rotation(control.answer(404, {"error": error}), "drain", "wob") == 1
     assert capsys.readouterr() == ("", f"{error['message']}\n")
 
 
@@ -137,11 +137,11 @@ def test_a_refusal_is_told_in_its_own_words(control: Control, capsys: pytest.Cap
 def test_an_answer_that_is_none_is_a_failure(
     control: Control, capsys: pytest.CaptureFixture[str], document: object
 ) -> None:
-    assert show(control.answer(500, document), as_json=False) == 1
+    assert show_endpoints(control.answer(500, document), as_json=False) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_without_a_gateway_there_is_nothing_to_see(control: Control, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show(control.config, as_json=True) == 1
-    assert turn(control.config, "enable", "web") == 1
+    assert show_endpoints(control.config, as_json=True) == 1
+    assert set_rotation(control.config, "enable", "web") == 1
     assert capsys.readouterr().err == f"{control.config}: no gateway is running with this file\n" * 2

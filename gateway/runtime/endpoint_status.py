@@ -1,13 +1,13 @@
-"""What a worker says of its endpoints and pools when control asks."""
+"""The status of a worker's endpoints and pools, for control."""
 
 from gateway.pools.averages import Average
 from gateway.pools.endpoint import Endpoint
-from gateway.runtime.bus import EndpointFigures, Mean, PoolFigures
+from gateway.runtime.messages import EndpointStatus, Mean, PoolStatus
 from gateway.snapshot import Services
 
 
-def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
-    """Give all endpoints of the configuration in force, as they stand now."""
+def endpoint_status(services: Services) -> tuple[EndpointStatus, ...]:
+    """Return the status of all endpoints of the configuration in force."""
     now = services.clock.monotonic()
     pools: dict[Endpoint, dict[str, None]] = {}
     for path in services.snapshot.plans.values():
@@ -16,7 +16,7 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
                 for target in stage.targets:
                     pools.setdefault(target.endpoint, {})[stage.pool] = None
     return tuple(
-        EndpointFigures(
+        EndpointStatus(
             endpoint=endpoint.id,
             provider=endpoint.provider,
             model=endpoint.model,
@@ -36,14 +36,14 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
     )
 
 
-def pool_figures(services: Services) -> tuple[PoolFigures, ...]:
-    """Give the pools of the configuration in force that a route leads to; without a limit nobody counts what runs."""
-    found = []
+def pool_status(services: Services) -> tuple[PoolStatus, ...]:
+    """Return the status of the pools that a route leads to; `in_flight` is counted only in pools with a limit."""
+    statuses = []
     for name, settings in services.snapshot.pools.items():
         if name in services.snapshot.spec.pools:
             limiter = services.directory.pool(name).limiter
-            found.append(PoolFigures(name, limiter.in_flight, limiter.waiting, settings.max_inflight))
-    return tuple(found)
+            statuses.append(PoolStatus(name, limiter.in_flight, limiter.waiting, settings.max_inflight))
+    return tuple(statuses)
 
 
 def _mean(average: Average, now: float) -> Mean:

@@ -1,9 +1,10 @@
 """A provider's endpoint without a model: made from the configuration like any other, and kept like any other."""
 
-from gateway.compile.any_path import NO_MODEL
-from gateway.compile.snapshot import activate, build_services, compile_snapshot
+from gateway.compile.passthrough import NO_MODEL
+from gateway.compile.snapshot import compile_snapshot
 from gateway.core.tasks import Tasks
 from gateway.pools.route_plan import RoutePlan
+from gateway.runtime.services import activate, build_services
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded
@@ -25,7 +26,7 @@ routes:
 
 def compiled(text: str = TEXT) -> Snapshot:
     services = build_services(Tasks(), FakeClock())
-    snapshot = compile_snapshot(loaded(text).spec, 1, {}, services.directory)
+    snapshot = compile_snapshot(loaded(text).spec, 1, {}, services.directory, workers=1)
     activate(services, snapshot)
     assert len(services.directory.identities()) == len(snapshot.endpoints)
     return snapshot

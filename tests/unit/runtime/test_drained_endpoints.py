@@ -3,14 +3,14 @@
 import pytest
 
 from gateway.pools.rotation import names_for
-from gateway.runtime.bus import EndpointFigures, Mean
-from gateway.runtime.drained import DrainedEndpoints, UnknownName
+from gateway.runtime.drained_endpoints import DrainedEndpoints, UnknownName
+from gateway.runtime.messages import EndpointStatus, Mean
 
 
-def figures(*ids: str) -> list[EndpointFigures]:
+def figures(*ids: str) -> list[EndpointStatus]:
     """Give endpoints by their ids."""
     return [
-        EndpointFigures(
+        EndpointStatus(
             one,
             one.split("/")[0],
             one.split("/")[1].split("#")[0],
@@ -33,7 +33,7 @@ def figures(*ids: str) -> list[EndpointFigures]:
 KNOWN = figures("web/big", "web/big#2", "web/small", "own/tiny")
 
 
-def covered(drained: DrainedEndpoints, known: list[EndpointFigures] = KNOWN) -> list[str]:
+def covered(drained: DrainedEndpoints, known: list[EndpointStatus] = KNOWN) -> list[str]:
     """Give what a worker would drain."""
     names = set(drained.names)
     return [one.endpoint for one in known if names & names_for(one.endpoint, one.provider, one.model)]

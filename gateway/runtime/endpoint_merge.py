@@ -1,28 +1,28 @@
-"""The picture of endpoints and pools over all workers."""
+"""Merge what all workers report about their endpoints and pools."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gateway.runtime.bus import EndpointFigures, Endpoints, Mean, PoolFigures
+from gateway.runtime.messages import Endpoints, EndpointStatus, Mean, PoolStatus
 
 SEVERITY: Final = ("closed", "half_open", "open")
 
-Counts = Mapping[tuple[str, ...], Sequence[int | float]]  # (endpoint, outcome) to the count of attempts
+Counts = Mapping[tuple[str, ...], Sequence[int | float]]  # (endpoint, outcome) → the counts of attempts
 
 
-def roster(answers: Iterable[Endpoints]) -> list[EndpointFigures]:
-    """Give each endpoint once, as the first worker that knows it sees it."""
-    found: dict[str, EndpointFigures] = {}
+def unique_endpoints(answers: Iterable[Endpoints]) -> list[EndpointStatus]:
+    """Return each endpoint once, with the status of the first worker that knows it."""
+    found: dict[str, EndpointStatus] = {}
     for answer in answers:
         for one in answer.endpoints:
             found.setdefault(one.endpoint, one)
     return list(found.values())
 
 
-def report(answers: Sequence[Endpoints], attempts: Counts) -> dict[str, Any]:
-    """Give the page of `/admin/endpoints`: the worst state, sums of what runs, means weighted by their evidence."""
-    by_endpoint: dict[str, list[EndpointFigures]] = {}
-    by_pool: dict[str, list[PoolFigures]] = {}
+def merge_endpoints(answers: Sequence[Endpoints], attempts: Counts) -> dict[str, Any]:
+    """Return the document of `/admin/endpoints`: the worst state, summed counts, means weighted by their evidence."""
+    by_endpoint: dict[str, list[EndpointStatus]] = {}
+    by_pool: dict[str, list[PoolStatus]] = {}
     for answer in answers:
         for one in answer.endpoints:
             by_endpoint.setdefault(one.endpoint, []).append(one)
@@ -34,7 +34,7 @@ def report(answers: Sequence[Endpoints], attempts: Counts) -> dict[str, Any]:
     }
 
 
-def _endpoint(parts: Sequence[EndpointFigures], attempts: Counts) -> dict[str, Any]:
+def _endpoint(parts: Sequence[EndpointStatus], attempts: Counts) -> dict[str, Any]:
     first = parts[0]
     counts = {outcome: _count(attempts, first.endpoint, outcome) for outcome in ("ok", "failed", "abandoned")}
     return {
@@ -57,7 +57,7 @@ def _endpoint(parts: Sequence[EndpointFigures], attempts: Counts) -> dict[str, A
     }
 
 
-def _pool(parts: Sequence[PoolFigures]) -> dict[str, Any]:
+def _pool(parts: Sequence[PoolStatus]) -> dict[str, Any]:
     limits = [one.max_inflight for one in parts]
     return {
         "pool": parts[0].pool,
@@ -72,6 +72,6 @@ def _count(attempts: Counts, endpoint: str, outcome: str) -> int:
 
 
 def _mean(parts: Sequence[Mean]) -> float | None:
-    """Give the mean over all that was observed; None where nothing was."""
+    """Return the mean over all observations; None without any."""
     evidence = sum(one.evidence for one in parts)
     return round(sum(one.value * one.evidence for one in parts) / evidence, 4) if evidence else None

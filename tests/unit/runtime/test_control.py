@@ -1,4 +1,4 @@
-"""Which parser aiohttp will use is told as aiohttp decides it."""
+"""Before the start, control finds out which parser aiohttp will use."""
 
 import importlib.util
 from importlib.machinery import ModuleSpec
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp import http_parser
 
-from gateway.runtime import parser
-from gateway.runtime.parser import has_strict_parser
+from gateway.runtime import control
+from gateway.runtime.control import has_strict_parser
 
 
 def test_the_strict_parser_is_there_and_is_what_serves() -> None:
@@ -25,8 +25,8 @@ def test_it_is_not_there_where_no_wheel_has_brought_it(tmp_path: Path, monkeypat
     (tmp_path / "_http_parser.pyx").touch()
     package = ModuleSpec("aiohttp", None, is_package=True)
     package.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr(parser, "find_spec", lambda name: package)
+    monkeypatch.setattr(control, "find_spec", lambda name: package)
     assert not has_strict_parser({})
-    monkeypatch.setattr(parser, "find_spec", lambda name: None)
+    monkeypatch.setattr(control, "find_spec", lambda name: None)
     assert not has_strict_parser({})
     assert importlib.util.find_spec("aiohttp") is not None
