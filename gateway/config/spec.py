@@ -37,7 +37,7 @@ from gateway.config.settings.health import HealthSpec
 from gateway.config.settings.hedge import HedgeSpec
 from gateway.config.settings.keepalive import KeepaliveSpec
 from gateway.config.settings.queue import QueueSpec
-from gateway.config.settings.retry import RetrySpec, RetryWord
+from gateway.config.settings.retry import RetrySpec
 from gateway.config.settings.timeout import Clock
 
 __all__ = [
@@ -69,7 +69,6 @@ __all__ = [
     "ProxySpec",
     "QueueSpec",
     "RetrySpec",
-    "RetryWord",
     "RouteSpec",
     "ServerSpec",
     "Spec",

@@ -34,7 +34,7 @@ async def measure(line: Line, *, is_asked: bool) -> float:
         asked_at = time.perf_counter_ns()
         raise Stop("enough", status=404, body=b"", content_type="")
 
-    line.transport.ask = ask  # type: ignore[method-assign]
+    line.transport.send = ask  # type: ignore[method-assign]
     rounds = []
     for _ in range(ROUNDS):
         spent_ns = 0

@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 
 from gateway.config.spec import ProviderSpec
-from gateway.core.chat import Usage
 from gateway.core.errors import (
     ContentRefused,
     ContextTooLong,
@@ -25,6 +24,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import BY_NAME
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, HttpProvider
@@ -108,7 +108,7 @@ class Shelf:
 
     def nothing(self, *_: object) -> None: ...
 
-    give_back = forget = note_surplus = nothing
+    give_back = forget = count_unrequested_data = nothing
 
 
 def provider_of(name: str) -> HttpProvider:
@@ -118,12 +118,12 @@ def provider_of(name: str) -> HttpProvider:
 
 
 async def read(answer: UpstreamResponse, provider: HttpProvider, is_stream: bool) -> tuple[bytes, Usage | None]:
-    """Give what a client is sent, as the request path would read it. Raises `UpstreamError`."""
+    """Return the client's answer as the request path reads it. Raises `UpstreamError`."""
     await answer.head
     document = Document(answer, 2**20)
     if answer.status != 200:
         answer.attach(document)
-        raise provider.fault(answer.status, answer.headers, await document.read(), 1_767_268_800.0)
+        raise provider.classify_error(answer.status, answer.headers, await document.read(), 1_767_268_800.0)
     dialect = BY_NAME[provider.dialects[0]]
     if not is_stream:
         answer.attach(document)

@@ -8,8 +8,9 @@ import pytest
 from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.bridge import Translator, bridge
 from gateway.streaming.sse import Framer, events
@@ -37,7 +38,7 @@ def translate(parts: list[bytes]) -> tuple[bytes, Translator, Meter]:
     meter, framer = Meter(), Framer(2**20)
     codec = bridge(anthropic_messages, openai_chat).read_stream(meter, request(), 7.0)
     assert isinstance(codec, Translator)
-    return b"".join(codec.pass_on(framer.feed(part)) for part in parts), codec, meter
+    return b"".join(codec.forward(framer.feed(part)) for part in parts), codec, meter
 
 
 def message_of(stream: bytes) -> Message:

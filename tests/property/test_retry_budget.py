@@ -116,8 +116,8 @@ def test_a_primary_that_fails_half_of_its_calls_costs_no_answer(
             line.play(**{host: bad if host == "a" and coin.random() < 0.5 else good})
             return await replay(call)
 
-        coin, replay = random.Random(seed), line.transport.ask
-        line.transport.ask = asked  # type: ignore[method-assign]
+        coin, replay = random.Random(seed), line.transport.send
+        line.transport.send = asked  # type: ignore[method-assign]
         assert await crowd(line, 600, concurrency) == [None] * 600
         assert not left_over(line)
 

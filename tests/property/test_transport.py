@@ -87,7 +87,7 @@ async def request(transport: Transport, origin: Origin, number: int, step: tuple
     own = f"[{number}]".encode() * 40
     try:
         if departure == "leaves while asking":
-            asking = asyncio.ensure_future(transport.ask(asked))
+            asking = asyncio.ensure_future(transport.send(asked))
             for _ in range(turns):
                 await asyncio.sleep(0)
             if not asking.done():
@@ -97,7 +97,7 @@ async def request(transport: Transport, origin: Origin, number: int, step: tuple
             except asyncio.CancelledError:
                 return
             return
-        answer = await transport.ask(asked)
+        answer = await transport.send(asked)
         if departure == "leaves while reading":
             sink = Collected()
             answer.attach(sink)

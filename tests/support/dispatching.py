@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from gateway.core.exchange import Exchange
-from gateway.pools.state import PoolState
+from gateway.pools.directory import PoolState
 from gateway.upstream.dispatcher import dispatch
 from tests.support.replay import Line, Play, Reply
 
@@ -46,9 +46,9 @@ async def ask(line: Line, exchange: Exchange) -> bytes:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
-        assert upstream.stream is not None
-        exchange.committed_at = asyncio.get_running_loop().time()
-        await upstream.stream.pump(reply, None)
+        assert upstream.source is not None
+        exchange.timeline.commit()
+        await upstream.source.pump(reply, None)
         return reply.written
 
 
@@ -73,13 +73,18 @@ def left_over(line: Line) -> list[str]:
     for name in line.snapshot.pools:
         state = pool(line, name)
         if state.limiter.in_flight or state.limiter.waiting:
-            found.append(f"{name}: {state.limiter.in_flight} in the gate, {state.limiter.waiting} before it")
+            found.append(f"{name}: {state.limiter.in_flight} running in the pool, {state.limiter.waiting} waiting")
         if state.budget._running or state.budget._waiting:
             found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
     for number, answer in enumerate(line.transport.answers):
         if answer._connection is not None or answer.timers._handle is not None:
             found.append(f"answer {number} is open")
     return found
+
+
+def lost_picodollars(exchange: Exchange) -> int:
+    """Give what the hedges of a request cost whose answer nobody waited for."""
+    return sum(attempt.cost_picodollars for attempt in exchange.attempts if attempt.outcome == "abandoned")
 
 
 def outcomes(exchange: Exchange) -> list[str]:
@@ -102,13 +107,13 @@ class Asked:
 def watch_calls(line: Line) -> Asked:
     """Note from now on when hosts are asked."""
     loop = asyncio.get_running_loop()
-    since, asked, plain = loop.time(), Asked([]), line.transport.ask
+    since, asked, plain = loop.time(), Asked([]), line.transport.send
 
     async def ask(call):  # type: ignore[no-untyped-def]
         asked.times.append(((call.origin.host or call.origin.unix).removesuffix(".test"), loop.time() - since))
         return await plain(call)
 
-    line.transport.ask = ask  # type: ignore[method-assign]
+    line.transport.send = ask  # type: ignore[method-assign]
     return asked
 
 

@@ -71,7 +71,7 @@ class Embedder(ReplayTransport):
         """How many inputs each call had."""
         return [len(inputs_in(body)) for body in self.bodies]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         body = json.loads(call.body)
         inputs = inputs_in(body)
         self.bodies.append(body)
@@ -85,4 +85,4 @@ class Embedder(ReplayTransport):
             bad = BAD in inputs
             play = refusal("an input is bad") if bad else whole(json.dumps(answer(inputs, body["model"])).encode())
         self.plays[call.origin.host] = [play]
-        return await super().ask(call)
+        return await super().send(call)

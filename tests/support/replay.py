@@ -8,11 +8,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway import dialects
-from gateway.compile.snapshot import activate, compile_snapshot
+from gateway.compile.snapshot import compile_snapshot
 from gateway.config.load import Loaded, load_text
 from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.core.exchange import Exchange, RequestId
+from gateway.core.exchange import Exchange, RequestId, Timeline
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
@@ -22,6 +22,8 @@ from gateway.pools.managed_servers import ManagedServers
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers import provider_kinds
 from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
+from gateway.runtime.cpus import worker_count
+from gateway.runtime.services import activate
 from gateway.snapshot import Services, Snapshot
 
 JSON = {b"content-type": b"application/json"}
@@ -123,7 +125,7 @@ class ReplayTransport(Transport):
         """Who was asked, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
@@ -155,7 +157,7 @@ def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
     if answer._connection is None:  # closed, as a connection feeds nobody then
         return
     if index < len(play.body):
-        answer.take(play.body[index])
+        answer.receive(play.body[index])
         answer._loop.call_soon(_feed, answer, play, index + 1)
     elif play.cut:
         answer.end(Unavailable("the provider closed the connection in the middle of its answer"))
@@ -170,9 +172,9 @@ class Filing(Reporter):
         super().__init__(metrics, None, clock)
         self.filed: list[Exchange] = []
 
-    def file(self, exchange: Exchange) -> None:
+    def report(self, exchange: Exchange) -> None:
         self.filed.append(exchange)
-        super().file(exchange)
+        super().report(exchange)
 
 
 class Line:
@@ -199,7 +201,9 @@ class Line:
         """Let another configuration serve."""
         self._generation += 1
         spec = loaded(text).spec
-        activate(self.services, compile_snapshot(spec, self._generation, addresses or {}, self.services.directory))
+        workers = worker_count(spec.server.workers)
+        snapshot = compile_snapshot(spec, self._generation, addresses or {}, self.services.directory, workers)
+        activate(self.services, snapshot)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -219,7 +223,12 @@ class Line:
         """Give a request for `model` that has been read."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
         exchange = Exchange(
-            RequestId("r-1"), self._clock.monotonic(), self.snapshot.generation, "/v1/chat/completions", {}
+            RequestId("r-1"),
+            self.snapshot.generation,
+            "POST",
+            "/v1/chat/completions",
+            {},
+            Timeline(self._clock.monotonic),
         )
         exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
         return exchange
@@ -228,8 +237,9 @@ class Line:
         """Give where a request goes."""
         assert exchange.request is not None
         match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
-        exchange.route = match.route
-        return self.snapshot.paths[match]
+        plan = self.snapshot.plans[match]
+        exchange.decision = plan.decision
+        return plan
 
 
 class Reply:

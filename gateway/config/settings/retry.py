@@ -1,14 +1,13 @@
 """`retry`: further attempts within one pool."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from gateway.config.definitions import mapping_or_none, ref, whole_number
 from gateway.config.names import Names
 from gateway.config.read import Reader
 from gateway.config.section import Setting
-
-RetryWord = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
+from gateway.core.faults import RetryWord
 
 
 @dataclass(frozen=True, slots=True)

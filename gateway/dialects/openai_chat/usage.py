@@ -1,11 +1,11 @@
-"""How OpenAI counts tokens: prompt and completion as wholes, and what is part of each beside them."""
+"""OpenAI's token counts: totals of prompt and completion, and details that are included in them."""
 
 from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _PromptDetails(msgspec.Struct):
@@ -28,8 +28,8 @@ class Usage(msgspec.Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> chat.Usage | None:
-    """Give usage in disjoint classes; None where there is none."""
+def read_usage(usage: Usage | None) -> core_usage.Usage | None:
+    """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.prompt_tokens is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -39,7 +39,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
         audio_in = bounded_tokens(prompt.audio_tokens)
     if completion is not None:
         reasoning, audio_out = bounded_tokens(completion.reasoning_tokens), bounded_tokens(completion.audio_tokens)
-    return chat.Usage(
+    return core_usage.Usage(
         input=max(0, bounded_tokens(usage.prompt_tokens) - cached - written - audio_in),
         cached_input=cached,
         cache_write=written,
@@ -50,8 +50,8 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
-    """Give usage as a client of OpenAI's expects it."""
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
+    """Return usage in OpenAI's format."""
     return {
         "prompt_tokens": usage.total_input,
         "completion_tokens": usage.total_output,

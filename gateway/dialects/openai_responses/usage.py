@@ -1,11 +1,11 @@
-"""How OpenAI's responses count tokens: as chat completions do, under other names."""
+"""Token counts of OpenAI's responses: those of chat completions under other names."""
 
 from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _InputDetails(msgspec.Struct):
@@ -26,14 +26,17 @@ class Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> chat.Usage | None:
-    """Give usage in disjoint classes; None where there is none."""
+def read_usage(usage: Usage | None) -> core_usage.Usage | None:
+    """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.input_tokens is None:
         return None
-    told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
-    cached, written = bounded_tokens(told.cached_tokens), bounded_tokens(told.cache_write_tokens)
-    reasoning = bounded_tokens(thought.reasoning_tokens)
-    return chat.Usage(
+    input_details, output_details = (
+        usage.input_tokens_details or _InputDetails(),
+        usage.output_tokens_details or _OutputDetails(),
+    )
+    cached, written = bounded_tokens(input_details.cached_tokens), bounded_tokens(input_details.cache_write_tokens)
+    reasoning = bounded_tokens(output_details.reasoning_tokens)
+    return core_usage.Usage(
         input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
         cache_write=written,
@@ -42,8 +45,8 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
-    """Give usage as a client of OpenAI's responses expects it. Sound has no class of its own there."""
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
+    """Return usage in the format of OpenAI's responses, which has no class for audio."""
     return {
         "input_tokens": usage.total_input,
         "input_tokens_details": {

@@ -34,7 +34,7 @@ class Uploads:
 
 async def ask(transport: Transport, call: WireRequest) -> UpstreamResponse:
     async with asyncio.timeout(5):
-        return await transport.ask(call)
+        return await transport.send(call)
 
 
 def calling(

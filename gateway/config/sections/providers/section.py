@@ -19,7 +19,7 @@ def _read(context: ReadContext) -> Mapping[str, Any]:
 
 def _provider(name: str, given: Values, kinds: Kinds) -> ProviderSpec:
     kind = kinds[given["kind"]]
-    urls = () if kind.is_child else tuple(given.get("urls") or [given.get("url") or str(kind.default_url)])
+    urls = () if kind.is_managed else tuple(given.get("urls") or [given.get("url") or str(kind.default_url)])
     written = given.get("keys") or [given["key"]] if "key" in given or "keys" in given else []
     keys = tuple(dict.fromkeys(key for key in written if key))
     health = HEALTH.read(given.get("health", "none"))
