@@ -1,4 +1,4 @@
-"""Conditions judged by the rooms below, their errors put at the right line and column of the file."""
+"""Checks conditions with `dsl.compile`, and puts each error at its line and column of the file."""
 
 import re
 
@@ -25,7 +25,7 @@ def check_conditions(reader: Reader, lets: dict[str, object], whens: list[tuple[
 
 
 def place_in(scalar: Scalar, line: int, column: int) -> Place:
-    """Give the place in the file of a line and column of a scalar's text, however it is quoted or folded."""
+    """Return the place in the file of a line and column of a scalar's text, however it is quoted or folded."""
     lines = scalar.text.split("\n")
     offset = sum(len(one) + 1 for one in lines[: line - 1]) + column - 1
     written = scalar.source[scalar.start : scalar.end]
@@ -44,7 +44,7 @@ def _complain(reader: Reader, trail: Trail, error: ConditionError) -> None:
 
 
 def _begin(written: str) -> int:
-    """Give where the text begins behind an opening quote, or behind the line of `|` or `>` and the indentation."""
+    """Return the index at which the text begins, behind an opening quote, or behind the line of `|` or `>` and the indentation."""
     if written[:1] in ("|", ">"):
         header = re.match(r"[^\r\n]*(?:\r\n|\r|\n)[\s]*", written)
         return header.end() if header else len(written)
@@ -52,7 +52,7 @@ def _begin(written: str) -> int:
 
 
 def _after(written: str, at: int, text: str, index: int) -> int:
-    """Give where the writing goes on behind the sign `text[index]`, which is written at `at`."""
+    """Return the index behind the character `text[index]`, which is written at `at`."""
     quote = written[:1]
     if quote == '"' and written[at : at + 1] == "\\":
         return at + {"x": 4, "u": 6, "U": 10}.get(written[at + 1 : at + 2], 2)

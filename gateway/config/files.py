@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def absolute(path: Path) -> Path:
-    """Give an absolute path without `..`; links stay, since what they lead to may be swapped."""
+    """Return an absolute path without `..`; links stay, since what they lead to may be swapped."""
     return Path(os.path.normpath(path.absolute()))
 
 
 def read_bounded(path: Path, limit: int) -> tuple[bytes | None, str]:
-    """Give the bytes of a regular file of at most `limit` bytes; else None and why, in words without the path."""
+    """Return the bytes of a regular file of at most `limit` bytes; else None and why, in words without the path."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return None, "is a directory" if path.is_dir() else "is not a regular file"

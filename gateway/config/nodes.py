@@ -47,7 +47,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def find(root: Node, trail: Trail) -> tuple[Scalar | None, Node | None]:
-    """Give the node at `trail` and the key that names it (None for an item of a list, and for what is not there)."""
+    """Return the node at `trail` and the key that names it (None for an item of a list, and for what is not there)."""
     key, node = None, root
     for step in trail:
         if isinstance(node, Mapping) and step in node.entries:
@@ -60,7 +60,7 @@ def find(root: Node, trail: Trail) -> tuple[Scalar | None, Node | None]:
 
 
 def place_of(root: Node, trail: Trail) -> Place:
-    """Give the place of a value; of a mapping or list that of its name, where it has one; of what is missing that of its parent."""
+    """Return the place of a value; of a mapping or list that of its name, where it has one; of what is missing that of its parent."""
     for length in range(len(trail), -1, -1):
         key, node = find(root, trail[:length])
         if node is not None:
@@ -69,7 +69,7 @@ def place_of(root: Node, trail: Trail) -> Place:
 
 
 def key_place(root: Node, trail: Trail) -> Place:
-    """Give the place of the key that ends `trail`."""
+    """Return the place of the key that ends `trail`."""
     key, _ = find(root, trail)
     return key.place if key is not None else place_of(root, trail)
 
@@ -82,7 +82,7 @@ def name(text: str) -> str:
 
 
 def place_at(text: str, index: int, file: str) -> Place:
-    """Give the place of a character of a file."""
+    """Return the place of a character of a file."""
     line_start = max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
     lines = len(re.findall(r"\r\n|\r|\n", text[:line_start]))
     return Place(file, lines + 1, index - line_start + 1)

@@ -49,7 +49,7 @@ def read_proxy_url(text: str) -> ProxySpec:
 
 
 def proxy_variable(url: str, env: Mapping[str, str]) -> str | None:
-    """Give the name of the variable that holds the proxy for `url`; None where there is none, or `NO_PROXY` excepts it."""
+    """Return the name of the variable that holds the proxy for `url`; None where there is none, or `NO_PROXY` excepts it."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if _is_this_machine(host):

@@ -1,6 +1,6 @@
 """Nodes to values, by schema: a scalar is read as what its place asks for, never as what it looks like.
 
-`read` gives two trees of the shape of the file. `plain` holds what JSON Schema judges (text, numbers, booleans);
+`Reader` makes two trees of the shape of the file. `plain` holds what JSON Schema checks (text, numbers, booleans);
 `values` holds what the gateway uses (units read, references put in) and `BROKEN` where that failed.
 """
 
@@ -62,7 +62,7 @@ class Reader:
         return f" (got {shown})" if (shown := self.shown(trail)) else ""
 
     def scalar(self, trail: Trail) -> Scalar | None:
-        """Give the scalar at `trail`, where there is one."""
+        """Return the scalar at `trail`, where there is one."""
         _, node = find(self._root, trail)
         return node if isinstance(node, Scalar) else None
 
@@ -104,13 +104,13 @@ class Reader:
             try:
                 value = READERS[definition](text)
             except UnitError as error:
-                said = refused_value(trail, text) or f"{error}{self.got(trail)}"
-                return text, self._broken(node, trail, said)
+                message = refused_value(trail, text) or f"{error}{self.got(trail)}"
+                return text, self._broken(node, trail, message)
             return _plain_number(text) if "number" in kinds or "integer" in kinds else text, value
         plain = _typed(text, kinds, node.is_plain or is_given)
         if plain is None:
-            said = refused_value(trail, text) or f"{wanted_of(schema)}{self.got(trail)}"
-            return text, self._broken(node, trail, said)
+            message = refused_value(trail, text) or f"{wanted_of(schema)}{self.got(trail)}"
+            return text, self._broken(node, trail, message)
         return plain, plain
 
     def _condition(self, node: Scalar, trail: Trail) -> tuple[Any, Any]:
@@ -143,7 +143,7 @@ def resolve(schema: Any, definitions: Mapping[str, Schema]) -> tuple[str, Schema
 
 
 def _schema_of_key(schema: Schema, key: str, node: nodes.Mapping) -> Any:
-    """Give the schema of a mapping's key: its own, else that of the branch for this `kind`, else that of all other keys."""
+    """Return the schema of a mapping's key: its own, else that of the branch for this `kind`, else that of all other keys."""
     for branch in schema.get("allOf", ()):
         kind = node.entries.get("kind")
         wanted = branch["if"]["properties"]["kind"]["const"]

@@ -1,4 +1,4 @@
-"""What JSON Schema finds wrong, in our words and at the right place."""
+"""Errors of JSON Schema, worded for the file's author and placed at line and column."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,7 +19,7 @@ _SECTIONS: Final[Mapping[str | int, Section]] = {section.key: section for sectio
 
 
 def check_schema(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKind]) -> None:
-    """Tell `reader` of everything in its plain tree that the schema does not allow."""
+    """Note in `reader` everything in its plain tree that the schema does not allow."""
     for error in Draft202012Validator(schema).iter_errors(reader.plain):
         _explain(error, reader, kinds)
 
@@ -27,14 +27,14 @@ def check_schema(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKin
 def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> None:
     trail: Trail = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
-        said = f"must be {error.schema['title']}{such_as(error.schema)}"
-        reader.complain((*trail, str(error.instance)), said, at_key=True)
+        message = f"must be {error.schema['title']}{such_as(error.schema)}"
+        reader.complain((*trail, str(error.instance)), message, at_key=True)
     elif error.validator == "additionalProperties":
         known = [key for key, schema in error.schema["properties"].items() if schema is not True]
         for key in error.instance:
             if key not in error.schema["properties"]:
-                said = refused_key((*trail, key)) or f"unknown key{did_you_mean(hide_keys(key), known)}"
-                reader.complain((*trail, key), said, at_key=True)
+                message = refused_key((*trail, key)) or f"unknown key{did_you_mean(hide_keys(key), known)}"
+                reader.complain((*trail, key), message, at_key=True)
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:

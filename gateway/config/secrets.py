@@ -118,5 +118,5 @@ def looks_like_key(text: str) -> bool:
 
 
 def hide_keys(text: str) -> str:
-    """Give the text with anything that looks like an issuer's key replaced."""
+    """Return the text with anything that looks like an issuer's key replaced."""
     return _KEY_LIKE.sub("***", text)

@@ -61,7 +61,7 @@ class _Gatherer:
         self._is_whole = True
 
     def joined(self, main: Mapping) -> Sources:
-        """Give everything as one tree."""
+        """Return everything as one tree."""
         merged: dict[str, Entry] = {}
         for root in (*self._included, main):
             for section, entry in root.entries.items():
@@ -132,8 +132,8 @@ class _Gatherer:
         for section, entry in root.entries.items():
             if section not in INCLUDABLE:
                 known = ", ".join(INCLUDABLE[1:])
-                said = f"may not stand in an included file, which may hold {known}; put it into the main file"
-                problem = Problem(entry.key.place, path_text((section,)), refused_key((section,)) or said)
+                message = f"may not stand in an included file, which may hold {known}; put it into the main file"
+                problem = Problem(entry.key.place, path_text((section,)), refused_key((section,)) or message)
                 self._problems.append(problem)
             elif section not in ("version", "include"):
                 entries[section] = entry
@@ -142,12 +142,12 @@ class _Gatherer:
     def _both(self, section: str, first: Node, second: Node) -> Node:
         """Put the names of one file's section beside those of another's."""
         if not isinstance(first, Mapping) or not isinstance(second, Mapping):
-            return second if isinstance(first, Mapping) else first  # told by the schema
+            return second if isinstance(first, Mapping) else first  # the schema refuses it
         entries = dict(first.entries)
         for key, entry in second.entries.items():
             if (there := entries.setdefault(key, entry)) is not entry:
-                said = f"is defined twice; first at {there.key.place}"
-                self._problems.append(Problem(entry.key.place, path_text((section, key)), said))
+                message = f"is defined twice; first at {there.key.place}"
+                self._problems.append(Problem(entry.key.place, path_text((section, key)), message))
         return Mapping(second.place, entries)
 
     def _complain(self, item: Node, trail: Trail, message: str) -> None:
@@ -156,7 +156,7 @@ class _Gatherer:
 
 
 def read_builtin(wanted: str) -> bytes:
-    """Give a file that the package ships."""
+    """Return a file that the package ships."""
     return package_files("gateway.config").joinpath("builtin", f"{wanted}.yaml").read_bytes()
 
 
@@ -173,7 +173,7 @@ def _builtin_models() -> Mapping:
 
 
 def _put_in_known(sections: dict[str, Entry], known: Mapping) -> None:
-    """Give own models the fields that only the builtin entry of their name has."""
+    """Add to each model of the file the fields that only the builtin entry of its name has."""
     section = sections.get("models")
     if section is None or not isinstance(section.value, Mapping):
         return

@@ -49,7 +49,7 @@ ELSEWHERE: Final = MappingProxyType(
 
 def refused_key(trail: tuple[str | int, ...]) -> str | None:
     """Return why the key that ends `trail` is refused: not available yet, or at home elsewhere; None where it is unknown."""
-    if (where := next((said for path, said in ELSEWHERE.items() if _fits(path, trail)), None)) is not None:
+    if (where := next((message for path, message in ELSEWHERE.items() if _fits(path, trail)), None)) is not None:
         return where
     what = next((what for path, what in KEYS.items() if _fits(path, trail)), None)
     return f"not available yet ({what}); remove it" if what else None

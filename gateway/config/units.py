@@ -1,7 +1,7 @@
 """Readers of everything that is written with a unit: durations, sizes, counts, shares, rates, prices.
 
 Each takes the text as it stands in the file and gives a plain value, exactly or not at all; `UnitError` says what would
-be right and never repeats the text. The patterns are those of the JSON Schema, so that editors judge as the gateway does;
+be right and never repeats the text. The patterns are those of the JSON Schema, so that editors accept what the gateway accepts;
 bounds beyond a pattern (`999999999h`) are checked here alone.
 """
 
@@ -55,14 +55,14 @@ class UnitError(ValueError):
 
 
 def read_number(text: str) -> Decimal:
-    """Give a plain decimal number; `010`, `1e3`, `0x10`, `.5`, `+1`, `1_000`, `.inf` are none."""
+    """Return a plain decimal number; `010`, `1e3`, `0x10`, `.5`, `+1`, `1_000`, `.inf` are none."""
     if re.fullmatch(rf"-?{_NUMBER}", text) is None:
         raise UnitError("must be a plain decimal number")
     return Decimal(text)
 
 
 def read_duration(text: str) -> float:
-    """Give seconds, 0 included."""
+    """Return seconds, 0 included."""
     amount, unit = _split(text, DURATION, "a duration such as 500ms, 30s, 5m or 1h", "30s or 30ms")
     seconds = amount / 1000 if unit == "ms" else amount * _SECONDS[unit]
     if seconds > LONGEST_S:
@@ -71,7 +71,7 @@ def read_duration(text: str) -> float:
 
 
 def read_positive_duration(text: str) -> float:
-    """Give seconds, more than 0."""
+    """Return seconds, more than 0."""
     seconds = read_duration(text)
     if seconds < 0.001:
         raise UnitError("must be at least 1ms")
@@ -79,7 +79,7 @@ def read_positive_duration(text: str) -> float:
 
 
 def read_clock(text: str) -> float | None:
-    """Give seconds, more than 0, or None for `none`: the clock is off."""
+    """Return seconds, more than 0, or None for `none`: the clock is off."""
     if text == "none":
         return None
     try:
@@ -89,19 +89,19 @@ def read_clock(text: str) -> float | None:
 
 
 def read_size(text: str) -> int:
-    """Give bytes, at least 1."""
+    """Return bytes, at least 1."""
     amount, unit = _split(text, SIZE, "a size such as 512KiB, 32MiB or 1GiB", "32MiB or 512KiB")
     return _whole(amount * _BYTES[unit], LARGEST_BYTES, "1024GiB")
 
 
 def read_count(text: str) -> int:
-    """Give a count, at least 1; `k` is a thousand, `M` a million."""
+    """Return a count, at least 1; `k` is a thousand, `M` a million."""
     amount, unit = _split(text, COUNT, "a count such as 500, 128k or 2M", "")
     return _whole(amount * _TIMES[unit], LARGEST_COUNT, "1000000M")
 
 
 def read_cap(text: str) -> int | None:
-    """Give a count, or None for `none`: any number."""
+    """Return a count, or None for `none`: any number."""
     if text == "none":
         return None
     try:
@@ -111,7 +111,7 @@ def read_cap(text: str) -> int | None:
 
 
 def read_workers(text: str) -> int | Literal["auto"]:
-    """Give a number of processes, or `auto`."""
+    """Return a number of processes, or `auto`."""
     if text == "auto":
         return "auto"
     if re.fullmatch("[1-9][0-9]?", text) is None or int(text) > MOST_WORKERS:
@@ -120,7 +120,7 @@ def read_workers(text: str) -> int | Literal["auto"]:
 
 
 def read_share(text: str) -> float:
-    """Give a fraction from 0 to 1; every share is written as a percentage."""
+    """Return a fraction from 0 to 1; every share is written as a percentage."""
     amount, _ = _split(text, SHARE, "a share such as 20% or 0.5%", "20%")
     if amount > 100:
         raise UnitError("must be at most 100%")
@@ -128,7 +128,7 @@ def read_share(text: str) -> float:
 
 
 def read_rate(text: str) -> float:
-    """Give events per second."""
+    """Return events per second."""
     if re.fullmatch(RATE, text) is None:
         raise UnitError("must be a rate such as 50/s, 600/min or 100/60s")
     amount, per = text.split("/")
@@ -140,7 +140,7 @@ def read_rate(text: str) -> float:
 
 
 def read_price(text: str) -> int:
-    """Give picodollars per token from US dollars per million tokens, exactly."""
+    """Return picodollars per token from US dollars per million tokens, exactly."""
     try:
         dollars = read_number(text)
     except UnitError:
@@ -156,7 +156,7 @@ def read_price(text: str) -> int:
 
 
 def read_key_hash(text: str) -> str:
-    """Give the 64 lower-case hex digits of a key's hash."""
+    """Return the 64 lower-case hex digits of a key's hash."""
     if re.fullmatch(KEY_HASH, text) is None:
         raise UnitError(
             'must be "sha256:" and 64 hex digits, never the key itself; '
@@ -166,14 +166,14 @@ def read_key_hash(text: str) -> str:
 
 
 def read_secret(text: str) -> Secret:
-    """Give what may not be printed; empty is allowed, what could split a header is not."""
+    """Return a secret, which no message prints; it may be empty, and holds nothing that could split a header."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise UnitError("must be printable ASCII without spaces or line breaks")
     return Secret(text)
 
 
 def read_url(text: str) -> str:
-    """Give an http or https URL without a slash at the end of its path, fragment, or credentials.
+    """Return an http or https URL without a slash at the end of its path, fragment, or credentials.
 
     `{model}` may stand in its path, once, for the id of a model.
     """
@@ -198,7 +198,7 @@ def read_url(text: str) -> str:
 
 
 def read_listen(text: str) -> Listen:
-    """Give the address of a listener: `host:port`, `[v6]:port` or `unix:path`."""
+    """Return the address of a listener: `host:port`, `[v6]:port` or `unix:path`."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path or len(path.encode()) > 100:
@@ -215,7 +215,7 @@ def read_listen(text: str) -> Listen:
 
 
 def read_proxy(text: str) -> ProxySpec | Literal["none"]:
-    """Give an HTTP proxy, or `none`."""
+    """Return an HTTP proxy, or `none`."""
     if text == "none":
         return "none"
     try:
@@ -225,14 +225,14 @@ def read_proxy(text: str) -> ProxySpec | Literal["none"]:
 
 
 def read_mode(text: str) -> int:
-    """Give the permissions of a file, written in octal digits."""
+    """Return the permissions of a file, written in octal digits."""
     if re.fullmatch(MODE, text) is None:
         raise UnitError("must be three octal digits, such as 0660")
     return int(text, 8)
 
 
 def read_origin(text: str) -> str:
-    """Give an origin as browsers send it: in lower case, without the scheme's own port; or `*`."""
+    """Return an origin as browsers send it: in lower case, without the scheme's own port; or `*`."""
     if re.fullmatch(ORIGIN, text) is None:
         raise UnitError('must be an origin without a path, such as https://app.example, or "*"')
     text = text.lower()
@@ -240,7 +240,7 @@ def read_origin(text: str) -> str:
 
 
 def read_hash_by(text: str) -> str:
-    """Give `conversation`, `tenant` or `header:` and a name in lower case."""
+    """Return `conversation`, `tenant` or `header:` and a name in lower case."""
     if re.fullmatch(HASH_BY, text) is None:
         raise UnitError("must be conversation, tenant or header:NAME, such as header:x-session")
     return text.lower()

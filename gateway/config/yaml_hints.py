@@ -50,12 +50,12 @@ def advise_cut(source: str, start: int, end: int) -> str | None:
 
 
 def quoted(condition: str) -> str:
-    """Give a condition as a single-quoted YAML text, any key in it hidden."""
+    """Return a condition as a single-quoted YAML text, any key in it hidden."""
     return "'" + hide_keys(condition.strip()).replace("'", "''") + "'"
 
 
 def _condition_in(line: str) -> tuple[str, str] | None:
-    """Give key and text of the first condition in `line` that YAML can't take without quotes."""
+    """Return key and text of the first condition in `line` that YAML can't take without quotes."""
     for found in _KEY.finditer(line):
         key, value = found["key"], line[found.end() :]
         is_flow = "{" in line[: found.start()]

@@ -27,9 +27,9 @@ class CheckSpec:
 def _schema(context: SchemaContext) -> Schema:
     item = mapping(
         {
-            "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "What it shows."},
+            "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "What the check proves."},
             "given": mapping(_given(), "A request.", ("model",)),
-            "expect": mapping(_expect(), "What becomes of it.", minProperties=1),
+            "expect": mapping(_expect(), "The expected routing.", minProperties=1),
         },
         required=("name", "given", "expect"),
     )
@@ -46,12 +46,12 @@ def _given() -> Schema:
 
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
     return {
-        "model": ref("name", "The model that is asked for."),
+        "model": ref("name", "The requested model."),
         "tokens": number("Of the prompt."),
         "max_tokens": number("As the client sends it."),
-        "tools": number("How many are offered."),
-        "images": number("How many the messages hold."),
-        "stream": {"type": "boolean", "description": "Whether a stream is asked for."},
+        "tools": number("Number of tools."),
+        "images": number("Number of images in the messages."),
+        "stream": {"type": "boolean", "description": "Whether a stream is requested."},
         "temperature": {"type": "number", "minimum": 0, "description": "As the client sends it."},
         "path": {
             "type": "string",
@@ -64,7 +64,7 @@ def _given() -> Schema:
             "propertyNames": {"$ref": "#/$defs/header_name"},
             "description": "Headers of the request.",
         },
-        "tenant": ref("name", "Who asks; the tenant's labels come with it."),
+        "tenant": ref("name", "The tenant that sends the request; its labels are used too."),
         "hour": number("Of the day, UTC.", maximum=23),
         "weekday": number("Monday is 1, Sunday 7.", minimum=1, maximum=7),
     }
@@ -74,7 +74,7 @@ def _expect() -> Schema:
     return {
         "route": ref("name", "The route that takes it."),
         "pool": ref("name", "The pool that it leads to."),
-        "model": ref("name", "The model that is asked first."),
+        "model": ref("name", "The model of the first attempt."),
         "none": {"const": True, "type": "boolean", "description": "No route takes it."},
     }
 

@@ -17,16 +17,16 @@ class LogSpec:
 def _schema(context: SchemaContext) -> Schema:
     log = mapping(
         {
-            "format": {"enum": ["json", "text"], "default": "json", "description": "How lines look."},
+            "format": {"enum": ["json", "text"], "default": "json", "description": "Format of a line."},
             "level": {
                 "enum": ["debug", "info", "warning", "error"],
                 "default": "info",
-                "description": "The least that is told.",
+                "description": "The lowest level that is logged.",
             },
         },
         "The log on standard error.",
     )
-    return mapping({"log": log}, "What is told to the world.")
+    return mapping({"log": log}, "Logging.")
 
 
 def _read(context: ReadContext) -> Mapping[str, Any]:

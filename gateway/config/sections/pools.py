@@ -40,7 +40,7 @@ def _schema(context: SchemaContext) -> Schema:
                 "items": {"$ref": "#/$defs/member"},
                 "description": "Models, in order of preference.",
             },
-            "then": ref("model_name", "Pool or model that is asked when no member answers."),
+            "then": ref("model_name", "Pool or model to try when no member answers."),
             **context.at_level["pool"],
         },
         required=("members",),
@@ -52,9 +52,9 @@ def _definitions(context: SchemaContext) -> Schema:
     """Return what stands in `members`: a name, or a mapping with one."""
     settings = {
         "model": ref("model_name", "The model."),
-        "weight": whole_number(1, "Its share, where `balance` goes by weights."),
+        "weight": whole_number(1, "Its share, if `balance` uses weights."),
         "priority": whole_number(
-            1, "Those of a lower number are asked first, the others only where none of them can be."
+            1, "Members with the lowest number come first; the others only while none of those is available."
         ),
         "max_inflight": cap("Requests that each of its endpoints serves at the same time."),
     }

@@ -31,11 +31,11 @@ def _schema(context: SchemaContext) -> Schema:
         {
             "keys": {**keys, "description": "Hashes of its keys; `gateway keys new` makes one."},
             "labels": named("name", {"type": "string", "maxLength": 256}, "Free words for conditions."),
-            "models": patterns("Names that its keys may ask for; all, where this is not given."),
+            "models": patterns("Names that its keys may request; default: all."),
             "priority": {
                 "enum": list(get_args(Priority)),
                 "default": "normal",
-                "description": "In queues: who of a higher one waits is served first.",
+                "description": "In queues: requests of a higher priority are served first.",
             },
             "weight": {
                 "type": "integer",
@@ -48,7 +48,7 @@ def _schema(context: SchemaContext) -> Schema:
         },
         required=("keys",),
     )
-    return named("name", tenant, "Customers and their keys. Without this, no key is asked for.", minProperties=1)
+    return named("name", tenant, "Customers and their keys. Without tenants, no key is required.", minProperties=1)
 
 
 def _read(context: ReadContext) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from gateway.config.section import Setting
 
 ALL_OPEN: Final = Setting(
     key="all_open",
-    about="Where every breaker of a pool and its `then` is open: refuse, or ask who is to rest least longer.",
+    about="While every breaker of a pool and its `then` is open: refuse, or try the endpoint whose breaker closes soonest.",
     schema={"enum": ["reject", "soonest"]},
     levels=("defaults", "pool"),
     default="reject",

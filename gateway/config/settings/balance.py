@@ -1,4 +1,4 @@
-"""`balance`, `hash_by` and `sticky`: which endpoint of a pool is asked first."""
+"""`balance`, `hash_by` and `sticky`: how a pool picks an endpoint."""
 
 from typing import Any, Final, Literal, get_args
 
@@ -43,7 +43,7 @@ def _check_pool(reader: Reader, names: Names, trail: Trail, settings: dict[str, 
 
 BALANCE: Final = Setting(
     key="balance",
-    about="Who of a pool is asked first.",
+    about="How a pool picks the endpoint of the first attempt.",
     schema={"enum": list(get_args(Balance))},
     levels=("defaults", "pool"),
     default="in_order",
@@ -52,7 +52,7 @@ BALANCE: Final = Setting(
 
 HASH_BY: Final = Setting(
     key="hash_by",
-    about="What a request is kept together by, for `consistent_hash`.",
+    about="What `consistent_hash` hashes: requests with the same value go to the same endpoint.",
     schema={
         "type": "string",
         "pattern": units.HASH_BY,
@@ -65,7 +65,7 @@ HASH_BY: Final = Setting(
 
 STICKY: Final = Setting(
     key="sticky",
-    about="Ask the endpoint again that answered this conversation before, while it can be asked.",
+    about="Prefer the endpoint that answered this conversation before, while it is available.",
     schema={"enum": ["conversation"]},
     levels=("pool",),
 )

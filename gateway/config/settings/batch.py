@@ -15,7 +15,7 @@ class BatchSpec:
     wait_s: float = 0.01
 
 
-_ABOUT: Final = "Small calls for embeddings gathered into one; `none`: each goes alone."
+_ABOUT: Final = "Gathers small embedding requests into one upstream request; `none`: each goes alone."
 
 BATCH: Final = Setting(
     key="batch",
@@ -27,9 +27,9 @@ BATCH: Final = Setting(
                 "minimum": 2,
                 "maximum": 256,
                 "default": 64,
-                "description": "inputs of one upstream call; who brings as many goes alone",
+                "description": "inputs of one upstream request; a request with as many goes alone",
             },
-            "wait": ref("positive_duration", "how long the first waits for others", default="10ms"),
+            "wait": ref("positive_duration", "how long the first request waits for others", default="10ms"),
         },
         _ABOUT,
     ),

@@ -52,7 +52,7 @@ def _breaker(names: Names, model: str, pool: str) -> Any:
     return merged
 
 
-_ABOUT: Final = "When an endpoint that fails is left alone; `none`: never."
+_ABOUT: Final = "When an endpoint that fails gets no requests for a while; `none`: never."
 
 BREAKER: Final = Setting(
     key="breaker",

@@ -1,4 +1,4 @@
-"""`drop_params`: what becomes of parameters that a provider's dialect can't express."""
+"""`drop_params`: what happens to parameters that a provider's dialect can't express."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from gateway.config.section import Setting
 
 DROP_PARAMS: Final = Setting(
     key="drop_params",
-    about="Leave out of a request what the provider's dialect has no word for, instead of refusing it.",
+    about="Drop parameters that the provider's dialect can't express, instead of refusing the request.",
     schema={"type": "boolean"},
     levels=("defaults", "provider", "model", "pool", "route"),
     default=False,

@@ -19,7 +19,7 @@ class HealthSpec:
 
 HEALTH: Final = Setting(
     key="health",
-    about="Asks it whether it lives, beside its traffic; `none`: never.",
+    about="Probes it beside its traffic; `none`: never.",
     schema=mapping_or_none(
         {
             "path": {
@@ -28,13 +28,13 @@ HEALTH: Final = Setting(
                 "maxLength": 2048,
                 "title": "a path that begins with /",
                 "examples": ["/models"],
-                "description": "what is asked for, below the host; else what the kind knows, which costs nothing",
+                "description": "path of the probe, below the host; default: the one that the kind knows, which costs nothing",
             },
             "every": ref("positive_duration", "how often", default="30s"),
             "timeout": ref("positive_duration", "how long an answer may take", default="5s"),
-            "failures": whole_number(2, "failures in a row after which it gets no requests"),
+            "failures": whole_number(2, "failures in a row after which the provider gets no requests"),
         },
-        "Asks the provider whether it lives, beside its traffic; `none`: never.",
+        "Probes the provider beside its traffic; `none`: never.",
     ),
     spec=HealthSpec,
 )

@@ -50,16 +50,24 @@ def _endpoints(names: Names, pool: str) -> int:
     return count
 
 
-_ABOUT: Final = "A second endpoint asked where the first is silent for long; `none`: never."
+_ABOUT: Final = "Sends a request to a second endpoint while the first is silent for long; `none`: never."
 
 HEDGE: Final = Setting(
     key="hedge",
     about=_ABOUT,
     schema=mapping_or_none(
         {
-            "quantile": ref("share", "of the first tokens' times: who takes longer is hedged", default="95%"),
+            "quantile": ref(
+                "share",
+                "of the measured times to the first token; a request that takes longer is hedged",
+                default="95%",
+            ),
             "share": ref("share", "of the pool's requests that may be hedged", default="5%"),
-            "after": ref("positive_duration", "silence that counts as long before there is evidence", default="2s"),
+            "after": ref(
+                "positive_duration",
+                "silence after which a request is hedged, until there are enough measurements",
+                default="2s",
+            ),
         },
         _ABOUT,
     ),

@@ -48,7 +48,7 @@ def _check_queue(reader: Reader, names: Names, trail: Trail, settings: dict[str,
             return
 
 
-_ABOUT: Final = "Who waits while a pool serves its `max_inflight`; `none`: nobody."
+_ABOUT: Final = "Lets requests wait while a pool serves its `max_inflight`; `none`: they are refused at once."
 
 QUEUE: Final = Setting(
     key="queue",
@@ -60,7 +60,7 @@ QUEUE: Final = Setting(
             "fair_by": {
                 "enum": ["tenant", "key", "none"],
                 "default": "tenant",
-                "description": "who take turns; `none`: first come, first served",
+                "description": "what takes turns; `none`: first come, first served",
             },
         },
         _ABOUT,

@@ -69,7 +69,7 @@ RETRY: Final = Setting(
             ),
             "backoff": ref(
                 "positive_duration",
-                "longest pause before an endpoint is asked again; it doubles each time",
+                "longest pause before the next attempt at the same endpoint; it doubles each time",
                 default="100ms",
             ),
             "backoff_cap": ref("positive_duration", "what that pause grows to at most", default="2s"),

@@ -940,14 +940,14 @@ TRAPS = [
     case(
         "open listener without keys",
         [
-            "5:18: server.listen: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone"
+            "5:18: server.listen: this address is open to other machines and there are no tenants, so any client could send requests without a key; add tenants, or say allow_without_keys: everyone"
         ],
         server="server: {listen: '0.0.0.0:8000'}",
     ),
     case(
         "open listener in a list",
         [
-            "5:34: server.listen[1]: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone"
+            "5:34: server.listen[1]: this address is open to other machines and there are no tenants, so any client could send requests without a key; add tenants, or say allow_without_keys: everyone"
         ],
         server="server: {listen: ['127.0.0.1:1', '[::]:8000']}",
     ),
@@ -978,7 +978,7 @@ TRAPS = [
     case(
         "open listener with TLS, without keys",
         [
-            "5:28: server.listen.address: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone",
+            "5:28: server.listen.address: this address is open to other machines and there are no tenants, so any client could send requests without a key; add tenants, or say allow_without_keys: everyone",
             '5:56: server.listen.tls.cert: no such file (got "none.crt")',
         ],
         server="server: {listen: {address: '0.0.0.0:8443', tls: {cert: none.crt, key: none.key}}}",
@@ -986,7 +986,7 @@ TRAPS = [
     case(
         "name that begins like a loopback address",
         [
-            "5:18: server.listen: this address is open to other machines and there are no tenants, so anybody could ask without a key; add tenants, or say allow_without_keys: everyone"
+            "5:18: server.listen: this address is open to other machines and there are no tenants, so any client could send requests without a key; add tenants, or say allow_without_keys: everyone"
         ],
         server="server: {listen: '127.example.com:8000'}",
     ),
@@ -1102,7 +1102,7 @@ TRAPS = [
     case(
         "choosing",
         [
-            "4:10: routes[0].to: is missing (a pool, a model, or `requested`: the model that was asked for)",
+            "4:10: routes[0].to: is missing (a pool, a model, or `requested`: the requested model)",
             "4:35: routes[0].choose: not available yet (choosing by complexity); remove it",
             "4:61: routes[0].reference: not available yet (the counterfactual price); remove it",
             "4:75: routes[0].experiment: not available yet (experiments); remove it",

@@ -41,7 +41,10 @@ def _provider(kinds: Kinds, at_level: Schema) -> Schema:
     about = "; ".join(f"`{kind.name}`: {kind.summary}" for kind in kinds.values())
     return mapping(
         {
-            "kind": {"enum": sorted(kinds), "description": f"What it speaks and who runs it. {about}."},
+            "kind": {
+                "enum": sorted(kinds),
+                "description": f"Which API it has, and whether the gateway runs it. {about}.",
+            },
             "url": ref(
                 "url",
                 "Base URL, without the path of a call; `{model}` in its path is the id of each model, a query goes with every call.",
@@ -69,7 +72,7 @@ def _provider(kinds: Kinds, at_level: Schema) -> Schema:
             "headers": named(
                 "header_name", ref("header_value", "A header sent with every request."), "Headers to send."
             ),
-            "proxy": ref("proxy", "HTTP proxy to reach it through, or `none`; else as the environment says."),
+            "proxy": ref("proxy", "HTTP proxy for its requests, or `none`; default: from the environment."),
             "tls": mapping(
                 {
                     "ca": _pem("the authorities to trust instead of the system's"),

@@ -29,9 +29,9 @@ def _route(context: SchemaContext) -> Schema:
     by_name, by_path = context.at_level["route"], context.at_level["path_route"]
     settings = {
         "name": ref("name", "Shown in headers, logs and metrics."),
-        "match": patterns("Names that clients ask for; * stands for any text."),
+        "match": patterns("Requested model names; * stands for any text."),
         "when": ref("condition", "A condition in CEL over request, headers, tenant, labels and time."),
-        "to": ref("model_name", "A pool, a model, or `requested`: the model that was asked for."),
+        "to": ref("model_name", "A pool, a model, or `requested`: the requested model."),
         "paths": patterns(
             "In place of `match`: paths that are passed through; * stands for any text, slashes too.", "path_pattern"
         ),

@@ -74,9 +74,7 @@ def check_listeners(reader: Reader, names: Names) -> None:
         if (there := first.setdefault(address, trail)) != trail:
             reader.complain(trail, f"the same address as {path_text(there)}")
         if not address.is_local and is_open_unasked:
-            message = (
-                "this address is open to other machines and there are no tenants, so anybody could ask without a key"
-            )
+            message = "this address is open to other machines and there are no tenants, so any client could send requests without a key"
             reader.complain(trail, f"{message}; add tenants, or say allow_without_keys: everyone")
     for one in (*_data(names.server), admin):
         for setting in ("mode", "owner"):

@@ -13,14 +13,14 @@ def server_schema(context: SchemaContext) -> Schema:
             "allow_without_keys": {
                 "enum": ["loopback", "everyone"],
                 "default": "loopback",
-                "description": "While there are no tenants: who may ask without a key.",
+                "description": "Without tenants: which clients may send requests without a key.",
             },
             "watch": {"type": "boolean", "default": False, "description": "Reload when the files change."},
             "cors": {
                 "type": ["array", "string"],
                 "items": {"$ref": "#/$defs/origin"},
                 "uniqueItems": True,
-                "description": 'Origins whose pages may ask from a browser; "*": all. Static.',
+                "description": 'Origins whose pages may send requests from a browser; "*": all. Static.',
             },
             "workers": ref("workers", "Worker processes; `auto`: one for each usable CPU. Static.", default=1),
             "drain": mapping(_drain(), "How the gateway stops."),
@@ -39,7 +39,7 @@ def _listen() -> Schema:
         "minItems": 1,
         "uniqueItems": True,
         "default": "127.0.0.1:8000",
-        "description": "host:port or unix:path, alone or with more about it, or a list of them. Static but for "
+        "description": "host:port or unix:path, alone or as a mapping with more settings, or a list of them. Static but for "
         "certificates.",
     }
 
@@ -58,8 +58,8 @@ def _admin() -> Schema:
 
 def _drain() -> Schema:
     return {
-        "grace": ref("duration", "How long new requests are still taken after a stop signal.", default="0s"),
-        "deadline": ref("duration", "How long running requests may go on then.", default="30s"),
+        "grace": ref("duration", "How long new requests are accepted after a stop signal.", default="0s"),
+        "deadline": ref("duration", "How long running requests may continue after that.", default="30s"),
     }
 
 
@@ -75,7 +75,9 @@ def _limits() -> Schema:
         ),
         "answer": ref("size", "Largest unstreamed answer of a provider.", default="64MiB"),
         "event": ref("size", "Largest event of a stream.", default="8MiB"),
-        "write_timeout": ref("positive_duration", "A client that takes nothing for so long is cut.", default="60s"),
+        "write_timeout": ref(
+            "positive_duration", "A client that reads nothing for so long is disconnected.", default="60s"
+        ),
         "in_flight": ref("count", "Requests that one worker serves at the same time.", default=4096),
-        "loop_lag": ref("clock", "A worker that is later than this takes no new requests.", default="2s"),
+        "loop_lag": ref("clock", "A worker whose event loop is later than this accepts no new requests.", default="2s"),
     }

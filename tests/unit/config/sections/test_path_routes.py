@@ -73,8 +73,8 @@ def test_whatever_the_gateway_serves_is_never_passed_through() -> None:
         (
             ["name: f"],
             [
-                "routes[0].match: is missing (names that clients ask for; * stands for any text)",
-                "routes[0].to: is missing (a pool, a model, or `requested`: the model that was asked for)",
+                "routes[0].match: is missing (requested model names; * stands for any text)",
+                "routes[0].to: is missing (a pool, a model, or `requested`: the requested model)",
             ],
         ),
         (
