@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from gateway.config.proxies import read_proxy_url
-from gateway.config.spec import Listen, ProxySpec
+from gateway.config.address import Listen
+from gateway.config.proxies import ProxySpec, read_proxy_url
 from gateway.core.money import PICODOLLARS_PER_TOKEN
 from gateway.core.secret import Secret
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gateway.config.address import Listen, TlsSpec
 from gateway.config.files import absolute, read_bounded
+from gateway.config.messages import path_text
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
-from gateway.config.read import Reader, path_text
-from gateway.config.spec import AdminSpec, Listen, ServerSpec, TlsSpec
+from gateway.config.read import Reader
+from gateway.config.section import FilesContext
+from gateway.config.sections.server.spec import AdminSpec, ServerSpec
 from gateway.core.secret import Secret
 from gateway.core.tls import TlsError, server_context
 
@@ -44,17 +47,17 @@ class _Written:
 
 
 def data_listeners(server: Mapping[str, Any], directory: Path) -> tuple[Listen, ...]:
-    """Give the public listeners of sound settings; relative paths are taken from `directory`."""
+    """Return the public listeners of sound settings; relative paths are taken from `directory`."""
     return tuple(_listen(one, directory) for one in _data(server))
 
 
 def admin_listener(server: Mapping[str, Any], directory: Path) -> Listen:
-    """Give the admin listener of sound settings."""
+    """Return the admin listener of sound settings."""
     return _listen(_admin(server), directory)
 
 
 def check_listeners(reader: Reader, names: Names) -> None:
-    """Tell `reader` of listeners that are in each other's way, lack what they need, or are open to everybody unasked."""
+    """Refuse listeners that share an address, settings that do not fit the address, and public ones without tenants."""
     admin = _admin(names.server)
     allowed = names.server.get("allow_without_keys", "loopback")
     is_open_unasked = allowed == "loopback" and not names.tenants and "tenants" not in names.broken
@@ -71,8 +74,10 @@ def check_listeners(reader: Reader, names: Names) -> None:
         if (there := first.setdefault(address, trail)) != trail:
             reader.complain(trail, f"the same address as {path_text(there)}")
         if not address.is_local and is_open_unasked:
-            said = "this address is open to other machines and there are no tenants, so anybody could ask without a key"
-            reader.complain(trail, f"{said}; add tenants, or say allow_without_keys: everyone")
+            message = (
+                "this address is open to other machines and there are no tenants, so anybody could ask without a key"
+            )
+            reader.complain(trail, f"{message}; add tenants, or say allow_without_keys: everyone")
     for one in (*_data(names.server), admin):
         for setting in ("mode", "owner"):
             if setting in one.settings and one.address is not None and not one.address.path:
@@ -86,10 +91,10 @@ def check_listeners(reader: Reader, names: Names) -> None:
         reader.warn(("server", "cors"), "without tenants every page that a browser can show may ask without a key")
 
 
-def take_certificates(reader: Reader, directory: Path) -> dict[Path, bytes]:
-    """Put the texts of certificates and keys in the place of their paths, and give the files that were read.
+def read_certificates(reader: Reader, context: FilesContext) -> dict[Path, bytes]:
+    """Put the texts of certificates and keys in the place of their paths, and return the files that were read.
 
-    What can't be read or used, and what does not belong together, is told to `reader`.
+    Notes in `reader` what can't be read or used, and a key that does not belong to its certificate.
     """
     files: dict[Path, bytes] = {}
     server = reader.values.get("server") if isinstance(reader.values, dict) else None
@@ -98,13 +103,13 @@ def take_certificates(reader: Reader, directory: Path) -> dict[Path, bytes]:
     for one in (*_data(server), _admin(server)):
         tls = one.settings.get("tls")
         if isinstance(tls, dict) and isinstance(tls.get("cert"), str) and isinstance(tls.get("key"), str):
-            taken = _take(reader, (*one.trail, "tls"), tls, directory, files)
-            if taken is not None:
-                one.settings["tls"] = taken
+            tls_spec = _read_tls(reader, (*one.trail, "tls"), tls, context.directory, files)
+            if tls_spec is not None:
+                one.settings["tls"] = tls_spec
     return files
 
 
-def _take(
+def _read_tls(
     reader: Reader, trail: Trail, tls: Mapping[str, str], directory: Path, files: dict[Path, bytes]
 ) -> TlsSpec | None:
     texts = {}
@@ -142,7 +147,7 @@ def _admin(server: Mapping[str, Any]) -> _Written:
 
 def _listen(one: _Written, directory: Path) -> Listen:
     address, settings = one.address, one.settings
-    assert address is not None  # what is broken has no specification
+    assert address is not None  # only sound settings are read
     return replace(
         address,
         path=str(absolute(directory / address.path)) if address.path else "",

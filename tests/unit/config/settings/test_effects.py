@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from gateway.config.pools import BY_WEIGHT
-from gateway.config.read import one_of
-from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.config.messages import one_of
+from gateway.config.settings.balance import BY_WEIGHT
+from gateway.pools.balancers.base import BALANCERS
 from tests.support.targets import target
 from tests.unit.config.conftest import Files, config
 

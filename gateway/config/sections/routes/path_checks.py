@@ -1,4 +1,4 @@
-"""Routes for paths: that their provider exists, that the gateway does not serve these paths itself, that each is reached."""
+"""The semantic checks of routes for paths: the provider exists, the gateway does not serve the paths, each can be reached."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +7,8 @@ from gateway.config.globs import fits
 from gateway.config.names import Names
 from gateway.config.nodes import Trail
 from gateway.config.read import Reader
-from gateway.config.routes import when_of
-from gateway.config.spec import PathRouteSpec
+from gateway.config.sections.routes.checks import when_of
+from gateway.config.sections.routes.spec import PathRouteSpec
 from gateway.core.reserved_paths import REALTIME, REALTIME_UNSUPPORTED, is_gateway_path, is_realtime_path
 
 DEFAULT_METHODS = PathRouteSpec("", (), "").methods
@@ -27,11 +27,11 @@ def check_paths(reader: Reader, names: Names) -> None:
                 reader.complain(inner, "the gateway serves this path itself; what is asked there goes by `match`")
             elif is_realtime_path(path) or path.startswith(f"{REALTIME}*"):
                 reader.complain(inner, f"{REALTIME_UNSUPPORTED}; such a path can't be passed through")
-    _unreachable(reader, names)
+    _check_reach(reader, names)
 
 
-def _unreachable(reader: Reader, names: Names) -> None:
-    """Refuse a route all of whose paths, with all of its methods, go to one before: without a condition, or with the same one."""
+def _check_reach(reader: Reader, names: Names) -> None:
+    """Refuse a route all of whose paths, with all of its methods, go to an earlier one without a condition, or with the same one."""
     before: list[_Taker] = []
     for index, route in names.routes:
         paths, methods, when = [path for _, path in _paths_of(route)], _methods_of(route), when_of(route)
@@ -41,9 +41,9 @@ def _unreachable(reader: Reader, names: Names) -> None:
         takers = [next((one.index for one in rivals if one.covers(path)), None) for path in paths]
         if None not in takers:
             them = sorted({taker for taker in takers if taker is not None})
-            said = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in them)
+            message = " and ".join(f"routes[{i}] {reader.shown(('routes', i, 'name'))}" for i in them)
             hint = "; put this route before it, or give that one a `when`"
-            reader.complain(("routes", index), f"can never be reached: all of its paths go to {said}{hint}")
+            reader.complain(("routes", index), f"can never be reached: all of its paths go to {message}{hint}")
         before.append(_Taker(index, when, methods, paths))
 
 
@@ -61,7 +61,7 @@ class _Taker:
 
 
 def _paths_of(route: dict[str, Any]) -> list[tuple[int, str]]:
-    """Give the sound patterns of a route's `paths`, with their indices."""
+    """Return the sound patterns of a route's `paths`, with their indices."""
     paths = route.get("paths")
     return [(i, one) for i, one in enumerate(paths) if isinstance(one, str)] if isinstance(paths, list) else []
 

@@ -1,4 +1,4 @@
-"""Providers: their keys and URLs, of which there may be several."""
+"""The semantic checks of `providers`: keys and URLs, of which there may be several."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from gateway.core.secret import Secret
 
 
 def check_providers(reader: Reader, names: Names) -> None:
-    """One way to give keys and URLs each; warn of every provider that is off and of keys that are left out."""
+    """Refuse both `key` and `keys`, or `url` and `urls`; warn of each provider that is off and of keys that are left out."""
     for provider, settings in names.providers.items():
         if not isinstance(settings, dict):
             continue
         trail: Trail = ("providers", provider)
         for one, several in (("key", "keys"), ("url", "urls")):
             if one in settings and several in settings:
-                said = f"stands beside {one}; give {one} for one, or {several} for several"
-                reader.complain((*trail, several), said, at_key=True)
+                message = f"stands beside {one}; give {one} for one, or {several} for several"
+                reader.complain((*trail, several), message, at_key=True)
         _same_urls(reader, (*trail, "urls"), settings.get("urls"))
         if names.is_off(provider):
             _warn_off(reader, trail, settings)
