@@ -157,8 +157,10 @@ def test_every_module_says_what_it_holds() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        headings = re.findall(r"^#+ (.*)$", (page.parent / target).read_text(), re.MULTILINE) if anchor else [""]
+        assert anchor in [re.sub(r"[^\w -]", "", text).replace(" ", "-").lower() for text in headings], anchor
 
 
 def test_the_readme_leads_to_every_page() -> None:
