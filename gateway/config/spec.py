@@ -58,7 +58,6 @@ __all__ = [
     "ProxySpec",
     "QueueSpec",
     "RetrySpec",
-    "RetryWord",
     "RouteSpec",
     "ServerSpec",
     "Spec",

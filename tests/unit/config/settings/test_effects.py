@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.messages import one_of
 from gateway.config.settings.balance import BY_WEIGHT
-from gateway.pools.balancers.base import BALANCERS
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
 from tests.support.targets import target
 from tests.unit.config.conftest import Files, config
 
