@@ -50,11 +50,11 @@ class Snapshot:
     spec: Spec
     auth: Auth
     router: Router
-    paths: Mapping[Match, RoutePlan]
+    plans: Mapping[Match, RoutePlan]
     prices: Mapping[str, Price]  # by model
     endpoints: Mapping[Endpoint, EndpointSettings]
     pools: Mapping[str, PoolSettings]
-    pass_paths: Mapping[str, RoutePlan] = field(default_factory=dict)  # by name of the route for paths
+    passthrough_plans: Mapping[str, RoutePlan] = field(default_factory=dict)  # by name of the route for paths
     certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 

@@ -10,6 +10,7 @@ from gateway.core.exchange import Principal
 from gateway.dialects import MODEL_LISTS
 from gateway.snapshot import Snapshot
 
+PATH = "/v1/models"
 PICODOLLARS_TO_USD_PER_MILLION = 10**6  # a picodollar a token is a micro-dollar a million tokens
 
 

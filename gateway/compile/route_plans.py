@@ -8,6 +8,7 @@ from gateway.compile.any_path import NAMELESS, NO_MODEL, to_any_path
 from gateway.compile.policies import EffectivePolicies, least, models_of
 from gateway.compile.targets import Targets
 from gateway.config.spec import MemberSpec, PathRouteSpec, Policy, PoolSpec, Spec
+from gateway.core.exchange import Decision
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint
@@ -39,6 +40,7 @@ class RoutePlans:
         )
         return RoutePlan(
             stages=stages,
+            decision=Decision(match.route, match.goal, stages[0].pool if stages else ""),
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
         )
@@ -46,7 +48,8 @@ class RoutePlans:
     def of_path_route(self, route: PathRouteSpec) -> RoutePlan:
         """Give where the requests of a route for paths go: one provider, whatever is asked."""
         stages = self._stage(f"{route.provider}/{NO_MODEL}", [MemberSpec(NAMELESS + route.provider)], route.policy)
-        return RoutePlan(tuple(to_any_path(stage) for stage in stages))
+        plan = tuple(to_any_path(stage) for stage in stages)
+        return RoutePlan(plan, Decision(route.name, route.provider, plan[0].pool if plan else ""))
 
     def _pool_of(self, goal: str) -> PoolSpec | None:
         """Give the pool that a goal names, or the first that lists it as a member."""

@@ -53,7 +53,7 @@ def _fill(services: Services, own_requests: Value) -> None:
     own_requests.value = sum(cell.value for cell in metrics.requests.values())
     metrics.requests_in_flight.value = services.in_flight
     metrics.streams_in_flight.value = sum(
-        1 for x in services.running if x.request is not None and x.request.stream and x.committed_at
+        1 for x in services.running if x.request is not None and x.request.stream and x.timeline.committed_at
     )
     metrics.upstream_surplus.value, metrics.upstream_stale.value = services.transport.counts
     metrics.condition_errors.value = services.past_condition_errors + services.snapshot.router.condition_errors
@@ -73,18 +73,18 @@ def compile_snapshot(spec: Spec, generation: int, addresses: Mapping[str, str], 
     """
     settings = EffectivePolicies(spec)
     targets = Targets(spec, settings, addresses, directory)
-    paths = RoutePlans(spec, settings, targets, directory)
+    plans = RoutePlans(spec, settings, targets, directory)
     router = Router(spec)
     return Snapshot(
         generation=generation,
         spec=spec,
         auth=Auth(spec.tenants),
         router=router,
-        paths={match: paths.of(match) for match in router.matches()},
+        plans={match: plans.of(match) for match in router.matches()},
         prices={name: Price(model.price) for name, model in spec.models.items()},
         endpoints=targets.endpoints,
-        pools=paths.pools,
-        pass_paths={route.name: paths.of_path_route(route) for route in spec.path_routes},
+        pools=plans.pools,
+        passthrough_plans={route.name: plans.of_path_route(route) for route in spec.path_routes},
         certificates=tuple(context_of(one) for one in spec.server.listen),
     )
 
@@ -104,8 +104,8 @@ def activate(services: Services, snapshot: Snapshot) -> None:
     services.directory.retain(snapshot.endpoints, snapshot.pools)
     services.rotation.follow(snapshot.endpoints)
     services.managed_servers.retain(set(snapshot.spec.providers))
-    paths = (*snapshot.paths.values(), *snapshot.pass_paths.values())
-    services.transport.retain({t.provider.origin for p in paths for h in p.stages for t in h.targets})
+    plans = (*snapshot.plans.values(), *snapshot.passthrough_plans.values())
+    services.transport.retain({t.provider.origin for p in plans for h in p.stages for t in h.targets})
     services.metrics.configure(
         models=snapshot.spec.models,
         endpoints=[endpoint.id for endpoint in snapshot.endpoints],

@@ -8,6 +8,7 @@ transport; these become HTTP only in `api/render.py`.
 from typing import ClassVar, Self
 
 from gateway.core.faults import EFFECTS, Effect, Fault
+from gateway.core.response import Response
 
 
 class GatewayError(Exception):
@@ -20,6 +21,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    response: Response | None = None  # the provider's own refusal of a request that is passed through, sent as it came
 
     def __init__(
         self,

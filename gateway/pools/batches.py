@@ -24,29 +24,19 @@ from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected, UpstreamError, UpstreamTimeout
 from gateway.core.faults import Fault
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
-from gateway.core.usage import Usage
-from gateway.providers.transport import UpstreamResponse
 
 TOKENS_LIMIT: Final = 100_000  # of one call, estimated; providers take some 300,000
 TIMER_S: Final = 0.001  # the loop's timers may be so late: a wait is never longer than was said
 OF_ONE_INPUT: Final = frozenset({400, 413, 422})  # statuses that may be about one input, or about their number
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """One caller's part of an answer that has ended."""
-
-    body: bytes
-    usage: Usage | None
-    answer: UpstreamResponse
-
-
-Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[BatchResult]]]
+Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[Response]]]
 """Makes one call of requests that are alike; gives the portion of each. Raises `GatewayError`."""
 
 
-def _promise() -> "asyncio.Future[BatchResult]":
+def _promise() -> "asyncio.Future[Response]":
     return asyncio.get_running_loop().create_future()
 
 
@@ -57,7 +47,7 @@ class BatchItem:
     request: ChatRequest
     inputs: int
     send: Send
-    result: "asyncio.Future[BatchResult]" = field(default_factory=_promise, init=False)
+    result: "asyncio.Future[Response]" = field(default_factory=_promise, init=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +67,7 @@ class Batches:
         self._tasks = tasks
         self._open: dict[Hashable, _Batch] = {}
 
-    async def ask(self, key: Hashable, caller: BatchItem, settings: BatchSpec, total_at: float | None) -> BatchResult:
+    async def ask(self, key: Hashable, caller: BatchItem, settings: BatchSpec, total_at: float | None) -> Response:
         """Have the request of `caller` answered together with others of the same key. Raises `GatewayError`."""
         batch = self._join(key, caller, settings)
         try:

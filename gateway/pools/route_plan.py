@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.config.spec import HedgeSpec
+from gateway.core.exchange import UNDECIDED, Decision
 from gateway.pools.balancers.base import Balancer
 from gateway.pools.state import PoolState
 from gateway.pools.target import Target
@@ -29,5 +30,6 @@ class RoutePlan:
     """Where the requests of one route for one name go: hops in fallback order."""
 
     stages: tuple[PoolStage, ...]
+    decision: Decision = UNDECIDED
     keepalive_s: float | None = None
     early_keepalive: bool = False

@@ -32,7 +32,7 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
     except GatewayError as error:
         return {"error": {"status": error.http_status, "code": error.error_code, "message": error.message}}
     route = next(route for route in spec.routes if route.name == match.route)
-    path = snapshot.paths[match]
+    path = snapshot.plans[match]
     return {
         "route": match.route,
         "why": f"its match {list(route.match)} covers {request.model!r}"
@@ -76,5 +76,5 @@ def _off(spec: Spec, match: Match, path: RoutePlan) -> list[str]:
     """Give the models that would be asked as well if their providers had keys."""
     all_on = replace(spec, providers={name: replace(provider, is_on=True) for name, provider in spec.providers.items()})
     asked = {target.model.name for stage in path.stages for target in stage.targets}
-    stages = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).paths[match].stages
+    stages = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).plans[match].stages
     return [target.model.name for stage in stages for target in stage.targets if target.model.name not in asked]

@@ -10,7 +10,7 @@ def endpoint_figures(services: Services) -> tuple[EndpointFigures, ...]:
     """Give all endpoints of the configuration in force, as they stand now."""
     now = services.clock.monotonic()
     pools: dict[Endpoint, dict[str, None]] = {}
-    for path in services.snapshot.paths.values():
+    for path in services.snapshot.plans.values():
         for stage in path.stages:
             if stage.pool in services.snapshot.spec.pools:
                 for target in stage.targets:

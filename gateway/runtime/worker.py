@@ -199,7 +199,7 @@ class Worker:
     def _activate(self, snapshot: Snapshot) -> None:
         spec = snapshot.spec
         build.activate(self._services, snapshot)
-        targets = (target for path in snapshot.paths.values() for stage in path.stages for target in stage.targets)
+        targets = (target for path in snapshot.plans.values() for stage in path.stages for target in stage.targets)
         self._checks.follow((target, spec.providers[target.endpoint.provider].health) for target in targets)
         process_log.setup(spec.log.format, spec.log.level)
         self._stop = bus.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)

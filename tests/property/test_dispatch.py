@@ -154,18 +154,18 @@ class Crowd:
         try:
             with await dispatch(exchange, self.line.path(exchange), self.line.snapshot, self.line.services) as upstream:
                 attempts = len(exchange.attempts)
-                exchange.committed_at = asyncio.get_running_loop().time()
+                exchange.timeline.commit()
                 if upstream.body is not None:
                     reply.write(upstream.body)
                 else:
-                    assert upstream.stream is not None
-                    await upstream.stream.pump(reply, None)
+                    assert upstream.source is not None
+                    await upstream.source.pump(reply, None)
         except GatewayError:
             return False
         else:
             return True
         finally:
-            if exchange.committed_at:
+            if exchange.timeline.committed_at:
                 assert len(exchange.attempts) == attempts, "asked again after the first content"
                 # and so nobody else's words are in it
                 assert [host for host in "abc" if f"<{host}>".encode() in reply.written] in ([exchange.provider], [])

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
 from gateway.dialects.openai_embeddings import inputs_of, read_answer
 from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
-from gateway.pools.batches import Batches, BatchItem, BatchResult
+from gateway.pools.batches import Batches, BatchItem
 from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop
 
@@ -69,7 +70,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
     calls: list[list[Input]] = []
     counted = 0
 
-    async def send(requests: list[ChatRequest]) -> list[BatchResult]:
+    async def send(requests: list[ChatRequest]) -> list[Response]:
         nonlocal counted
         inputs = inputs_in(json.loads(join(requests, "e")))
         calls.append(inputs)
@@ -78,7 +79,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
             raise Rejected("an input is bad", status=400, body=b"{}", content_type="application/json")
         counted += sum(map(tokens, inputs))
         return [
-            BatchResult(body, usage, None)  # type: ignore[arg-type]
+            Response(200, {}, body=body, usage=usage)
             for body, usage in split(json.dumps(answer(inputs)).encode(), requests)
         ]
 
@@ -110,7 +111,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
         elif BAD in inputs:
             assert isinstance(outcome, Rejected)
         else:
-            assert isinstance(outcome, BatchResult) and outcome.usage is not None
+            assert isinstance(outcome, Response) and outcome.usage is not None
             assert [item["embedding"] for item in json.loads(outcome.body)["data"]] == [vector(one) for one in inputs]
             assert read_answer(outcome.body) is not None
             had += outcome.usage.input

@@ -65,4 +65,4 @@ def order(path: RoutePlan) -> list[tuple[str, list[str]]]:
 
 def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
     """Give the pool that is asked first."""
-    return compiled(text, clock).paths[match or Match("all", "main")].stages[0]
+    return compiled(text, clock).plans[match or Match("all", "main")].stages[0]

@@ -46,9 +46,9 @@ async def ask(line: Line, exchange: Exchange) -> bytes:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
-        assert upstream.stream is not None
-        exchange.committed_at = asyncio.get_running_loop().time()
-        await upstream.stream.pump(reply, None)
+        assert upstream.source is not None
+        exchange.timeline.commit()
+        await upstream.source.pump(reply, None)
         return reply.written
 
 
@@ -80,6 +80,11 @@ def left_over(line: Line) -> list[str]:
         if answer._connection is not None or answer.timers._handle is not None:
             found.append(f"answer {number} is open")
     return found
+
+
+def lost_picodollars(exchange: Exchange) -> int:
+    """Give what the hedges of a request cost whose answer nobody waited for."""
+    return sum(attempt.cost_picodollars for attempt in exchange.attempts if attempt.outcome == "abandoned")
 
 
 def outcomes(exchange: Exchange) -> list[str]:

@@ -12,7 +12,7 @@ from gateway.compile.snapshot import activate, compile_snapshot
 from gateway.config.load import Loaded, load_text
 from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.core.exchange import Exchange, RequestId
+from gateway.core.exchange import Exchange, RequestId, Timeline
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
@@ -170,9 +170,9 @@ class Filing(Reporter):
         super().__init__(metrics, None, clock)
         self.filed: list[Exchange] = []
 
-    def file(self, exchange: Exchange) -> None:
+    def report(self, exchange: Exchange) -> None:
         self.filed.append(exchange)
-        super().file(exchange)
+        super().report(exchange)
 
 
 class Line:
@@ -219,7 +219,12 @@ class Line:
         """Give a request for `model` that has been read."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
         exchange = Exchange(
-            RequestId("r-1"), self._clock.monotonic(), self.snapshot.generation, "/v1/chat/completions", {}
+            RequestId("r-1"),
+            self.snapshot.generation,
+            "POST",
+            "/v1/chat/completions",
+            {},
+            Timeline(self._clock.monotonic),
         )
         exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
         return exchange
@@ -228,8 +233,9 @@ class Line:
         """Give where a request goes."""
         assert exchange.request is not None
         match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
-        exchange.route = match.route
-        return self.snapshot.paths[match]
+        plan = self.snapshot.plans[match]
+        exchange.decision = plan.decision
+        return plan
 
 
 class Reply:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.api.kinds import MODEL_REQUEST
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
     CallerError,
@@ -18,9 +19,9 @@ from gateway.core.errors import (
     Unavailable,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.lifecycle import serve
 from gateway.pools.route_plan import RoutePlan
-from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
 from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, until, whole
 
@@ -39,7 +40,7 @@ REFUSED = Play(error=Unavailable("no connection to the provider (refused)", code
 
 
 class FakeClient:
-    """Hands over one request, and notes what it is given; behaves as `pipeline.Client` says."""
+    """Hands over one request, and notes what it is given; behaves as `lifecycle.Client` says."""
 
     def __init__(self, exchange: Exchange, clock: FakeClock, request: ChatRequest | CallerError) -> None:
         self._exchange = exchange
@@ -58,20 +59,20 @@ class FakeClient:
             raise self._request
         return self._request
 
-    def expect(self, path: RoutePlan) -> None:
+    def keep_alive(self, plan: RoutePlan) -> None:
         self.steps.append("expect")
 
-    def send(self, body: bytes, upstream: Upstream) -> None:
-        self.steps.append("send")
-        self._exchange.committed_at, self._exchange.status = self._clock.monotonic(), 200
-        self.sent.append((body, self._exchange.cost_picodollars))
-        self.on_send()
-
-    async def relay(self, upstream: Upstream) -> None:
-        self.steps.append("relay")
-        self._exchange.committed_at, self._exchange.status = self._clock.monotonic(), 200
-        assert upstream.stream is not None
-        await upstream.stream.pump(self.reply, upstream.keepalive_s)
+    async def send(self, response: Response) -> None:
+        self._exchange.timeline.commit()
+        self._exchange.status = 200
+        if response.body is not None:
+            self.steps.append("send")
+            self.sent.append((response.body, self._exchange.cost_picodollars))
+            self.on_send()
+        else:
+            self.steps.append("relay")
+            assert response.source is not None
+            await response.source.pump(self.reply, response.keepalive_s, response.taps)
 
     def fail(self, error: GatewayError) -> None:
         self.steps.append("fail")
@@ -93,7 +94,7 @@ def begin(line: Line, clock: FakeClock, model: str = "auto", **fields: object) -
 
 
 async def run(line: Line, exchange: Exchange, client: FakeClient) -> None:
-    await serve(exchange, line.snapshot, line.services, client)
+    await serve(exchange, line.snapshot, line.services, MODEL_REQUEST, client)
 
 
 async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, clock: FakeClock) -> None:
@@ -103,7 +104,7 @@ async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, cloc
     await run(line, exchange, client)
     assert client.steps == ["read", "expect", "send"]
     assert client.sent == [(body, 10 * 1_000_000 + 5 * 2_000_000)]
-    assert (exchange.outcome, exchange.status, exchange.error, exchange.route) == ("ok", 200, None, "all")
+    assert (exchange.outcome, exchange.status, exchange.error, exchange.decision.route) == ("ok", 200, None, "all")
     assert line.reporter.filed == [exchange]
 
 
@@ -116,8 +117,8 @@ async def test_a_stream_is_relayed_and_then_priced(line: Line, clock: FakeClock)
     assert client.reply.written.endswith(DONE)
     assert b"usage" not in client.reply.written  # the client did not ask for it
     assert exchange.cost_picodollars == 100 * 1_000_000 + 7 * 2_000_000
-    assert exchange.meter.usage is not None
-    assert not exchange.meter.usage.is_estimated
+    assert exchange.usage is not None
+    assert not exchange.usage.is_estimated
 
 
 async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: Line, clock: FakeClock) -> None:
@@ -128,9 +129,9 @@ async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: Line, clo
     assert isinstance(error, StreamInterrupted)
     assert (exchange.outcome, exchange.error) == ("failed", error)
     assert exchange.request is not None
-    assert exchange.meter.usage is not None
-    assert (exchange.meter.usage.input, exchange.meter.usage.output) == (exchange.request.tokens, 2)
-    assert exchange.meter.usage.is_estimated
+    assert exchange.usage is not None
+    assert (exchange.usage.input, exchange.usage.output) == (exchange.request.tokens, 2)
+    assert exchange.usage.is_estimated
     assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + 2 * 2_000_000
 
 
@@ -213,7 +214,7 @@ async def test_a_client_that_leaves_is_told_nothing_and_filed_once(line: Line, c
     with pytest.raises(asyncio.CancelledError):
         await task
     assert exchange.outcome == "abandoned"
-    assert exchange.status == (200 if exchange.committed_at else 499)
+    assert exchange.status == (200 if exchange.timeline.committed_at else 499)
     assert client.failed == []
     assert line.reporter.filed == [exchange]
     assert [endpoint.in_flight for endpoint in line.endpoints.values()] == [0]
@@ -243,7 +244,7 @@ async def test_a_mistake_of_our_own_is_filed_as_500_and_left_to_the_edge(line: L
     def break_down(*_: object) -> None:
         raise ZeroDivisionError
 
-    client.expect = break_down  # type: ignore[method-assign]
+    client.keep_alive = break_down  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
         await run(line, exchange, client)
     assert (exchange.outcome, exchange.status) == ("failed", 500)
@@ -263,7 +264,7 @@ async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clo
     line.transport.answers[0].end(None)
     await task
     assert exchange.generation == 1
-    assert exchange.request is not None and exchange.meter.usage is not None
-    assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + exchange.meter.usage.output * 2_000_000
-    assert exchange.meter.usage.output and exchange.meter.usage.is_estimated
+    assert exchange.request is not None and exchange.usage is not None
+    assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + exchange.usage.output * 2_000_000
+    assert exchange.usage.output and exchange.usage.is_estimated
     assert before.in_flight == 0

@@ -28,9 +28,9 @@ async def test_the_official_client_counts_with_what_its_key_may_ask_for(serve_te
         with pytest.raises(anthropic.AuthenticationError):
             await client.messages.count_tokens(model="auto", messages=MESSAGES)  # type: ignore[arg-type]
     x = serving.line.reporter.filed[0]
-    assert (x.path, x.route, x.outcome, x.status, x.cost_picodollars) == (COUNT, "all", "ok", 200, 0)
+    assert (x.path, x.decision.route, x.outcome, x.status, x.cost_picodollars) == (COUNT, "all", "ok", 200, 0)
     assert x.principal.tenant == "acme"
-    assert (x.meter.usage, serving.line.transport.calls) == (None, [])
+    assert (x.usage, serving.line.transport.calls) == (None, [])
 
 
 async def test_an_estimate_of_a_gateway_behind_us_is_still_one(serve_text: ServeText) -> None:

@@ -126,14 +126,14 @@ async def test_a_last_event_without_its_end_that_is_hidden_does_not_end_the_body
 
 async def test_nothing_to_send_is_no_end_of_the_body(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk of no bytes is what ends a chunked body."""
-    close = EventStream._close
+    close = EventStream._finish
 
     def write_nothing_and_close(self: EventStream) -> None:
-        assert self._reply is not None
-        self._reply.write(b"")
+        assert self._writer is not None
+        self._writer.write(b"")
         close(self)
 
-    monkeypatch.setattr(EventStream, "_close", write_nothing_and_close)
+    monkeypatch.setattr(EventStream, "_finish", write_nothing_and_close)
     serving.line.play(a=stream())
     async with serving.connect() as client:
         client.chat(stream=True)
@@ -308,7 +308,7 @@ async def test_the_time_that_a_client_takes_to_send_is_not_ours(serving: Serving
         client.send(BODY)
         assert (await client.read_answer()).header("x-gateway-overhead-ms") == "0.00"
     (x,) = serving.line.reporter.filed
-    assert x.waited_s == pytest.approx(7)
+    assert x.timeline.waited_s == pytest.approx(7)
 
 
 BODY_READER = HttpClient._read_body.__name__
@@ -453,7 +453,7 @@ def signs_to_come() -> int:
     """Count the timers that would write to a client."""
     timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
     callbacks = [timer._callback for timer in timers if not timer.cancelled()]
-    return sum(getattr(one, "__func__", None) is HttpClient._sign_of_life for one in callbacks)
+    return sum(getattr(one, "__func__", None) is HttpClient._send_keepalive for one in callbacks)
 
 
 async def test_a_key_is_looked_for_in_the_headers_of_the_sdks(serve_text: ServeText) -> None:

@@ -103,7 +103,7 @@ async def test_a_route_is_open_to_those_for_whom_its_condition_holds() -> None:
         provider, edit=lambda text: text.replace("models: [none-of-them-*]", "labels: {plan: staff}")
     ) as gateway:
         assert (await gateway.ask("GET", "/v1/batches")).body == b"[]"
-        assert (await gateway.last()).route == "staff"
+        assert (await gateway.last()).decision.route == "staff"
 
 
 # What crosses
@@ -788,7 +788,7 @@ async def test_an_answer_that_says_model_and_use_is_charged(
         assert (await gateway.ask("POST", "/v1/rerank", {"query": "x"})).json() == answer
         x = await gateway.last()
     assert (x.model, x.cost_picodollars) == (model, picodollars)
-    found = None if x.meter.usage is None else (x.meter.usage.total_input, x.meter.usage.total_output)
+    found = None if x.usage is None else (x.usage.total_input, x.usage.total_output)
     assert found == usage
 
 

@@ -32,7 +32,7 @@ def compiled(text: str = TEXT) -> Snapshot:
 
 
 def path(name: str) -> RoutePlan:
-    return compiled().pass_paths[name]
+    return compiled().passthrough_plans[name]
 
 
 def test_there_is_an_endpoint_for_each_url_and_key_beside_those_of_models() -> None:
@@ -52,7 +52,7 @@ def test_settings_come_from_the_provider_and_the_route() -> None:
 
 def test_routes_to_one_provider_share_its_endpoints() -> None:
     snapshot = compiled()
-    first, second = (snapshot.pass_paths[name].stages[0] for name in ("files", "more"))
+    first, second = (snapshot.passthrough_plans[name].stages[0] for name in ("files", "more"))
     assert [one.endpoint for one in first.targets] == [one.endpoint for one in second.targets]
     assert second.targets[0].timeouts.total_s == 600.0
 
@@ -63,4 +63,4 @@ def test_a_provider_that_is_off_has_none() -> None:
 
 def test_nobody_passes_anything_without_a_route() -> None:
     snapshot = compiled(TEXT.partition("  - {name: files")[0])
-    assert snapshot.pass_paths == {} and {endpoint.id for endpoint in snapshot.endpoints} == {"a/m", "a/m#2"}
+    assert snapshot.passthrough_plans == {} and {endpoint.id for endpoint in snapshot.endpoints} == {"a/m", "a/m#2"}

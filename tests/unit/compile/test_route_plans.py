@@ -10,7 +10,7 @@ from tests.support.compiling import HEAD, POOLS, TEXT, compiled, first_hop, orde
 
 def test_a_pool_is_asked_in_its_order_then_what_stands_behind_it(clock: FakeClock) -> None:
     """Without the provider that is off, and each endpoint once."""
-    paths = compiled(TEXT, clock).paths
+    paths = compiled(TEXT, clock).plans
     assert order(paths[Match("all", "strong")]) == [
         ("strong", ["a-1", "a-2"]),
         ("weak", ["b-1"]),
@@ -19,7 +19,7 @@ def test_a_pool_is_asked_in_its_order_then_what_stands_behind_it(clock: FakeCloc
 
 
 def test_the_model_asked_for_comes_before_its_pool_mates(clock: FakeClock) -> None:
-    paths = compiled(TEXT, clock).paths
+    paths = compiled(TEXT, clock).plans
     assert order(paths[Match("direct", "a-2")]) == [
         ("strong", ["a-2", "a-1"]),
         ("weak", ["b-1"]),
@@ -29,12 +29,12 @@ def test_the_model_asked_for_comes_before_its_pool_mates(clock: FakeClock) -> No
 
 
 def test_pool_mates_answer_for_a_model_whose_provider_is_off(clock: FakeClock) -> None:
-    assert order(compiled(TEXT, clock).paths[Match("direct", "gone")])[0] == ("strong", ["a-1", "a-2"])
+    assert order(compiled(TEXT, clock).plans[Match("direct", "gone")])[0] == ("strong", ["a-1", "a-2"])
 
 
 def test_a_model_in_no_pool_stands_alone(clock: FakeClock) -> None:
     text = HEAD + "routes: [{name: direct, match: [b-1], to: requested}]\n"
-    assert order(compiled(text, clock).paths[Match("direct", "b-1")]) == [("b-1", ["b-1"])]
+    assert order(compiled(text, clock).plans[Match("direct", "b-1")]) == [("b-1", ["b-1"])]
 
 
 def test_members_stand_by_their_priority_then_as_the_file_has_them(clock: FakeClock) -> None:
@@ -67,7 +67,7 @@ def test_a_pools_room_is_what_its_members_have_together(
     text = text.replace('b.test/v1"', f'b.test/v1"{provider}')
     snapshot = compiled(text, clock)
     assert snapshot.pools["main"].max_inflight == room
-    assert snapshot.paths[Match("all", "main")].stages[0].is_limited is (room is not None)
+    assert snapshot.plans[Match("all", "main")].stages[0].is_limited is (room is not None)
 
 
 def test_a_pool_that_says_less_than_its_members_have_holds(clock: FakeClock) -> None:
@@ -99,7 +99,7 @@ def test_a_route_for_paths_goes_to_its_provider_at_any_path(clock: FakeClock) ->
     text = (
         HEAD + "routes: [{name: files, paths: [/v1/files], provider: b}, {name: direct, match: [b-1], to: requested}]\n"
     )
-    (stage,) = compiled(text, clock).pass_paths["files"].stages
+    (stage,) = compiled(text, clock).passthrough_plans["files"].stages
     (target,) = stage.targets
     assert (stage.pool, target.endpoint.id) == ("b/-", "b/-")
     assert "/v1/files/7" in target.bindings

@@ -24,13 +24,13 @@ from tests.support.replay import loaded
 
 def test_every_match_of_the_router_has_a_path(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
-    assert set(snapshot.router.matches()) == set(snapshot.paths)
+    assert set(snapshot.router.matches()) == set(snapshot.plans)
 
 
 def test_everything_that_can_be_asked_for_has_a_price(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
     assert {endpoint.model for endpoint in snapshot.endpoints} <= set(snapshot.prices)
-    assert (snapshot.prices["b-1"].input, snapshot.prices["b-1"].output) == (3_000_000, 4_000_000)
+    assert (snapshot.prices["b-1"].rates["input"], snapshot.prices["b-1"].rates["output"]) == (3_000_000, 4_000_000)
 
 
 @pytest.fixture
@@ -160,4 +160,4 @@ async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Se
     state = services.directory.pool("main")
     reload(services, POOLS % ", sticky: conversation", 2)
     assert services.directory.pool("main") is state
-    assert services.snapshot.paths[Match("all", "main")].stages[0].state is state
+    assert services.snapshot.plans[Match("all", "main")].stages[0].state is state

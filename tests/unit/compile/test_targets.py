@@ -31,7 +31,7 @@ def test_a_target_knows_the_other_keys_of_its_provider(clock: FakeClock) -> None
 
 
 def test_a_family_is_asked_by_the_name_that_was_asked_for(clock: FakeClock) -> None:
-    (stage,) = compiled(TEXT, clock).paths[Match("direct", "mock-*")].stages
+    (stage,) = compiled(TEXT, clock).plans[Match("direct", "mock-*")].stages
     (target,) = stage.targets
     assert target.provider.model_id(target.model, "mock-7") == "mock-7"
 

@@ -18,8 +18,9 @@ from gateway.core.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
-from gateway.pools.batches import TIMER_S, TOKENS_LIMIT, Batches, BatchItem, BatchResult
+from gateway.pools.batches import TIMER_S, TOKENS_LIMIT, Batches, BatchItem
 from tests.support.loops import in_virtual_time, until
 
 SETTINGS = BatchSpec(max=4, wait_s=0.01 + TIMER_S)
@@ -45,7 +46,7 @@ class Calls:
     def names(self) -> list[str]:
         return [names for _, names in self.made]
 
-    async def send(self, requests: Sequence[ChatRequest]) -> list[BatchResult]:
+    async def send(self, requests: Sequence[ChatRequest]) -> list[Response]:
         names = "".join(request.model for request in requests)
         self.made.append((round(asyncio.get_running_loop().time() - 1000, 6), names))
         try:
@@ -55,18 +56,18 @@ class Calls:
             raise
         if (error := self.error(names)) is not None:
             raise error
-        return [BatchResult(request.model.encode(), None, None) for request in requests]  # type: ignore[arg-type]
+        return [Response(200, {}, body=request.model.encode()) for request in requests]
 
     def ask(
         self, name: str, inputs: int = 1, tokens: int = 1, key: str = KEY, total_at: float | None = None
-    ) -> Awaitable[BatchResult]:
+    ) -> Awaitable[Response]:
         request = ChatRequest(raw=b"", path="/v1/embeddings", model=name, tokens=tokens)
         return self.batches.ask(key, BatchItem(request, inputs, self.send), SETTINGS, total_at)
 
     async def outcomes(self, names: str, **options: Any) -> list[str]:
         """Ask for each letter at the same time; give what each is told: its name, or the class of its error."""
         found = await asyncio.gather(*(self.ask(name, **options) for name in names), return_exceptions=True)
-        return [one.body.decode() if isinstance(one, BatchResult) else type(one).__name__ for one in found]
+        return [one.body.decode() if isinstance(one, Response) else type(one).__name__ for one in found]
 
     async def come_to_rest(self) -> None:
         """Let what has ended go, and see that nothing is left."""
@@ -231,8 +232,8 @@ async def test_each_is_asked_again_in_its_own_name() -> None:
     calls = Calls()
     asked: list[tuple[str, str]] = []
 
-    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[BatchResult]]]:
-        async def send(requests: Sequence[ChatRequest]) -> list[BatchResult]:
+    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[Response]]]:
+        async def send(requests: Sequence[ChatRequest]) -> list[Response]:
             asked.append((name, "".join(request.model for request in requests)))
             if len(requests) > 1:
                 raise rejection(400)
@@ -349,7 +350,7 @@ async def test_each_keeps_its_own_total_clock() -> None:
     found = await asyncio.gather(calls.ask("a", total_at=soon), calls.ask("b"), return_exceptions=True)
     error, result = found
     assert isinstance(error, UpstreamTimeout) and error.error_code == "total_timeout" and not error.hurts_breaker
-    assert isinstance(result, BatchResult) and result.body == b"b"
+    assert isinstance(result, Response) and result.body == b"b"
     assert calls.cancelled == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway import dialects
-from gateway.core.exchange import Exchange, Principal, RequestId
+from gateway.core.exchange import Exchange, Principal, RequestId, Timeline
 from gateway.routing.conversation import HEADER, LONGEST, affinity, conversation
 
 SYSTEM = {"role": "system", "content": "be brief"}
@@ -21,7 +21,9 @@ def asked(
     headers: dict[str, str] | None = None,
     **more: Any,
 ) -> Exchange:
-    exchange = Exchange(RequestId("r"), 0.0, 1, "/v1/chat/completions", headers or {}, Principal(tenant))
+    exchange = Exchange(
+        RequestId("r"), 1, "POST", "/v1/chat/completions", headers or {}, Timeline(lambda: 0.0), Principal(tenant)
+    )
     body = {"model": "m", "messages": messages or [FIRST], **more}
     exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
     return exchange

@@ -12,10 +12,12 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.pools.target import Target
 from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget
-from gateway.upstream.attempt import Attempt, Upstream
+from gateway.streaming.download import Download
+from gateway.upstream.attempt import Attempt
 from tests.support.clock import FakeClock
 from tests.support.dispatching import config
 from tests.support.replay import Line, Wire
@@ -40,13 +42,16 @@ class Books:
         self.endpoint = self.target.endpoint
         self.budget = RetryBudget()
         self.limiter = stage.state.limiter
-        self.attempt = Attempt(self.exchange, self.target, self.budget.try_take(), line.services)
+        self.attempt = Attempt(self.exchange, self.target, "main", self.budget.try_take(), line.services)
 
     def answer(self, *, is_streamed: bool = False) -> "Books":
         call = WireRequest(self.target.provider.origin, b"", b"", self.target.timeouts, is_streamed, None, 1.0)
-        answer = UpstreamResponse(Wire(), call)  # type: ignore[arg-type]
-        stream = object() if is_streamed else None
-        self.attempt.answered(Upstream(self.target, answer, body=None if is_streamed else b"{}", stream=stream))  # type: ignore[arg-type]
+        self.answered = answer = UpstreamResponse(Wire(), call)  # type: ignore[arg-type]
+        if is_streamed:
+            self.attempt.succeed(Response(200, {}, source=Download(answer)))
+        else:
+            answer.close()  # its body is complete
+            self.attempt.succeed(Response(200, {}, body=b"{}"))
         return self
 
     @property
@@ -138,9 +143,9 @@ async def test_an_answer_tells_how_long_it_took(line: Line, clock: FakeClock, is
     assert (books.endpoint.failures.value, books.endpoint.failures.weight) == (0.0, 1.0)
     assert not books.endpoint.credential.is_refused
     assert books.balance == 1
-    assert not books.exchange.meter.first_event_at  # it is not the client's yet
-    books.attempt.taken("main")
-    assert (books.exchange.pool, books.exchange.meter.first_event_at) == ("main", clock.monotonic())
+    assert not books.exchange.timeline.first_content_at  # it is not the client's yet
+    books.attempt.choose()
+    assert (books.exchange.pool, books.exchange.timeline.first_content_at) == ("main", clock.monotonic())
     books.attempt.discard()
     assert books.is_closed()
 
@@ -173,8 +178,8 @@ async def test_the_relay_decides_how_an_answer_ends(
             relay()
     assert books.exchange.attempts[0].outcome == outcome
     assert books.endpoint.breaker.is_available is not opens
-    assert books.attempt.upstream.answer._connection is None
-    assert books.exchange.waited_s == pytest.approx(2.0)
+    assert books.answered._connection is None
+    assert books.exchange.timeline.waited_s == pytest.approx(2.0)
     assert books.is_closed()
 
 

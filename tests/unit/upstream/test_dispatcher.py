@@ -57,8 +57,8 @@ async def ask(line: Line, exchange: Exchange) -> bytes:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
-        assert upstream.stream is not None
-        await upstream.stream.pump(reply, None)
+        assert upstream.source is not None
+        await upstream.source.pump(reply, None)
         return reply.written
 
 
@@ -193,7 +193,7 @@ async def test_nothing_is_asked_again_after_the_first_byte(line: Line) -> None:
 async def test_nothing_is_asked_again_after_an_early_sign_of_life(line: Line) -> None:
     line.play(a=REFUSED, b=GOOD)
     exchange = line.exchange("auto")
-    exchange.committed_at = 1.0
+    exchange.timeline.committed_at = 1.0
     with pytest.raises(Unavailable):
         await ask(line, exchange)
     assert line.transport.hosts == ["a.test"]
@@ -208,7 +208,7 @@ async def test_failures_open_the_breaker_and_others_are_asked_at_once(line: Line
     await ask(line, exchange)
     assert line.transport.hosts == ["a.test", "b.test"] * 2 + ["b.test"]
     assert len(exchange.attempts) == 1
-    assert exchange.waited_s == 0.0  # this clock stands still
+    assert exchange.timeline.waited_s == 0.0  # this clock stands still
 
 
 async def test_all_breakers_open_is_no_capacity_until_the_first_may_be_asked(line: Line, clock: FakeClock) -> None:
@@ -317,10 +317,10 @@ async def test_the_time_spent_with_providers_is_told_apart(line: Line, clock: Fa
     line.play(a=REFUSED, b=GOOD)
     clock.advance(5)  # before the attempts
     exchange = line.exchange("auto")
-    exchange.received_at -= 5
+    exchange.timeline.received_at -= 5
     await ask(line, exchange)
-    assert exchange.waited_s == pytest.approx(2.0)
-    assert exchange.meter.first_event_at == pytest.approx(clock.monotonic())
+    assert exchange.timeline.waited_s == pytest.approx(2.0)
+    assert exchange.timeline.first_content_at == pytest.approx(clock.monotonic())
 
 
 TOTAL = TEXT.replace("answer: 20ms}", "answer: 20ms, total: 1s}")
@@ -330,7 +330,7 @@ async def test_no_attempt_is_begun_when_the_total_clock_has_run_out(clock: FakeC
     line = Line(TOTAL, clock)
     line.play(a=REFUSED, b=GOOD)
     exchange = line.exchange("auto")
-    exchange.received_at -= 2.0
+    exchange.timeline.received_at -= 2.0
     with pytest.raises(GatewayError) as raised:
         await ask(line, exchange)
     assert (raised.value.http_status, raised.value.error_code) == (504, "total_timeout")
@@ -341,7 +341,7 @@ async def test_the_total_clock_runs_from_the_arrival_and_ends_everything(clock: 
     line = Line(TOTAL, clock)
     line.play(a=SILENCE, b=GOOD)
     exchange = line.exchange("auto")
-    exchange.received_at -= 0.995
+    exchange.timeline.received_at -= 0.995
     with pytest.raises(UpstreamTimeout) as raised:
         await ask(line, exchange)
     assert raised.value.error_code == "total_timeout"

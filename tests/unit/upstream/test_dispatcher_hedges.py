@@ -7,7 +7,17 @@ import pytest
 from gateway.core.errors import Rejected, Unavailable, UpstreamTimeout
 from gateway.pools.averages import RECOUNT
 from gateway.resilience.breaker import BreakerState
-from tests.support.dispatching import ask, hosts_of, late, left_over, line_of, outcomes, pool, watch_calls
+from tests.support.dispatching import (
+    ask,
+    hosts_of,
+    late,
+    left_over,
+    line_of,
+    lost_picodollars,
+    outcomes,
+    pool,
+    watch_calls,
+)
 from tests.support.loops import in_virtual_time
 from tests.support.replay import SILENCE, Line, Play, completion, stream, whole
 
@@ -34,7 +44,7 @@ async def test_a_second_one_is_asked_after_a_silence_and_its_answer_taken(is_str
     assert b"two " in answer or b"from b" in answer
     assert outcomes(x) == ["abandoned", "ok"]
     assert (x.model, x.provider, x.pool) == ("m-b", "b", "main")
-    assert x.waited_s >= 1.5
+    assert x.timeline.waited_s >= 1.5
     assert not left_over(line)
 
 
@@ -46,7 +56,7 @@ async def test_the_first_one_may_still_be_faster() -> None:
     assert b"from a" in await ask(line, x)
     assert outcomes(x) == ["ok", "abandoned"]
     assert (x.model, x.provider) == ("m-a", "a")
-    assert x.meter.usage is None  # what b counted is not ours
+    assert x.usage is None  # what b counted is not ours
     assert not left_over(line)
 
 
@@ -58,7 +68,7 @@ async def test_of_two_answers_at_once_the_first_is_taken_and_named() -> None:
     answer = await ask(line, x)
     taken = "m-a" if b"from a" in answer else "m-b"
     assert x.model == taken
-    assert (x.meter.usage is None) is (taken == "m-a")
+    assert (x.usage is None) is (taken == "m-a")
     assert sorted(outcomes(x)) == ["abandoned", "ok"]
     assert not left_over(line)
 
@@ -70,7 +80,7 @@ async def test_nobody_else_is_asked_who_answers_in_time() -> None:
     x = line.exchange("auto")
     await ask(line, x)
     assert hosts_of(line) == "a"
-    assert x.lost_picodollars == 0
+    assert lost_picodollars(x) == 0
     assert line.services.metrics.hedges["main"].value == 0
 
 
@@ -97,7 +107,7 @@ async def test_the_loser_is_cut_off_unblamed_and_its_prompt_paid_for() -> None:
     assert line.endpoints["a/m-a"].breaker.state is BreakerState.CLOSED
     assert line.endpoints["a/m-a"].failures.weight == 0.0
     assert x.request is not None
-    assert x.lost_picodollars == 1_000_000 * x.request.tokens
+    assert lost_picodollars(x) == 1_000_000 * x.request.tokens
     assert line.services.metrics.hedges["main"].value == 1
     assert not left_over(line)
 
@@ -110,7 +120,7 @@ async def test_a_loser_that_failed_costs_nothing(is_stream: bool) -> None:
     x = line.exchange("auto", stream=is_stream)
     await ask(line, x)
     assert outcomes(x) == ["failed", "ok"]
-    assert x.lost_picodollars == 0
+    assert lost_picodollars(x) == 0
     assert not left_over(line)
 
 
@@ -181,7 +191,7 @@ async def test_nothing_is_hedged_after_a_sign_of_life() -> None:
     line = hedging()
     line.play(a=late(A, 3.0))
     x = line.exchange("auto")
-    x.committed_at = 1.0
+    x.timeline.committed_at = 1.0
     await ask(line, x)
     assert hosts_of(line) == "a"
 

@@ -434,7 +434,7 @@ async def test_a_server_that_warms_up_is_asked_though_the_pools_attempts_are_use
     line.services.child_changed("own", "up")
     assert await task == completion()
     assert outcomes(x) == ["failed", "ok"]
-    assert x.waited_s == pytest.approx(1.5)
+    assert x.timeline.waited_s == pytest.approx(1.5)
 
 
 @in_virtual_time
@@ -445,7 +445,7 @@ async def test_a_server_that_is_not_up_in_time_was_not_asked() -> None:
         await ask(line, x)
     assert (raised.value.http_status, raised.value.retry_after_s) == (504, 1.0)
     assert x.attempts == []
-    assert x.waited_s == pytest.approx(20.0)
+    assert x.timeline.waited_s == pytest.approx(20.0)
     assert not left_over(line)
 
 
@@ -453,7 +453,7 @@ async def test_a_server_that_is_not_up_in_time_was_not_asked() -> None:
 async def test_the_total_clock_bounds_the_wait_for_a_server() -> None:
     line = warming()
     x = line.exchange("alone")
-    x.received_at -= 595.0
+    x.timeline.received_at -= 595.0
     since = asyncio.get_running_loop().time()
     with pytest.raises(StillWarming):
         await ask(line, x)

@@ -295,7 +295,7 @@ async def test_what_a_fault_tells_is_noted_though_the_client_has_had_a_sign_of_l
     line = line_of("main: {members: [m-a, m-b]}")
     line.play(a=whole(b"{}", 429, retry_after="5"))
     exchange = line.exchange("auto")
-    exchange.committed_at = 1.0
+    exchange.timeline.committed_at = 1.0
     with pytest.raises(UpstreamError):
         await ask(line, exchange)
     assert line.endpoints["a/m-a"].rests_until > 0.0

@@ -31,7 +31,7 @@ async def test_a_wait_within_the_cap_is_waited_where_there_is_nobody_else(is_str
     await ask(line, x)
     assert 20.0 <= asked.gaps_s[0] <= 22.0
     assert outcomes(x) == ["failed", "ok"]
-    assert x.waited_s >= 20.0
+    assert x.timeline.waited_s >= 20.0
     assert not left_over(line)
 
 
@@ -218,7 +218,7 @@ async def test_an_endpoint_that_rests_is_not_waited_for_where_its_window_is_know
     )
     line.play(a=TOO_LONG, b=limited("5"))
     hasty = line.exchange("m-b")
-    hasty.received_at -= 599.0  # its total clock leaves no time to wait
+    hasty.timeline.received_at -= 599.0  # its total clock leaves no time to wait
     with pytest.raises(UpstreamRateLimited):
         await ask(line, hasty)
     since = asyncio.get_running_loop().time()

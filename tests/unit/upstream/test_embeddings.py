@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from gateway.api.kinds import MODEL_REQUEST
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
-from gateway.core.exchange import ANYBODY, Exchange, RequestId
+from gateway.core.exchange import ANYBODY, Exchange, RequestId, Timeline
 from gateway.core.problem import ConfigError
+from gateway.core.response import Response
 from gateway.lifecycle import serve
 from gateway.pools.route_plan import RoutePlan
 from gateway.resilience.breaker import BreakerState
-from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
 from tests.support.embeddings import BAD, Embedder, request, tokens, vector
 from tests.support.loops import in_virtual_time
@@ -54,15 +55,13 @@ class Client:
     async def read(self) -> ChatRequest:
         return self._asked
 
-    def expect(self, path: RoutePlan) -> None:
+    def keep_alive(self, path: RoutePlan) -> None:
         pass
 
-    def send(self, body: bytes, upstream: Upstream) -> None:
+    async def send(self, response: Response) -> None:
+        assert response.body is not None
         self._exchange.status = 200
-        self.raw, self.body = body, json.loads(body)
-
-    async def relay(self, upstream: Upstream) -> None:
-        raise AssertionError
+        self.raw, self.body = response.body, json.loads(response.body)
 
     def fail(self, error: GatewayError) -> None:
         self._exchange.status, self.error = error.http_status, error
@@ -87,14 +86,15 @@ class Gateway:
         self, given: Any, model: str = "e", *, tenant: str = "", headers: dict[str, str] | None = None, **fields: Any
     ) -> Client:
         number = len(self.exchanges) + 1
-        exchange = Exchange(RequestId(f"r-{number}"), self._clock.monotonic(), 1, "/v1/embeddings", headers or {})
+        timeline = Timeline(self._clock.monotonic)
+        exchange = Exchange(RequestId(f"r-{number}"), 1, "POST", "/v1/embeddings", headers or {}, timeline)
         self.exchanges.append(exchange)
         client = Client(exchange, request(given, model, **fields))
         snapshot = self.line.snapshot
         if tenant:
             principal = replace(ANYBODY, tenant=tenant)
             snapshot = replace(snapshot, auth=_Always(principal))  # type: ignore[arg-type]
-        await serve(exchange, snapshot, self.line.services, client)
+        await serve(exchange, snapshot, self.line.services, MODEL_REQUEST, client)
         return client
 
     @property
@@ -116,7 +116,14 @@ async def test_a_call_is_answered_counted_and_charged() -> None:
     client = await gateway.ask(["one two", "three"], "lone")
     assert client.vectors == [vector("one two"), vector("three")]
     (exchange,) = gateway.exchanges
-    assert (exchange.outcome, exchange.status, exchange.route, exchange.pool, exchange.model, exchange.provider) == (
+    assert (
+        exchange.outcome,
+        exchange.status,
+        exchange.decision.route,
+        exchange.pool,
+        exchange.model,
+        exchange.provider,
+    ) == (
         "ok",
         200,
         "direct",
@@ -124,7 +131,7 @@ async def test_a_call_is_answered_counted_and_charged() -> None:
         "lone",
         "a",
     )
-    assert exchange.meter.usage is not None and not exchange.meter.usage.is_estimated
+    assert exchange.usage is not None and not exchange.usage.is_estimated
     assert exchange.cost_picodollars == 5 * 3_000_000
     assert gateway.heads[0].startswith("POST /v1/embeddings HTTP/1.1\r\nhost: a.test\r\n")
 
@@ -148,7 +155,7 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
         [vector("two"), vector("three three")],
         [vector("four")],
     ]
-    usages = [exchange.meter.usage for exchange in gateway.exchanges]
+    usages = [exchange.usage for exchange in gateway.exchanges]
     assert sum(usage.input for usage in usages if usage) == sum(map(tokens, gateway.provider.bodies[0]["input"]))
     assert all(usage and usage.is_estimated for usage in usages)
     assert [client.body["usage"]["prompt_tokens"] for client in clients] == [usage.input for usage in usages if usage]
@@ -168,7 +175,7 @@ async def test_who_waits_in_vain_for_others_gets_the_bytes_as_they_came() -> Non
     gateway.provider.play = lambda inputs: whole(body)
     client = await gateway.ask("one")
     assert client.raw == body
-    usage = gateway.exchanges[0].meter.usage
+    usage = gateway.exchanges[0].usage
     assert usage is not None and (usage.input, usage.is_estimated) == (7, False)
 
 

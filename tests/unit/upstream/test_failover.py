@@ -18,7 +18,7 @@ from gateway.core.exchange import Exchange
 from gateway.pools.route_plan import PoolStage
 from gateway.pools.target import Target
 from gateway.upstream.attempt import Attempt
-from gateway.upstream.failover import MIN_NO_ENDPOINT_RETRY_S, TOLD_SPREAD, FailoverState, PoolAttempts
+from gateway.upstream.failover import LEAST_RETRY_AFTER_S, RETRY_AFTER_SPREAD, FailoverState, PoolAttempts
 from tests.support.dispatching import line_of
 from tests.support.loops import in_virtual_time
 from tests.support.replay import Line
@@ -34,10 +34,10 @@ def search_of(line: Line, exchange: Exchange | None = None) -> FailoverState:
 
 def failed(search: FailoverState, stage: PoolStage, target: Target, error: UpstreamError) -> bool:
     """Note a failure as `dispatch` does; gives whether it leads on."""
-    attempted = search.attempted.setdefault(stage.pool, PoolAttempts())
+    attempted = search.attempts.setdefault(stage.pool, PoolAttempts())
     attempted.count += 1
     search.failure = error
-    if not search.leads_on(error, target):
+    if not search.may_fail_over(error, target):
         return False
     search.note_failure(stage, target, error)
     return True
@@ -69,19 +69,19 @@ async def test_who_would_say_the_same_is_not_asked_again() -> None:
     assert failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=3600.0))
     assert search.next(stage) is None
     assert not search.is_worth_waiting(stage)
-    assert search.once_more(stage, search.attempted["main"]) is None
+    assert search.next_retry(stage, search.attempts["main"]) is None
 
 
 @in_virtual_time
-async def test_a_pool_is_asked_once_more_at_once_for_somebody_new_and_after_a_pause_for_the_same() -> None:
+async def test_a_pool_is_asked_next_retry_at_once_for_somebody_new_and_after_a_pause_for_the_same() -> None:
     line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {backoff: 1s}}")
     search = search_of(line)
     stage = search.stages[0]
     first, second = stage.targets
     failed(search, stage, first, Unavailable("down"))
-    assert search.once_more(stage, search.attempted["main"]) == (0.0, first.retry.retry_after_cap_s)
+    assert search.next_retry(stage, search.attempts["main"]) == (0.0, first.retry.retry_after_cap_s)
     failed(search, stage, second, Unavailable("down", retry_after_s=2.0))
-    again = search.once_more(stage, search.attempted["main"])
+    again = search.next_retry(stage, search.attempts["main"])
     assert again is not None
     assert 0.0 < again[0] <= 1.0
 
@@ -92,7 +92,7 @@ async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -
     search = search_of(line)
     for stage, patience_s in zip(search.stages, (3.0, 20.0), strict=True):
         failed(search, stage, stage.targets[0], Unavailable("down"))
-        again = search.once_more(stage, search.attempted[stage.pool])
+        again = search.next_retry(stage, search.attempts[stage.pool])
         assert again is not None
         assert again[1] == patience_s
 
@@ -102,12 +102,12 @@ async def test_a_pool_is_asked_as_often_as_its_settings_say() -> None:
     line = line_of(THREE, more="defaults: {retry: {attempts: 2}}")
     search = search_of(line)
     stage = search.stages[0]
-    assert search.once_more(stage, PoolAttempts()) is None  # nothing has failed there: no reason to try again
+    assert search.next_retry(stage, PoolAttempts()) is None  # nothing has failed there: no reason to try again
     failed(search, stage, stage.targets[0], Unavailable("down"))
-    assert search.attempted["main"].may_go_on
+    assert search.attempts["main"].may_retry
     failed(search, stage, stage.targets[1], Unavailable("down"))
-    assert not search.attempted["main"].may_go_on
-    assert search.once_more(stage, search.attempted["main"]) is None
+    assert not search.attempts["main"].may_retry
+    assert search.next_retry(stage, search.attempts["main"]) is None
 
 
 @in_virtual_time
@@ -119,7 +119,7 @@ async def test_nothing_is_paused_for_that_would_come_too_late() -> None:
     assert not search.is_too_late(target, 4.0)
     assert search.is_too_late(target, 5.0)
     failed(search, stage, target, Unavailable("down", retry_after_s=6.0))
-    assert search.once_more(stage, search.attempted["main"]) is None
+    assert search.next_retry(stage, search.attempts["main"]) is None
 
 
 @in_virtual_time
@@ -146,7 +146,7 @@ async def test_beside_one_that_is_slow_somebody_else_is_asked() -> None:
 async def test_nobody_is_asked_beside_one_that_is_slow_when_there_is_no_time() -> None:
     line = line_of(THREE, more="defaults: {timeout: {total: 5s}}")
     exchange = line.exchange("auto")
-    exchange.received_at -= 5.0
+    exchange.timeline.received_at -= 5.0
     search = search_of(line, exchange)
     assert search.others(search.stages[0], search.stages[0].targets[0]) == []
 
@@ -183,14 +183,14 @@ async def test_the_shortest_wait_that_was_told_is_taken_and_patience_is_one_for_
     line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {retry_after_cap: 10s}}")
     search = search_of(line)
     stage = search.stages[0]
-    assert search.told_wait() is None
+    assert search.next_rested() is None
     failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=9.0))
     failed(search, stage, stage.targets[1], UpstreamRateLimited("wait", retry_after_s=6.0))
-    told = search.told_wait()
+    told = search.next_rested()
     assert told is not None
     assert told[0] is stage
-    assert 6.0 <= told[1] <= 6.0 * (1.0 + TOLD_SPREAD)
-    assert search.told_wait() is None  # of 11 seconds less than 6 are left
+    assert 6.0 <= told[1] <= 6.0 * (1.0 + RETRY_AFTER_SPREAD)
+    assert search.next_rested() is None  # of 11 seconds less than 6 are left
 
 
 @in_virtual_time
@@ -231,12 +231,12 @@ async def test_a_pool_that_rejects_asks_nobody_behind_open_breakers() -> None:
 async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None:
     line = line_of(SPARE)
     search = search_of(line)
-    assert isinstance(search.nobody(), NoCapacity)
-    assert search.nobody().retry_after_s == MIN_NO_ENDPOINT_RETRY_S
+    assert isinstance(search.unavailable(), NoCapacity)
+    assert search.unavailable().retry_after_s == LEAST_RETRY_AFTER_S
     first = search.stages[0].targets[0]
-    search.leads_on(UpstreamRateLimited("wait", retry_after_s=5.0), first)
+    search.may_fail_over(UpstreamRateLimited("wait", retry_after_s=5.0), first)
     line.endpoints["b/m-b"].breaker.trip()
-    error = search.nobody()
+    error = search.unavailable()
     assert isinstance(error, UpstreamRateLimited)
     assert error.retry_after_s == pytest.approx(5.0)
 
@@ -247,7 +247,7 @@ async def test_a_path_that_no_provider_has_is_the_requests_fault() -> None:
     exchange = line.exchange("auto")
     path = line.path(exchange)
     exchange.path = "/v1/else"
-    assert isinstance(FailoverState(exchange, path, line.services).nobody(), InvalidRequest)
+    assert isinstance(FailoverState(exchange, path, line.services).unavailable(), InvalidRequest)
 
 
 @in_virtual_time
@@ -256,7 +256,7 @@ async def test_an_endpoint_without_room_is_waited_for_and_not_asked() -> None:
     exchange = line.exchange("auto")
     search = search_of(line, exchange)
     stage = search.stages[0]
-    attempt = Attempt(exchange, stage.targets[0], None, line.services)
+    attempt = Attempt(exchange, stage.targets[0], "main", None, line.services)
     assert search.next(stage) is None
     assert search.is_worth_waiting(stage)
     attempt.abandon()

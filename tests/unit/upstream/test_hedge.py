@@ -7,8 +7,10 @@ import pytest
 
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.providers.response import UpstreamResponse, WireRequest
-from gateway.upstream.attempt import Attempt, Upstream
+from gateway.streaming.download import Download
+from gateway.upstream.attempt import Attempt
 from gateway.upstream.hedge import race
 from tests.support.dispatching import left_over, line_of, outcomes
 from tests.support.loops import in_virtual_time, on_every_loop
@@ -32,7 +34,7 @@ class Runners:
     def begin(self) -> Attempt | None:
         if self.deeds[len(self.attempts)] is None:
             return None
-        attempt = Attempt(self.exchange, self.targets[len(self.attempts)], None, self.line.services)
+        attempt = Attempt(self.exchange, self.targets[len(self.attempts)], "main", None, self.line.services)
         self.attempts.append(attempt)
         return attempt
 
@@ -48,7 +50,7 @@ class Runners:
         if end == "answer":
             answer = UpstreamResponse(Wire(), _call(attempt))  # type: ignore[arg-type]
             self.line.transport.answers.append(answer)
-            attempt.answered(Upstream(attempt.target, answer, body=b"{}"))
+            attempt.succeed(Response(200, {}, source=Download(answer)))
             return attempt
         assert isinstance(end, Unavailable | Rejected)
         attempt.fail(end)

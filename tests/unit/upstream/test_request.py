@@ -64,9 +64,9 @@ async def test_a_trace_is_of_the_request_and_what_is_handed_on_of_what_it_asks(l
         "via": "1.1 llm-gateway",
     }
     calling = caller(line, exchange)
-    assert calling.handed_on() == "openai-beta: b\r\nvia: 1.1 llm-gateway\r\n"
+    assert calling.client_lines() == "openai-beta: b\r\nvia: 1.1 llm-gateway\r\n"
     own = "x-request-id: r-1\r\ntraceparent: 00-1-2-3\r\ntracestate: a=b\r\n"
-    assert calling.head() == own + calling.handed_on()
+    assert calling.head() == own + calling.client_lines()
 
 
 @pytest.mark.parametrize(

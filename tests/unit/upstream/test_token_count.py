@@ -5,12 +5,12 @@ import json
 import pytest
 
 from gateway.core.errors import NoCapacity, Rejected
-from gateway.core.exchange import Exchange, RequestId
+from gateway.core.exchange import Exchange, RequestId, Timeline
+from gateway.core.response import Response
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
 from gateway.pools.route_plan import RoutePlan
-from gateway.upstream.attempt import Upstream
-from gateway.upstream.token_count import counted
+from gateway.upstream.token_count import count_tokens
 from tests.support.clock import FakeClock
 from tests.support.replay import Line, Play, whole
 
@@ -37,14 +37,16 @@ def line_of(clock: FakeClock, members: str, then: str = "") -> Line:
 
 
 def question(line: Line) -> Exchange:
-    exchange = Exchange(RequestId("r-1"), line.services.clock.monotonic(), 1, anthropic_token_count.PATH, {})
+    exchange = Exchange(
+        RequestId("r-1"), 1, "POST", anthropic_token_count.PATH, {}, Timeline(line.services.clock.monotonic)
+    )
     exchange.request = anthropic_token_count.decode_request(json.dumps(BODY).encode())
     return exchange
 
 
-async def count(line: Line) -> tuple[Upstream, int, Exchange]:
+async def count(line: Line) -> tuple[Response, int, Exchange]:
     exchange = question(line)
-    with await counted(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
+    with await count_tokens(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         assert upstream.body is not None
         return upstream, json.loads(upstream.body)["input_tokens"], exchange
 
@@ -54,7 +56,7 @@ async def test_who_would_answer_and_can_count_is_asked(clock: FakeClock) -> None
     line.play(a=COUNT)
     upstream, tokens, exchange = await count(line)
     assert (tokens, exchange.model, line.transport.hosts) == (41, "m-a", ["a.test"])
-    assert upstream.answer.header(b"x-gateway-estimated") == ""
+    assert upstream.header(b"x-gateway-estimated") == ""
     assert upstream.usage == Usage()
     (call,) = line.transport.calls
     assert call.head.startswith(b"POST /v1/messages/count_tokens HTTP/1.1\r\n")
@@ -66,8 +68,8 @@ async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeC
     upstream, tokens, exchange = await count(line)
     assert exchange.request is not None
     assert (tokens, line.transport.calls, exchange.attempts) == (exchange.request.tokens, [], [])
-    assert upstream.answer.header(b"x-gateway-estimated") == "true"
-    assert (upstream.answer.status, upstream.answer.header(b"content-type")) == (200, "application/json")
+    assert upstream.header(b"x-gateway-estimated") == "true"
+    assert (upstream.status, upstream.header(b"content-type")) == (200, "application/json")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(clock: F
     line.play(a=play)
     upstream, tokens, exchange = await count(line)
     assert exchange.request is not None
-    assert (tokens, upstream.answer.header(b"x-gateway-estimated")) == (exchange.request.tokens, "true")
+    assert (tokens, upstream.header(b"x-gateway-estimated")) == (exchange.request.tokens, "true")
     assert [attempt.outcome for attempt in exchange.attempts] == ["failed"]
 
 
@@ -101,12 +103,12 @@ async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
 async def test_where_every_provider_is_off_there_is_nobody_to_count_for(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
     with pytest.raises(NoCapacity):
-        await counted(question(line), RoutePlan(()), line.snapshot, line.services)
+        await count_tokens(question(line), RoutePlan(()), line.snapshot, line.services)
 
 
 async def test_a_failure_behind_the_count_is_not_answered_by_another_one(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
     line.play(a=COUNT)
     exchange = question(line)
-    with pytest.raises(Rejected), await counted(exchange, line.path(exchange), line.snapshot, line.services):
+    with pytest.raises(Rejected), await count_tokens(exchange, line.path(exchange), line.snapshot, line.services):
         raise Rejected("later", status=404, body=b"", content_type="")

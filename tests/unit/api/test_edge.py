@@ -41,7 +41,7 @@ async def test_a_mistake_in_the_middle_of_a_stream_cuts_the_connection(
     def fail(self: EventStream) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(EventStream, "_close", fail)
+    monkeypatch.setattr(EventStream, "_finish", fail)
     serving.line.play(a=stream())
     async with serving.connect() as client:
         client.chat(stream=True)
