@@ -11,12 +11,12 @@ from typing import Final, get_args
 import pytest
 
 from gateway.cli import main
+from gateway.compile.check import load_and_check
 from gateway.config import spec
 from gateway.core import errors
 from gateway.core.faults import EFFECTS
 from gateway.observability.families import FAMILIES
 from gateway.observability.report import RequestLine
-from gateway.runtime.checked import load_and_check
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

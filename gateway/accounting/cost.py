@@ -7,7 +7,7 @@ from gateway.accounting.prices import Price
 from gateway.core.exchange import AttemptRecord, Exchange, Meter
 from gateway.core.tokens import tokens_of
 from gateway.core.usage import Usage
-from gateway.dialects.output_text import said_in_document, said_in_events
+from gateway.dialects.output_text import text_of_document, text_of_events
 
 LONGEST_DOCUMENT: Final = 2**20  # bytes of a response without usage that are read for an estimate
 
@@ -44,10 +44,10 @@ def _output_tokens(meter: Meter) -> int:
     """
     if not meter.events:
         body = meter.samples[0]
-        return tokens_of(said_in_document(body).encode()) if len(body) <= LONGEST_DOCUMENT else 0
+        return tokens_of(text_of_document(body).encode()) if len(body) <= LONGEST_DOCUMENT else 0
     texts, count = [], 0
     for block in meter.samples:
-        text, events = said_in_events(block)
+        text, events = text_of_events(block)
         texts.append(text)
         count += events
     tokens = tokens_of("".join(texts).encode())

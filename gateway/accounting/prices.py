@@ -7,7 +7,6 @@ from typing import Final
 from gateway.config.spec import PriceSpec
 from gateway.core.usage import TOKEN_CLASSES, Usage
 
-_PICODOLLARS = 10**12
 _counts: Final = attrgetter(*(one.name for one in TOKEN_CLASSES))
 
 
@@ -29,10 +28,3 @@ class Price:
         """Return what one request with `usage` costs, in picodollars."""
         tokens: int = sum(map(mul, _counts(usage), self._rates))
         return tokens + self._per_request
-
-
-def dollars(picodollars: int) -> str:
-    """Return an amount in USD exactly, as a plain decimal without trailing zeros: `0.000123`, `12.5`, `0`."""
-    whole, rest = divmod(abs(picodollars), _PICODOLLARS)
-    text = f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
-    return f"-{text}" if picodollars < 0 else text

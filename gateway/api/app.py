@@ -21,9 +21,8 @@ from gateway.api.render import SERVER, error_response
 from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
-from gateway.core.reserved_paths import NO_REALTIME, is_realtime
-from gateway.dialects import spoken_at
-from gateway.dialects.vendors import ID_HEADERS, vendor_of
+from gateway.core.reserved_paths import REALTIME_UNSUPPORTED, is_realtime_path
+from gateway.dialects import ID_HEADERS, dialect_of, vendor_of
 from gateway.snapshot import Services
 
 if TYPE_CHECKING:
@@ -47,16 +46,16 @@ class Public:
         path = path_of(request.raw_path)
         if request.method == "POST" and (kind := self._kinds.get(path)) is not None:
             return await self._edge.serve(request, path, dialects.BY_PATH[path], kind)
-        if path.startswith("/v1/") and self._services.snapshot.router.passes(path):
-            dialect = spoken_at(path, request.headers)
+        if path.startswith("/v1/") and self._services.snapshot.router.is_passthrough_path(path):
+            dialect = dialect_of(path, request.headers)
             return await self._edge.serve(request, path, dialect, PASSTHROUGH, PassthroughClient)
         if request.method in ("GET", "HEAD") and _is_models(path):
-            return await self._edge.serve(request, path, spoken_at(path, request.headers), MODEL_LIST)
+            return await self._edge.serve(request, path, dialect_of(path, request.headers), MODEL_LIST)
         request_id = self._ids.of(request.headers)
         try:
             response = await self._find(request, path)(request)
         except GatewayError as error:
-            response = error_response(error, request_id, spoken_at(path, request.headers))
+            response = error_response(error, request_id, dialect_of(path, request.headers))
         for name in ID_HEADERS[vendor_of(request.headers)]:
             response.headers[name] = request_id
         if not request.content.is_eof():  # the next request can't be found behind a body that was not read
@@ -70,7 +69,7 @@ class Public:
         get = self._gets.get(path)
         allowed = ["GET", "HEAD"] * (get is not None or _is_models(path)) + ["POST"] * (path in self._kinds)
         if not allowed:
-            raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
+            raise NotFound(REALTIME_UNSUPPORTED if is_realtime_path(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
             raise MethodNotAllowed(f"this path takes {names}", allow=names)

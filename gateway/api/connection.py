@@ -22,7 +22,7 @@ from gateway.api import request_checks as wire
 from gateway.api.render import LastAnswer
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, RequestTimeout
-from gateway.dialects import spoken_at
+from gateway.dialects import dialect_of
 
 WRITE_HIGH_WATER: Final = 64 * 2**10  # bytes waiting for a client before its provider is held up
 HEAD_TIMEOUT_S: Final = 5.0
@@ -127,7 +127,7 @@ class ClientConnection(RequestHandler):
             self.logger.error("unexpected failure of a request", exc_info=exc, extra={"request_id": request_id})
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun: nothing can be said any more")
-        dialect = spoken_at(wire.path_of(_target_of(head)), head.headers)
+        dialect = dialect_of(wire.path_of(_target_of(head)), head.headers)
         is_head = head.method == "HEAD"
         return cast(web.StreamResponse, LastAnswer(self, error, request_id, is_head=is_head, dialect=dialect))
 

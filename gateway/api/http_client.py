@@ -11,7 +11,6 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.accounting.prices import dollars
 from gateway.api.render import REASONS, SERVER, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
@@ -25,10 +24,11 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.money import dollars
 from gateway.core.response import Response
+from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
-from gateway.dialects.vendors import id_lines
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.header_policy import TO_CLIENT_TRANSLATED
 from gateway.snapshot import Services

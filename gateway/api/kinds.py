@@ -14,7 +14,7 @@ from gateway.api.http_client import HttpClient
 from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
-from gateway.dialects.vendors import vendor_of
+from gateway.dialects import vendor_of
 from gateway.lifecycle import RequestKind
 from gateway.pools.route_plan import RoutePlan
 from gateway.snapshot import Services, Snapshot

@@ -7,9 +7,8 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from gateway.core.errors import GatewayError, MethodNotAllowed, QuotaUsedUp, Rejected, Unauthenticated
-from gateway.dialects import DEFAULT
+from gateway.dialects import DEFAULT, ID_HEADERS, id_lines
 from gateway.dialects.base import Dialect
-from gateway.dialects.vendors import ID_HEADERS, id_lines
 
 SERVER: Final = "llm-gateway"  # whoever asks need not know which versions of what serve
 REASONS: Final = {status.value: status.phrase for status in HTTPStatus}

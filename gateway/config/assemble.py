@@ -119,7 +119,7 @@ def _with_seconds(given: Values, *durations: str) -> dict[str, Any]:
 
 def _provider(name: str, given: Values, kinds: Mapping[str, ProviderKind]) -> ProviderSpec:
     kind = kinds[given["kind"]]
-    urls = () if kind.is_child else tuple(given.get("urls") or [given.get("url") or str(kind.default_url)])
+    urls = () if kind.is_managed else tuple(given.get("urls") or [given.get("url") or str(kind.default_url)])
     written = given.get("keys") or [given["key"]] if "key" in given or "keys" in given else []
     keys = tuple(dict.fromkeys(key for key in written if key))
     health = given.get("health", "none")

@@ -85,10 +85,10 @@ def _pem(holds: str) -> Schema:
 def _only_for(kind: ProviderKind, own: Schema) -> Schema:
     """Give the if/then that puts in a kind's own settings and refuses those of the others."""
     properties: Schema = {name: kind.settings.get(name, {"not": {}}) for name in own}
-    if kind.is_child:
+    if kind.is_managed:
         properties |= {key: {"not": {}} for key in CHILD_TAKES_NO}
     then: Schema = {"properties": properties}
-    if not kind.is_child and kind.default_url is None:
+    if not kind.is_managed and kind.default_url is None:
         then |= {"if": {"not": {"required": ["urls"]}}, "then": {"required": ["url"]}}
     return {"if": {"properties": {"kind": {"const": kind.name}}, "required": ["kind"]}, "then": then}
 

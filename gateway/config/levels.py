@@ -9,7 +9,8 @@ from typing import Any, Final, get_args
 
 from gateway.config import units
 from gateway.config.definitions import Schema, mapping, ref
-from gateway.config.spec import Balance, RetryWord
+from gateway.config.spec import Balance
+from gateway.core.faults import RetryWord
 
 _OF_ENDPOINTS: Final = ("timeout", "breaker", "keepalive", "retry", "drop_params")
 

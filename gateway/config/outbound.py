@@ -44,7 +44,7 @@ def _urls(settings: Mapping[str, Any], kinds: Mapping[str, ProviderKind]) -> lis
     """Give a provider's sound URLs."""
     kind = settings.get("kind")
     found = kinds.get(kind) if isinstance(kind, str) else None
-    if found is None or found.is_child:
+    if found is None or found.is_managed:
         return []
     urls = settings.get("urls", [settings.get("url", found.default_url)])
     return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []

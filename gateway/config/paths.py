@@ -9,7 +9,7 @@ from gateway.config.nodes import Trail
 from gateway.config.read import Reader
 from gateway.config.routes import when_of
 from gateway.config.spec import PathRouteSpec
-from gateway.core.reserved_paths import NO_REALTIME, REALTIME, is_own, is_realtime
+from gateway.core.reserved_paths import REALTIME, REALTIME_UNSUPPORTED, is_gateway_path, is_realtime_path
 
 DEFAULT_METHODS = PathRouteSpec("", (), "").methods
 
@@ -23,10 +23,10 @@ def check_paths(reader: Reader, names: Names) -> None:
         names.refer(reader, (*trail, "provider"), route.get("provider"), ("providers",))
         for at, path in _paths_of(route):
             inner = (*trail, "paths", at)
-            if is_own(path):  # a star that covers one of these too leads to the others
+            if is_gateway_path(path):  # a star that covers one of these too leads to the others
                 reader.complain(inner, "the gateway serves this path itself; what is asked there goes by `match`")
-            elif is_realtime(path) or path.startswith(f"{REALTIME}*"):
-                reader.complain(inner, f"{NO_REALTIME}; such a path can't be passed through")
+            elif is_realtime_path(path) or path.startswith(f"{REALTIME}*"):
+                reader.complain(inner, f"{REALTIME_UNSUPPORTED}; such a path can't be passed through")
     _unreachable(reader, names)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.core.faults import RetryWord
 from gateway.core.problem import Place
 from gateway.core.secret import Secret
 
@@ -15,7 +16,6 @@ NOWHERE = Place()
 
 Clock = Literal["connect", "first_token", "answer", "idle", "total"]
 Balance = Literal["in_order", "round_robin", "weighted", "least_inflight", "p2c", "ewma", "cheapest", "consistent_hash"]
-RetryWord = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
 Priority = Literal["high", "normal", "low"]
 
 

@@ -1,7 +1,7 @@
-"""A conversation and its answer in words that no dialect owns: where a client's dialect and a provider's meet.
+"""Neutral values of a conversation and its answer, for translating between a client's dialect and a provider's.
 
-Nothing here is made where both speak the same dialect: bytes pass then. JSON that is only carried (schemas, arguments of
-tool calls) stays as its text. `None` always means: the client did not say.
+None of them is built if both speak the same dialect: bytes pass then. JSON that is only carried along (schemas, arguments of
+tool calls) stays text. `None` always means that the client did not send the value.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,27 @@ from gateway.core.usage import Usage
 Role = Literal["user", "assistant"]
 
 StopReason = Literal[
-    "end",  # the model had said it all
-    "max_tokens",  # of the request
+    "end",  # the model finished
+    "max_tokens",  # the limit of the request
     "context_window",  # the model's own limit
     "stop_sequence",
     "tool_use",
     "refusal",  # the model declined
-    "content_filter",  # somebody else cut it
-    "pause",  # a long turn that the client may let go on by sending it back
+    "content_filter",  # a filter cut the answer
+    "pause",  # a long turn, which the client continues by sending it back
 ]
 
 # Parts of a turn
 
 
 class Text(msgspec.Struct, frozen=True):
-    """What is written."""
+    """A text."""
 
     text: str
 
 
 class Image(msgspec.Struct, frozen=True):
-    """A picture: at `url`, or as base64 `data` of `media_type`. `detail` is OpenAI's: low, high, auto, original."""
+    """An image: at `url`, or as base64 `data` of `media_type`. `detail` is OpenAI's: low, high, auto, original."""
 
     url: str = ""
     data: str = ""
@@ -44,7 +44,7 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A file to read: at `url`, as base64 `data` of `media_type`, or as plain `text`."""
+    """A file: at `url`, as base64 `data` of `media_type`, or as plain `text`."""
 
     url: str = ""
     data: str = ""
@@ -54,7 +54,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """The model asks for a tool. `arguments` is the text that it wrote, meant to be a JSON object; "" for none."""
+    """A tool call of the model. `arguments` is the text that the model wrote, meant to be a JSON object; "" for none."""
 
     id: str
     name: str
@@ -62,7 +62,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What a tool gave back for the call `id`; it stands in a user turn."""
+    """The result of the tool call `id`, in a user turn."""
 
     id: str
     parts: tuple[Text | Image | Document, ...]
@@ -70,9 +70,9 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 class Thinking(msgspec.Struct, frozen=True):
-    """What the model thought. `signature` proves it to its maker; `data` holds it where nobody else may read it.
+    """Thinking of the model. `signature` authenticates it to its provider; `data` holds it encrypted instead of `text`.
 
-    It goes back only to who can use it: with a signature or data to a dialect that has them, without to one that has none.
+    With a signature or data it is sent only to dialects that have such members, without them only to dialects that have none.
     """
 
     text: str = ""
@@ -81,7 +81,7 @@ class Thinking(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """The model's words for why it does not answer."""
+    """The model's text of a refusal."""
 
     text: str
 
@@ -90,9 +90,9 @@ Part = Text | Image | Document | ToolCall | ToolResult | Thinking | Refusal
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Everything that one side said before the other spoke. `name` tells apart speakers of one role.
+    """Consecutive parts of one role. `name` distinguishes participants of one role.
 
-    Tool results stand before all else in a user turn; adjacent turns of one role are kept apart until a dialect joins them.
+    Tool results come first in a user turn; adjacent turns of one role stay separate until a dialect joins them.
     """
 
     role: Role
@@ -100,11 +100,11 @@ class Turn(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-# What is asked for
+# Parameters of a request
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A function that the model may call. `schema` is the JSON Schema of its arguments, as text; None: it takes none."""
+    """A function that the model may call. `schema` is the JSON Schema of its arguments, as text; None: it has no arguments."""
 
     name: str
     description: str | None = None
@@ -113,14 +113,14 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """Whether a tool must be called: `named` is the one called `name`."""
+    """Whether the model must call a tool; `named`: the one called `name`."""
 
     mode: Literal["auto", "none", "required", "named"]
     name: str = ""
 
 
 class OutputFormat(msgspec.Struct, frozen=True):
-    """JSON is asked for: of `schema`, or any object where that is None."""
+    """The answer must be JSON: of `schema`, or any object if that is None."""
 
     schema: Raw | None = None
     name: str | None = None
@@ -129,9 +129,9 @@ class OutputFormat(msgspec.Struct, frozen=True):
 
 
 class Reasoning(msgspec.Struct, frozen=True):
-    """How much the model shall think: an `effort` (none, minimal, low, medium, high, xhigh, max), or a budget.
+    """How much the model should think: an `effort` (none, minimal, low, medium, high, xhigh, max), or a budget.
 
-    `is_adaptive`: as much as it finds right. `summary`: whether and how its thoughts are shown (auto, concise, detailed).
+    `is_adaptive`: the model decides. `summary`: whether and how its thinking is shown (auto, concise, detailed).
     """
 
     effort: str | None = None
@@ -141,9 +141,9 @@ class Reasoning(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """A request, as far as it can be said in another dialect.
+    """A request, as far as it can be translated to another dialect.
 
-    Fields of `others`, by the client's names, have no word here; neither have they a place in another dialect.
+    `unsupported` lists members without a neutral value, by the client's names; other dialects have no counterpart either.
     """
 
     turns: tuple[Turn, ...]
@@ -164,20 +164,20 @@ class Conversation(msgspec.Struct, frozen=True):
     reasoning: Reasoning | None = None
     verbosity: str | None = None  # low, medium, high
     n: int | None = None
-    user: str | None = None  # the end user, as an opaque name
+    user: str | None = None  # an opaque id of the end user
     metadata: Mapping[str, str] | None = None
-    service_tier: str | None = None  # in the client's words
+    service_tier: str | None = None  # by the client's name
     prompt_cache_key: str | None = None
-    store: bool | None = None  # whether the provider keeps the answer for later
+    store: bool | None = None  # whether the provider stores the answer
     stream: bool = False
-    others: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
 
 # Answers
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """A whole answer: texts, thoughts, refusals and tool calls in their order. `created`: unix seconds, 0 for unknown."""
+    """A whole answer: texts, thinking, refusals and tool calls in their order. `created`: Unix seconds, 0 if unknown."""
 
     id: str
     model: str
@@ -189,11 +189,11 @@ class Completion(msgspec.Struct, frozen=True):
     service_tier: str | None = None
 
 
-# Streamed answers. `index` counts the parts of the answer from 0, whatever they are; a part's events share it.
+# Streamed answers. `index` counts the parts of the answer from 0, of all types; events of one part share it.
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Comes first, once. `usage`: what is known of the prompt by now."""
+    """The first event, once per stream. `usage`: what is known of the prompt so far."""
 
     id: str
     model: str
@@ -213,7 +213,7 @@ class ThinkingDelta(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """Ends a part of thinking that is signed; or, with `data`, is the whole of one that is not to be read."""
+    """Ends a signed part of thinking; with `data` it is the whole of an encrypted part."""
 
     index: int
     signature: str = ""
@@ -232,27 +232,27 @@ class ToolCallStart(msgspec.Struct, frozen=True):
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True):
-    """More of a call's arguments. Calls that run side by side may take turns, where the provider's dialect lets them."""
+    """A piece of a call's arguments. Parallel calls may interleave if the provider's dialect allows it."""
 
     index: int
     arguments: str
 
 
 class UsageReport(msgspec.Struct, frozen=True):
-    """What has been used so far; a later report replaces an earlier one. It may come behind `Finish`."""
+    """The usage so far; a later report replaces an earlier one. It may follow `Finish`."""
 
     usage: Usage
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The answer is complete and nothing but usage follows. A stream without it broke off."""
+    """The answer is complete; only usage follows. A stream without it broke off."""
 
     stop: StopReason
     stop_sequence: str | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The provider reports an error in its stream; nothing follows. `type` is in the provider's words."""
+    """The provider reports an error in its stream; nothing follows. `type` is the provider's own."""
 
     message: str
     type: str = ""

@@ -8,7 +8,7 @@ REDACTABLE_LENGTH: Final = 12  # a shorter secret may stand in another text by c
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key or password; `repr`, `str` and format show none of it."""
+    """A key or password. `repr`, `str` and format show nothing of it."""
 
     value: str = field(repr=False)
 

@@ -1,67 +1,80 @@
-"""What a wire format offers. Each is a file of functions; the file itself is the implementation.
+"""The interfaces of a wire format. Each dialect is a package of functions; the package itself is the implementation.
 
-Where client and provider speak the same dialect, `encode_request`, `read_answer` and `read_stream` of that dialect are all
-that runs. Where they differ `bridge.py` puts the neutral values of `core/conversation.py` between the two.
+Where client and provider speak the same dialect, only its `encode_request`, `read_answer` and `read_stream` run. Where they
+differ, `bridge.py` translates by way of the neutral values of `core/conversation.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+import msgspec
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
-from gateway.dialects.rejection import ProviderError
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
 
+TOO_LONG: Final = "context_length_exceeded"
+"""The `code` of a prompt that is too long, whatever the provider calls it: clients shorten their history when they read it."""
+
+
+class ProviderError(msgspec.Struct, frozen=True):
+    """A provider's reason for rejecting a request, in its own words."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+
 
 class StreamDecoder(Protocol):
-    """Reads one stream of a provider, event by event, into neutral events."""
+    """Decodes one stream of a provider, event by event, into neutral events."""
 
-    is_done: bool  # the event that ends every stream has come
+    is_done: bool  # the event that ends every stream has arrived
 
     def feed(self, event: bytes) -> Iterable[StreamEvent]:
-        """Give what a whole event of server-sent events says. Raises `ProtocolError` where it is none of the dialect."""
+        """Return the neutral events of one whole server-sent event. Raises `ProtocolError` if it is not of the dialect."""
         ...
 
-    def more(self, event: bytes) -> bytes | None:
-        """Give the JSON string that an event adds to the very part that the last event added to; None where it is else.
+    def string_delta(self, event: bytes) -> bytes | None:
+        """Return the JSON string that an event appends to the part of the last delta; None for any other event.
 
-        The fast path of long texts, so it looks and does not parse; the string goes on as it stands, quotes included.
+        The fast path of long texts: it compares bytes and does not parse. The string is forwarded unread, quotes included.
         """
         ...
 
 
 class StreamEncoder(Protocol):
-    """Writes one stream to a client."""
+    """Encodes neutral events as one stream for a client."""
 
     def encode(self, event: StreamEvent) -> bytes: ...
 
-    def more(self, string: bytes) -> bytes:
-        """Give the event that adds a JSON string to the part that the last delta added to."""
+    def append(self, string: bytes) -> bytes:
+        """Return the event that appends a JSON string to the part of the last delta."""
         ...
 
     def finish(self) -> bytes:
-        """End the stream as one that is complete; called once, after `Finish` was encoded."""
+        """Return the end of a complete stream; called once, after `Finish` was encoded."""
         ...
 
 
 class Dialect(Protocol):
-    """Pure functions over bytes, for the clients and the providers that speak the format."""
+    """Pure functions over bytes, for clients and providers that speak the format."""
 
     @property
     def NAME(self) -> str: ...
 
     @property
     def PATH(self) -> str:
-        """Where clients send it, and providers take it."""
+        """The path of its requests, at the gateway and at providers."""
         ...
 
     @property
     def VENDOR(self) -> str:
-        """Whose clients speak it: they also agree on headers, and on lists of models."""
+        """The vendor of its API: clients of one vendor also share headers and the format of model lists."""
         ...
 
     def decode_request(self, raw: bytes) -> ChatRequest: ...
@@ -78,57 +91,57 @@ class Dialect(Protocol):
 
 
 class ConversationDialect(Dialect, Protocol):
-    """A format of conversations: what is said in it can be said in the others, by way of neutral values."""
+    """A format of conversations, which can be translated to the others by way of neutral values."""
 
     @property
     def PARAMS(self) -> Mapping[str, str]:
-        """What it calls a field of `Conversation`, where that differs."""
+        """The dialect's names for fields of `Conversation`, where they differ."""
         ...
 
     @property
     def NEEDS_MAX_TOKENS(self) -> bool:
-        """Whether a request has to bound its answer."""
+        """Whether a request must limit the length of its answer."""
         ...
 
     # For clients that speak it
 
     def to_conversation(self, request: ChatRequest) -> Conversation:
-        """Give a request in neutral words. Raises `InvalidRequest` where content has none."""
+        """Return a request as neutral values. Raises `InvalidRequest` for content that has no neutral value."""
         ...
 
     def encode_answer(self, completion: Completion, request: ChatRequest) -> bytes: ...
 
     def open_encoder(self, request: ChatRequest) -> StreamEncoder: ...
 
-    def encode_provider_error(self, rejection: ProviderError, status: int) -> bytes:
-        """Give a provider's own error as one of this dialect."""
+    def encode_provider_error(self, error: ProviderError, status: int) -> bytes:
+        """Return a provider's error in this dialect."""
         ...
 
     # For providers that speak it
 
     def from_conversation(self, conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-        """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
+        """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express."""
         ...
 
     def decode_answer(self, body: bytes) -> Completion:
-        """Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+        """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
         ...
 
     def open_decoder(self) -> StreamDecoder: ...
 
     def read_provider_error(self, body: bytes) -> ProviderError | None:
-        """Give the error in a body; None where it holds none in this dialect."""
+        """Return the error in a body; None if the body holds none in this dialect."""
         ...
 
 
-class Estimating(Protocol):
-    """What a dialect offers whose questions the gateway can answer itself."""
+class TokenEstimator(Protocol):
+    """A dialect whose requests the gateway can answer itself, with an estimate."""
 
     def encode_estimate(self, tokens: int) -> bytes: ...
 
 
 class ModelList(Protocol):
-    """What the clients of a vendor read where they ask for the models that there are."""
+    """The format of a vendor's model lists."""
 
     def entry(self, name: str, context: int | None, max_output: int | None) -> dict[str, Any]: ...
 
@@ -137,17 +150,17 @@ class ModelList(Protocol):
         ...
 
 
-class Gathering(Protocol):
-    """What a dialect offers whose requests can be gathered into one call; the requests that are given are alike."""
+class Batching(Protocol):
+    """A dialect whose requests can be joined into one call. Requests of one call have the same `batch_key`."""
 
     def count_inputs(self, request: ChatRequest) -> int: ...
 
-    def alike(self, request: ChatRequest) -> bytes:
-        """Give what has to be equal where two requests are to be one."""
+    def batch_key(self, request: ChatRequest) -> bytes:
+        """Return the key that requests of one call have in common."""
         ...
 
     def join(self, requests: Sequence[ChatRequest], model: str) -> bytes: ...
 
     def split(self, body: bytes, requests: Sequence[ChatRequest]) -> list[tuple[bytes, Usage | None]]:
-        """Give each request's part of the answer to all of them. Raises `UpstreamError`."""
+        """Return each request's part of the joint answer. Raises `UpstreamError`."""
         ...

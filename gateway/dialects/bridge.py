@@ -1,4 +1,4 @@
-"""From a client's dialect to a provider's and back. Where they are the same one, bytes pass; else neutral values stand between."""
+"""From a client's dialect to a provider's and back: bytes pass if both are the same, otherwise neutral values translate."""
 
 from typing import Final, Protocol, cast
 
@@ -14,12 +14,12 @@ from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
 
-KEPT_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer, where some clients get all of it once more at its end
+TRANSLATED_LIMIT: Final = 64 * 2**20  # bytes of a streamed answer; some encoders repeat all of it at its end
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Bridge(Protocol):
-    """What stands between one client's dialect and one provider's."""
+    """The translation between one client's dialect and one provider's."""
 
     def encode_request(
         self,
@@ -29,34 +29,34 @@ class Bridge(Protocol):
         drops_params: bool = False,
         default_max_tokens: int | None = None,
     ) -> bytes:
-        """Give the body for a provider that calls the model `model`. Raises `InvalidRequest` where it can't be said."""
+        """Return the body for a provider that calls the model `model`. Raises `InvalidRequest` if it can't be translated."""
         ...
 
     def read_answer(self, body: bytes, request: ChatRequest, now_s: float) -> tuple[bytes, Usage | None]:
-        """Give the body for the client, and the usage. Raises `UpstreamError`. `now_s`: unix time, for who wants a date."""
+        """Return the body for the client, and the usage. Raises `UpstreamError`. `now_s`: Unix time, for an answer without a date."""
         ...
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec: ...
 
-    def reword(self, error: Rejected) -> bytes:
-        """Give the body of a provider's rejection as the client can read it."""
+    def translate_error(self, error: Rejected) -> bytes:
+        """Return the body of a provider's rejection in the client's dialect."""
         ...
 
 
 def can_translate(client: Dialect, provider: Dialect) -> bool:
-    """Whether there are neutral words for what two dialects say."""
+    """Return whether requests can be translated between two dialects."""
     return all(hasattr(dialect, "to_conversation") for dialect in (client, provider))
 
 
 def bridge(client: Dialect, provider: Dialect) -> Bridge:
-    """Give what stands between two dialects; made when a configuration is compiled, once for each provider."""
+    """Return the bridge of two dialects; made once for each provider when a configuration is compiled."""
     if client is provider:
-        return _Same(client)
+        return _PassThrough(client)
     return _Translation(cast(ConversationDialect, client), cast(ConversationDialect, provider))
 
 
-class _Same:
-    """Bytes pass."""
+class _PassThrough:
+    """One dialect on both sides: bytes pass."""
 
     __slots__ = ("_dialect",)
 
@@ -79,12 +79,12 @@ class _Same:
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
         return self._dialect.read_stream(meter, hides_usage=not request.wants_usage, choices=request.n)
 
-    def reword(self, error: Rejected) -> bytes:
+    def translate_error(self, error: Rejected) -> bytes:
         return error.body
 
 
 class _Translation:
-    """A client and a provider of two dialects."""
+    """Two dialects: neutral values translate."""
 
     __slots__ = ("_client", "_provider")
 
@@ -118,21 +118,21 @@ class _Translation:
         return self._client.encode_answer(completion, request), completion.usage
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
-        watched = self._provider.read_stream(meter, hides_usage=False, choices=1)
-        return Translator(self._client, self._provider.open_decoder(), watched, request, int(now_s))
+        observer = self._provider.read_stream(meter, hides_usage=False, choices=1)
+        return Translator(self._client, self._provider.open_decoder(), observer, request, int(now_s))
 
-    def reword(self, error: Rejected) -> bytes:
-        rejection = self._provider.read_provider_error(error.body)
-        if rejection is None:
+    def translate_error(self, error: Rejected) -> bytes:
+        provider_error = self._provider.read_provider_error(error.body)
+        if provider_error is None:
             return self._client.encode_error(error)
-        return self._client.encode_provider_error(rejection, error.http_status)
+        return self._client.encode_provider_error(provider_error, error.http_status)
 
 
 class Translator:
-    """Turns one stream into the client's dialect.
+    """Translates one stream into the client's dialect.
 
-    The provider's own watch stands before it: it judges, meters, and says whether the stream has ended as it should. What
-    can't be read once content has gone out ends the stream with an error.
+    The provider's stream observer runs first: it classifies and meters events, and knows whether the stream ended properly. An
+    event that can't be read after content was sent ends the stream with an error.
     """
 
     __slots__ = (
@@ -143,49 +143,49 @@ class Translator:
         "_has_finished",
         "_has_started",
         "_is_closed",
-        "_kept",
         "_model",
-        "_watched",
+        "_observer",
+        "_translated_bytes",
         "has_failed",
     )
 
     def __init__(
-        self, client: ConversationDialect, decoder: StreamDecoder, watched: Codec, request: ChatRequest, created: int
+        self, client: ConversationDialect, decoder: StreamDecoder, observer: Codec, request: ChatRequest, created: int
     ) -> None:
         self._client = client
         self._decoder = decoder
         self._encoder = client.open_encoder(request)
-        self._watched = watched
+        self._observer = observer
         self._created = created
         self._model = request.model
         self._has_started = False
-        self._kept = 0  # bytes of the answer that an encoder may have to remember until its end
-        self._has_finished = False  # the answer is complete
-        self._is_closed = False  # and so is the stream
+        self._translated_bytes = 0  # of the answer, which an encoder may have to keep until the end
+        self._has_finished = False  # `Finish` was encoded
+        self._is_closed = False  # the end of the stream was encoded
         self.has_failed = False
 
     def kind(self, event: bytes) -> EventKind:
-        return self._watched.kind(event)
+        return self._observer.kind(event)
 
-    def pass_on(self, block: bytes) -> bytes:
+    def forward(self, block: bytes) -> bytes:
         if self._is_over():
             return b""
-        more, add = self._decoder.more, self._encoder.more
+        string_delta, append = self._decoder.string_delta, self._encoder.append
         written: list[bytes] = []
         try:
-            block = self._watched.pass_on(block)
+            block = self._observer.forward(block)
             is_one = block.find(b"\n\n") == len(block) - 2 and b"\r" not in block
             for event in (block,) if is_one else events(block):
-                string = more(event)
+                string = string_delta(event)
                 if string is not None:
-                    self._kept += len(string)
-                    written.append(add(string))
+                    self._translated_bytes += len(string)
+                    written.append(append(string))
                 else:
-                    self._kept += len(event)
+                    self._translated_bytes += len(event)
                     written += map(self._encode, self._decoder.feed(event))
                     if self._is_over():
                         break
-            if self._kept > KEPT_LIMIT:
+            if self._translated_bytes > TRANSLATED_LIMIT:
                 raise ProtocolError("the provider's stream is too long to be translated")
             if self._decoder.is_done and self._has_finished and not self._is_over():
                 written.append(self._close())
@@ -196,10 +196,10 @@ class Translator:
         return b"".join(written)
 
     def closing(self) -> bytes | None:
-        """Give what is missing at the end of a stream: b"" for nothing, None where it broke off."""
+        """Return what the end of the stream lacks: b"" for nothing; None if the stream broke off."""
         if self._is_over():
             return b""
-        if not self._has_finished or self._watched.closing() is None:
+        if not self._has_finished or self._observer.closing() is None:
             return None
         return self._close()
 
@@ -234,5 +234,5 @@ class Translator:
 
 
 def _is_date(created: int) -> bool:
-    """Whether a number can be a unix time, and be written as one."""
+    """Return whether a number can be a Unix time, and can be written as one."""
     return 0 < created < 2**53

@@ -1,4 +1,4 @@
-"""Members of a request, read one by one when it has to be said in another dialect."""
+"""Members of a request, read one by one when it is translated to another dialect."""
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from functools import cache
@@ -16,7 +16,7 @@ _EMPTY = (b"null", b"[]", b"{}", b"false", b'""')
 
 
 class Fields:
-    """The members of a body; a member that is null was not sent. Asking for the wrong type raises `InvalidRequest`."""
+    """The members of a body; null counts as not sent. `get` raises `InvalidRequest` for a value of another type."""
 
     __slots__ = ("_members",)
 
@@ -37,17 +37,17 @@ class Fields:
         value = self._members.get(name)
         return None if is_null(value) else value
 
-    def others(self, known: Collection[str], defaults: Mapping[str, Any]) -> Iterator[str]:
-        """Give the members that are not `known` and say something else than the value that holds without them."""
+    def unknown(self, known: Collection[str], defaults: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the members that are not in `known` and differ from their default."""
         for name, value in self._members.items():
             if name in known or is_null(value):
                 continue
-            if name not in defaults or not _says(value, defaults[name]):
+            if name not in defaults or not _equals(value, defaults[name]):
                 yield name
 
 
-def _says(value: Raw, other: Any) -> bool:
-    """Whether a member has the value `other`; what can't be read, as a number out of all bounds somewhere in it, has none."""
+def _equals(value: Raw, other: Any) -> bool:
+    """Return whether a member equals `other`; an unreadable value, as one that holds an oversized number, equals nothing."""
     try:
         return bool(msgspec.json.decode(value) == other)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -56,17 +56,17 @@ def _says(value: Raw, other: Any) -> bool:
 
 @cache
 def decoder(kind: Hashable) -> Callable[[Raw], Any]:
-    """Give what decodes JSON as a type."""
+    """Return the decoder of a type."""
     return msgspec.json.Decoder(cast(Any, kind)).decode
 
 
-def strangers(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
-    """Give the members of an object that are not `known` and hold something, each behind its path."""
+def unknown_members(value: Raw, known: Collection[str], path: str) -> Iterator[str]:
+    """Yield the paths of an object's members that are not in `known` and are not empty."""
     for name, member in _decode_rows(value).items():
         if name not in known and bytes(member) not in _EMPTY:
             yield f"{path}.{name}"
 
 
-def said(value: Raw) -> Raw | None:
-    """Give a value, None for null."""
+def non_null(value: Raw) -> Raw | None:
+    """Return a value, None for null."""
     return None if is_null(value) else value

@@ -1,8 +1,8 @@
-"""What valid JSON must not be where two readers could take it for two things, or choke on it. Pure functions over bytes.
+"""Valid JSON that two parsers could read differently, or that could exhaust one. Pure functions over bytes.
 
-RFC 8259 leaves open what a name given twice means (section 4), how deep values may nest (9) and how large numbers may be
-(6). Each is found without building the values: names by a dictionary that keeps doubles, depth by bounds that get
-dearer only where a cheaper one does not settle it.
+RFC 8259 leaves open what a repeated name means (section 4), how deep values may nest (9) and how large numbers may be (6).
+Each is found without building the values: names by a dictionary that keeps duplicates, depth by bounds that get more expensive
+only if a cheaper one is inconclusive.
 """
 
 import operator
@@ -14,18 +14,18 @@ import msgspec
 from msgspec import Raw
 
 MAX_DEPTH: Final = 128
-MAX_VALUES: Final = 10**6  # arrays and objects, or twice as many quotes, in what has to be looked at closely
+MAX_VALUES: Final = 10**6  # arrays and objects, or half the number of quotes, in a value that is scanned for its depth
 
 _ALL_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEP: Final = {ord("["): 1, ord("]"): -1}
-_NUMBER: Final = b"-0123456789"  # what one begins with
-_COUNTED: Final = 8 * 2**10  # bytes that are counted sooner than searched
-_DIGITS: Final = 4300  # more than Python's own reader takes
+_NUMBER: Final = b"-0123456789"  # the bytes that a number can begin with
+_COUNTED: Final = 8 * 2**10  # up to this size in bytes counting is cheaper than searching
+_DIGITS: Final = 4300  # the limit of Python's own parser
 
 
 class _Name(str):
-    """A name that equals no other: in a dictionary, one that is given twice stands twice."""
+    """A name that equals no other: a dictionary keeps a repeated name twice."""
 
     __slots__ = ()
     __hash__ = object.__hash__
@@ -36,11 +36,11 @@ _decode_members = msgspec.json.Decoder(dict[_Name, Raw], dec_hook=operator.call)
 
 
 class DuplicateName(ValueError):
-    """A name is given twice; `args[0]` is it."""
+    """A name occurs twice; `args[0]` is the name."""
 
 
 def read_members(raw: bytes | Raw) -> dict[str, Raw]:
-    """Give an object's members, each as it stands. Raises `DuplicateName`, and msgspec's errors where it is none."""
+    """Return an object's members, unread. Raises `DuplicateName`, and msgspec's errors for any other value."""
     members = _decode_members(raw)
     fields = dict(zip(map(str, members), members.values(), strict=True))
     if len(fields) < len(members):
@@ -50,15 +50,15 @@ def read_members(raw: bytes | Raw) -> dict[str, Raw]:
 
 
 def is_odd_number(value: Raw) -> bool:
-    """Whether a value is a number that readers take for infinity, or don't take at all."""
+    """Return whether a value is a number that parsers read as infinity or reject."""
     data = memoryview(value)
     return data[0] in _NUMBER and (len(data) > _DIGITS or not isfinite(float(bytes(data))))
 
 
 def is_too_deep(value: Raw, limit: int, text: int = 0) -> bool:
-    """Whether arrays and objects nest more than `limit` deep in a value, or there are too many to tell.
+    """Return whether arrays and objects nest more than `limit` deep in a value, or are too many to tell.
 
-    `text`: so many of its bytes are known to stand in strings.
+    `text` is the number of its bytes that are known to stand in strings.
     """
     if len(memoryview(value)) - text <= 2 * limit:  # each level takes two bytes
         return False
@@ -77,7 +77,7 @@ def is_too_deep(value: Raw, limit: int, text: int = 0) -> bool:
 
 
 def _has_few_openers(data: bytes, limit: int) -> bool:
-    """Whether no more than `limit` arrays and objects can begin in `data`; of much of it no more is counted than needed."""
+    """Return whether at most `limit` arrays and objects can begin in `data`; stops counting at the limit."""
     if len(data) <= _COUNTED:
         return data.count(b"{") + data.count(b"[") <= limit
     found = 0

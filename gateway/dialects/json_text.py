@@ -1,4 +1,4 @@
-"""Strings of JSON as they stand in streamed events, carried from one event to another without being read."""
+"""JSON strings of streamed events, copied from one event to another without decoding."""
 
 import re
 from typing import Final
@@ -14,12 +14,12 @@ _read = msgspec.json.Decoder(str).decode
 
 
 def unquote(string: bytes) -> str:
-    """Give the text that a string stands for. Raises msgspec's errors where it is none."""
+    """Return the decoded text of a JSON string. Raises msgspec's errors for anything else."""
     return _read(string)
 
 
 class Pieces:
-    """Strings that come one by one and are one in the end."""
+    """JSON strings that arrive one by one and are joined at the end."""
 
     __slots__ = ("_inner", "size")
 
@@ -32,12 +32,12 @@ class Pieces:
         self.size += len(string)
 
     def joined(self) -> bytes:
-        """Give them as one string."""
+        """Return them as one JSON string."""
         return b'"%b"' % b"".join(self._inner)
 
     @property
     def is_json(self) -> bool:
-        """Whether the text that they make is a whole JSON value."""
+        """Return whether the joined text is a whole JSON value."""
         try:
             msgspec.json.decode(unquote(self.joined()), type=msgspec.Raw)
         except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
@@ -46,7 +46,7 @@ class Pieces:
 
 
 class Template:
-    """What stands around the one string of an event, so that events that differ in nothing else are not parsed."""
+    """The bytes around the one string of an event, so that events that differ only in the string are not parsed."""
 
     __slots__ = ("_head", "_tail")
 
@@ -54,7 +54,7 @@ class Template:
         self._head, self._tail = event[:start], event[end:]
 
     def string_of(self, event: bytes) -> bytes | None:
-        """Give the string of an event of this shape; None for any other event."""
+        """Return the string of an event that matches; None for any other event."""
         if not event.startswith(self._head):
             return None
         found = STRING.match(event, len(self._head))
@@ -64,9 +64,9 @@ class Template:
 
 
 def template_of(event: bytes, member: bytes) -> Template | None:
-    """Learn the shape of an event whose string is the value of `member`; None where that does not stand there once.
+    """Return the template of an event whose string is the value of `member`; None unless the member occurs exactly once.
 
-    The member can't be part of a text: JSON escapes the quotes in there.
+    The member can't be part of a text: JSON escapes the quotes in a text.
     """
     key = b'"%b":' % member
     at = event.find(key)

@@ -1,4 +1,4 @@
-"""What is said in the bytes of an answer, in whatever dialect: for counting, where a provider does not count itself."""
+"""The text in the bytes of an answer, in any dialect: for estimating tokens if the provider reports no usage."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,44 +7,44 @@ import msgspec
 
 from gateway.streaming.sse import data_of, events
 
-_WORDS: Final = frozenset(
+_TEXTS: Final = frozenset(
     {"content", "text", "delta", "thinking", "reasoning", "reasoning_content", "refusal", "arguments", "partial_json"}
-)  # members whose strings are said
-_OBJECTS: Final = frozenset({"input"})  # members that are said as they stand: what a tool is called with
-_ABOUT: Final = frozenset(
+)  # members whose strings are output
+_OBJECTS: Final = frozenset({"input"})  # members that are output as JSON: the arguments of a tool call
+_SKIPPED: Final = frozenset(
     {"usage", "response", "instructions", "tools", "metadata", "error"}
-)  # and what is not looked into
-_TWICE: Final = (".done", ".completed", ".incomplete")  # types of events that say again what was said
+)  # members that are not searched
+_REPEATS: Final = (".done", ".completed", ".incomplete")  # types of events that repeat earlier text
 
-DEEPEST: Final = 16  # levels that are looked into; no dialect's words stand deeper
+MAX_LEVELS: Final = 16  # levels that are searched; no dialect has text deeper
 
 _decode = msgspec.json.Decoder().decode
 
 
-def said_in_events(block: bytes) -> tuple[str, int]:
-    """Give what a block of whole events says, and how many of them have data."""
+def text_of_events(block: bytes) -> tuple[str, int]:
+    """Return the text in a block of whole events, and how many of the events have data."""
     texts: list[str] = []
     count = 0
     for event in events(block):
         data = data_of(event)
         if data is not None:
             count += 1
-            texts += _said(data)
+            texts += _texts(data)
     return "".join(texts), count
 
 
-def said_in_document(body: bytes) -> str:
-    """Give what an unstreamed answer says."""
-    return "".join(_said(body))
+def text_of_document(body: bytes) -> str:
+    """Return the text of an unstreamed answer."""
+    return "".join(_texts(body))
 
 
-def _said(data: bytes) -> Iterator[str]:
+def _texts(data: bytes) -> Iterator[str]:
     try:
         document = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
-    if isinstance(document, dict) and not str(document.get("type")).endswith(_TWICE):
-        yield from _walk(document, DEEPEST)
+    if isinstance(document, dict) and not str(document.get("type")).endswith(_REPEATS):
+        yield from _walk(document, MAX_LEVELS)
 
 
 def _walk(value: Any, levels: int) -> Iterator[str]:
@@ -56,9 +56,9 @@ def _walk(value: Any, levels: int) -> Iterator[str]:
     elif isinstance(value, dict):
         for name, member in value.items():
             if isinstance(member, str):
-                if name in _WORDS:
+                if name in _TEXTS:
                     yield member
             elif name in _OBJECTS and member:
                 yield msgspec.json.encode(member).decode()
-            elif name not in _ABOUT:
+            elif name not in _SKIPPED:
                 yield from _walk(member, levels - 1)

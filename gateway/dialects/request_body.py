@@ -1,12 +1,13 @@
-"""What every request body must be before its dialect matters: JSON that all readers read alike, of a bearable shape."""
+"""What every dialect checks of a request body: unambiguous JSON, and limits on its nesting and its numbers."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NoReturn, TypeVar
+from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
 
@@ -16,21 +17,50 @@ _NULL: Final = b"null"
 
 T = TypeVar("T")
 
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class StreamOptions(msgspec.Struct):
+    """The member `stream_options` of OpenAI's older APIs."""
+
+    include_usage: bool | None = None
+
+
+class RequestMembers(msgspec.Struct):
+    """Members that mean the same in every dialect of conversations; a dialect adds its own."""
+
+    model: str
+    stream: bool | UnsetType | None = UNSET
+    temperature: float | None = None
+
+
+class RequestFacts(msgspec.Struct, frozen=True):
+    """Facts of a request that each dialect finds in its own way; the defaults are for dialects without the member."""
+
+    tokens: int  # of the prompt, estimated
+    max_tokens: int | None
+    n: int = 1
+    tools: int = 0
+    images: int = 0
+    wants_usage: bool = True  # of a stream
+    has_stream_options: bool = False
+
+
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 def read_body(raw: bytes, decode: Callable[[bytes], T]) -> tuple[T, dict[str, Raw]]:
-    """Give a body as its dialect's type, and its members as they stand. Raises `InvalidRequest`."""
+    """Return a body as its dialect's type, and its members unread. Raises `InvalidRequest`."""
     try:
         if not raw.isascii():
-            raw.decode()  # what is carried through unread must be UTF-8 as well
+            raw.decode()  # members that are carried through unread must be UTF-8 as well
         return decode(raw), read_members(raw)
     except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
         refuse_body(error)
 
 
 def refuse_body(error: Exception) -> NoReturn:
-    """Raise what a client is told for an error in reading its body."""
+    """Raise `InvalidRequest` for an error in reading a body."""
     match error:
         case msgspec.ValidationError():
             raise invalid_field(error) from None
@@ -41,7 +71,10 @@ def refuse_body(error: Exception) -> NoReturn:
 
 
 def check_shape(fields: Mapping[str, Raw], known: Iterable[str], lists: Iterable[str]) -> None:
-    """Refuse numbers that are none and values that nest too deep; `lists` names members whose items are judged alone."""
+    """Raise `InvalidRequest` for oversized numbers and for values nested too deep.
+
+    `lists` names the members whose items are measured one by one.
+    """
     for name in fields.keys() - set(known):
         if is_odd_number(fields[name]):
             raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
@@ -56,7 +89,7 @@ def check_shape(fields: Mapping[str, Raw], known: Iterable[str], lists: Iterable
 
 
 def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRequest:
-    """Give what a client is told for a field of the wrong type; `prefix` is the path of what was decoded."""
+    """Return the error for a field of the wrong type; `prefix` is the path of the decoded value."""
     text = str(error)
     where = _FIELD_OF_ERROR.search(text)
     missing = _MISSING_FIELD.search(text)
@@ -70,13 +103,42 @@ def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRe
 
 
 def is_null(value: Raw | None) -> bool:
-    """Whether a member is not there, or null, which says the same."""
+    """Return whether a member is absent or null, which means the same."""
     return value is None or bytes(value) == _NULL
 
 
 def join_members(fields: Mapping[str, bytes | Raw]) -> bytes:
-    """Give an object of `fields`; their values are copied once, as they stand."""
+    """Return a JSON object of `fields`; their values are copied once, unread."""
     parts: list[bytes | Raw] = []
     for name, value in fields.items():
         parts += (b",", msgspec.json.encode(name), b":", value)
     return b"".join((b"{", *parts[1:], b"}"))
+
+
+def chat_request(
+    raw: bytes, path: str, body: RequestMembers, fields: Mapping[str, Raw], facts: RequestFacts
+) -> ChatRequest:
+    """Return the request as the gateway handles it; `fields` are the unread members of `raw`."""
+    return ChatRequest(
+        raw=raw,
+        path=path,
+        model=body.model,
+        stream=bool(body.stream),
+        has_stream=body.stream is not UNSET,
+        max_tokens=facts.max_tokens,
+        temperature=body.temperature,
+        n=facts.n,
+        tools=facts.tools,
+        images=facts.images,
+        tokens=facts.tokens,
+        wants_usage=facts.wants_usage,
+        has_stream_options=facts.has_stream_options,
+        fields=fields,
+    )
+
+
+def replace_model(request: ChatRequest, model: str) -> bytes:
+    """Return the client's bytes for a provider that calls the model `model`; only that name is replaced."""
+    if model == request.model:
+        return request.raw
+    return join_members({**request.fields, "model": msgspec.json.encode(model)})

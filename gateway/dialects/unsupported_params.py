@@ -1,4 +1,4 @@
-"""What one dialect can say and another can't: refused by name, or left out where the configuration says so."""
+"""Parameters of one dialect that another lacks: rejected by name, or dropped if the configuration allows it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,11 +10,10 @@ _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class UnsupportedParams:
-    """Collects what the translation of one request can't carry over.
+    """Collects the parameters of one request that have no counterpart in the provider's dialect.
 
-    With `drops_params` a parameter that has no counterpart is left out and noted in `dropped`; without, it is refused.
-    Content is never left out: `untranslatable` is raised in either case. `names`: what the client calls a field of `Conversation`,
-    where that differs.
+    With `drops_params` such a parameter is dropped and noted in `dropped`; otherwise it is rejected. Content is never dropped:
+    `untranslatable` is raised in either case. `names` are the client's names for fields of `Conversation`, where they differ.
     """
 
     __slots__ = ("_drops_params", "_names", "dropped")
@@ -24,8 +23,8 @@ class UnsupportedParams:
         self._names = names
         self.dropped: list[str] = []
 
-    def lose(self, field: str, why: str = "the provider's API has no such parameter") -> None:
-        """Give up a parameter, named as the field of `Conversation` or by the client. Raises `InvalidRequest`."""
+    def drop(self, field: str, why: str = "the provider's API has no such parameter") -> None:
+        """Drop a parameter, named as the field of `Conversation` or by the client. Raises `InvalidRequest` if it is rejected."""
         param = self._names.get(field, field)
         if not self._drops_params:
             raise untranslatable(param, why)
@@ -33,7 +32,7 @@ class UnsupportedParams:
 
 
 def untranslatable(param: str, why: str) -> InvalidRequest:
-    """Give the error for something that can't be said in the other dialect and must not be left out."""
+    """Return the error for a part of the request that the other dialect can't express and that must not be dropped."""
     return InvalidRequest(
         f"{param} can't be translated for this model: {why}", param=param, code="unsupported_parameter"
     )

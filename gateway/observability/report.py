@@ -4,17 +4,15 @@ A line holds no prompt and no key: names from the configuration, numbers, codes,
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
 from gateway.core.clock import Clock
 from gateway.core.exchange import Exchange
+from gateway.core.money import PICODOLLARS
 from gateway.observability.logging import Format, iso_time
 from gateway.observability.metrics import OTHER, Metrics
 from gateway.observability.request_log import RequestLog
-
-PICODOLLARS: Final = 10**12
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):

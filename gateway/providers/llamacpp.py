@@ -31,7 +31,7 @@ class LlamaCpp(HttpProvider):
                 "description": "requests served at the same time; further ones wait",
             },
         },
-        child_module="gateway.runtime.model_server",
+        server_module="gateway.runtime.model_server",
     )
     DIALECTS = ("openai_chat",)
 

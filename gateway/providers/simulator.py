@@ -25,7 +25,7 @@ class Simulator(HttpProvider):
             }
         },
         settings={"speaks": dialects_schema("`chat` and `embeddings`.")},
-        child_module="gateway.runtime.simulator_process",
+        server_module="gateway.runtime.simulator_process",
     )
 
     def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:

@@ -52,7 +52,7 @@ class Codec(Protocol):
 
     def kind(self, event: bytes) -> EventKind: ...
 
-    def pass_on(self, block: bytes) -> bytes: ...
+    def forward(self, block: bytes) -> bytes: ...
 
     def closing(self) -> bytes | None: ...
 
@@ -179,7 +179,7 @@ class EventStream:
     # After it
 
     def _send(self, block: bytes) -> None:
-        block = self._codec.pass_on(block)
+        block = self._codec.forward(block)
         if self._codec.has_failed and self._redact is not None:
             block = self._redact(block)
         if block:

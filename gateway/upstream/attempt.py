@@ -153,4 +153,4 @@ class Attempt:
         if self._token is not None:
             self._token.abandoned()
         if self._limiter is not None:
-            self._limiter.leave(self._now() - self._entered_at)
+            self._limiter.release(self._now() - self._entered_at)

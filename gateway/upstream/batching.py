@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.core.usage import Usage
-from gateway.dialects.base import Gathering
+from gateway.dialects.base import Batching
 from gateway.pools.batches import BatchItem
 from gateway.pools.target import Target
 from gateway.providers.transport import UpstreamResponse
@@ -40,7 +40,7 @@ class BatchRequest(Protocol):
 
 
 async def send_in_batch(
-    first: BatchRequest, request: ChatRequest, gathering: Gathering, inputs: int, total_at: float | None
+    first: BatchRequest, request: ChatRequest, batching: Batching, inputs: int, total_at: float | None
 ) -> Response:
     """Send a request together with others that are alike, of the same tenant. Raises `UpstreamError`."""
     exchange, target, services = first.exchange, first.target, first.services
@@ -54,18 +54,18 @@ async def send_in_batch(
         services.metrics.batches[exchange.pool].value += 1
         services.metrics.batched_requests[exchange.pool].value += len(requests)
         if others:
-            body = gathering.join(requests, first.model_id)
+            body = batching.join(requests, first.model_id)
             head = f"x-request-id: {exchange.id}+{others}\r\n{client_lines}"
         else:
             body, head = first.body(request), first.head()
         upstream = await first.begin(body, head, None, is_stream=False)  # each request keeps its own total timeout
         try:
             whole = await first.read(upstream)
-            parts = gathering.split(whole, requests) if others else [first.read_answer(whole, request)]
+            parts = batching.split(whole, requests) if others else [first.read_answer(whole, request)]
         except BaseException:
             upstream.close()
             raise
         return [Response(upstream.status, upstream.headers, body=body, usage=usage) for body, usage in parts]
 
-    key = (target, first.model_id, exchange.principal.tenant, client_lines, gathering.alike(request))
+    key = (target, first.model_id, exchange.principal.tenant, client_lines, batching.batch_key(request))
     return await services.batches.ask(key, BatchItem(request, inputs, send), settings, total_at)

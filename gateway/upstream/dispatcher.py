@@ -110,7 +110,7 @@ class _Dispatcher:
             return await run()
         limiter = stage.state.limiter
         try:
-            if not limiter.try_enter():
+            if not limiter.try_acquire():
                 await self._wait_in_queue(stage)
         except Overloaded as error:
             self._state.refusal = error
@@ -121,7 +121,7 @@ class _Dispatcher:
             return attempt
         finally:
             if attempt is None:
-                limiter.leave(self._now() - entered_at)
+                limiter.release(self._now() - entered_at)
             else:
                 attempt.hold(limiter, entered_at)
 
@@ -138,7 +138,7 @@ class _Dispatcher:
         )
         since = self._now()
         try:
-            await stage.state.limiter.enter(entry, self._state.total_at(stage.targets[0]))
+            await stage.state.limiter.acquire(entry, self._state.total_at(stage.targets[0]))
         finally:
             exchange.timeline.add_wait("queue", since)
             self._waited_s += self._now() - since
@@ -253,7 +253,7 @@ class _Dispatcher:
             name = meant.pool if stage is not meant else meant.targets[0].model.name
             self._exchange.degraded = f"{name}; reason={reason}"
         if stage.is_sticky:
-            stage.state.sticky.note(state.facts(stage).affinity, attempt.target.endpoint)
+            stage.state.sticky.remember(state.facts(stage).affinity, attempt.target.endpoint)
 
     async def _hedged(self, stage: PoolStage, target: Target) -> Attempt | None:
         """Try one endpoint and, where it is slower than usual, a second one; the first response wins."""

@@ -18,10 +18,10 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.route_plan import PoolStage, RoutePlan
-from gateway.pools.selection import can_be_asked, candidates, pick, wait_s
+from gateway.pools.selection import available_in_s, eligible_targets, is_eligible, pick
 from gateway.pools.target import Target
 from gateway.resilience.retry import backoff_pause_s
 from gateway.routing.conversation import affinity
@@ -46,7 +46,7 @@ class PoolAttempts:
         if self.failure is None:
             return False
         target, error = self.failure
-        word = error.effect.word
+        word = error.effect.retry_word
         return self.count < target.retry.attempts and (word is None or word in target.retry.when)
 
 
@@ -118,10 +118,10 @@ class FailoverState:
 
     def _eligible(self, stage: PoolStage, without: Container[Endpoint]) -> list[Target]:
         is_warming = self._services.managed_servers.is_warming
-        return candidates(stage, self._exchange.path, self._now(), is_warming, without, self._context)
+        return eligible_targets(stage, self._exchange.path, self._now(), is_warming, without, self._context)
 
     def _is_eligible(self, target: Target, at: float, without: Container[Endpoint]) -> bool:
-        return can_be_asked(target, self._exchange.path, at, without, self._context)
+        return is_eligible(target, self._exchange.path, at, without, self._context)
 
     def _final(self) -> set[Endpoint]:
         """Return the endpoints that are not retried: they would fail the same way, or need too much patience."""
@@ -161,11 +161,11 @@ class FailoverState:
             made = self.attempts.get(stage.pool)
             for target in stage.targets:
                 endpoint, retry = target.endpoint, target.retry
-                wait = endpoint.told_until - now
-                if endpoint.rests_until <= now or wait > retry.retry_after_cap_s or wait >= soonest:
+                wait = endpoint.retry_after_until - now
+                if endpoint.resting_until <= now or wait > retry.retry_after_cap_s or wait >= soonest:
                     continue
                 may = "rate_limited" in retry.when if made is None else made.may_retry
-                if may and self._is_eligible(target, endpoint.told_until, final):
+                if may and self._is_eligible(target, endpoint.retry_after_until, final):
                     soonest, found = wait, (stage, target)
         if found is None:
             return None
@@ -197,16 +197,16 @@ class FailoverState:
         if isinstance(error, UpstreamRateLimited) and error.retry_after_s and not target.model.is_family:
             # A family is many models behind one endpoint: the limit of one says nothing of the others.
             now, endpoint = self._now(), target.endpoint
-            endpoint.told_until = now + error.retry_after_s
-            endpoint.rests_until = now + min(error.retry_after_s, target.retry.retry_after_cap_s)
+            endpoint.retry_after_until = now + error.retry_after_s
+            endpoint.resting_until = now + min(error.retry_after_s, target.retry.retry_after_cap_s)
         elif isinstance(error, CredentialRefused):
-            self._services.directory.refuse_key(target.endpoint, target.other_keys)
-        match error.effect.elsewhere:
+            self._services.directory.mark_key_refused(target.endpoint, target.other_keys)
+        match error.effect.failover:
             case "bigger_window":
                 self._context = max(self._context, target.model.context or 0)
                 return self._context > 0
             case "if_configured":
-                return error.effect.word in target.retry.when
+                return error.effect.retry_word in target.retry.when
             case answer:
                 return answer == "yes"
 
@@ -214,7 +214,7 @@ class FailoverState:
         """Note that an endpoint failed, and when it may be retried."""
         made, retry, asked_s = self.attempts[stage.pool], target.retry, error.retry_after_s or 0.0
         made.failure = target, error
-        if not error.effect.again or asked_s > retry.retry_after_cap_s:
+        if not error.effect.same_endpoint or asked_s > retry.retry_after_cap_s:
             retry_at = inf
         else:
             retry_at = self._now() + max(asked_s, backoff_pause_s(made.count, retry, self._services.rng))
@@ -229,10 +229,10 @@ class FailoverState:
             return InvalidRequest(f"this model can't be asked at {path}", param="model", code="unsupported_endpoint")
         now = self._now()
         waits = [
-            (left_s, endpoint.rests_until > now and endpoint.breaker.is_available)
+            (left_s, endpoint.resting_until > now and endpoint.breaker.is_available)
             for stage in self.stages
             for target in stage.targets
-            if (left_s := wait_s(endpoint := target.endpoint, now)) is not None
+            if (left_s := available_in_s(endpoint := target.endpoint, now)) is not None
         ]
         left_s, is_rate_limited = min(waits, default=(0.0, False))
         if is_rate_limited:
@@ -242,12 +242,12 @@ class FailoverState:
 
     # Facts
 
-    def facts(self, stage: PoolStage) -> Facts:
+    def facts(self, stage: PoolStage) -> RequestFacts:
         """Return what a pool's balancer decides by."""
         request = self._exchange.request
         assert request is not None
         kept_by = affinity(self._exchange, stage.affinity) if stage.affinity else ""
-        return Facts(self._now(), request.stream, kept_by)
+        return RequestFacts(self._now(), request.stream, kept_by)
 
     def total_at(self, target: Target) -> float | None:
         """Return when the total timeout ends, in the loop's time."""

@@ -8,7 +8,7 @@ from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rej
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.core.usage import Usage
-from gateway.dialects import GATHERED
+from gateway.dialects import BATCHED
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
 from gateway.providers.header_policy import FROM_CLIENT_TRANSLATED, second_via
@@ -33,11 +33,11 @@ class DialectCall:
         request = exchange.request
         assert request is not None
         upstream = UpstreamRequest(exchange, target, limits, services)
-        if target.batch is not None and (gathering := GATHERED.get(exchange.path)) is not None:
-            inputs = gathering.count_inputs(request)
+        if target.batch is not None and (batching := BATCHED.get(exchange.path)) is not None:
+            inputs = batching.count_inputs(request)
             is_small = inputs < target.batch.max and request.tokens <= TOKENS_LIMIT
             if is_small and "idempotency-key" not in exchange.headers:
-                return await send_in_batch(upstream, request, gathering, inputs, total_at)
+                return await send_in_batch(upstream, request, batching, inputs, total_at)
         return await upstream.send(request, total_at)
 
 
@@ -115,7 +115,7 @@ class UpstreamRequest:
                 body = target.provider.redact(await read_fault(upstream))
                 error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
                 if isinstance(error, Rejected):
-                    error.body = self.binding.bridge.reword(error)
+                    error.body = self.binding.bridge.translate_error(error)
                 raise error
             if upstream.headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise ProtocolError("the provider compressed its answer without being asked")

@@ -29,7 +29,7 @@ WORDS = (" the", " quick", "\n\nbrown", ' "fox"', " jumps", " over ü", " lazy",
 
 
 def chat_events() -> list[bytes]:
-    """Give a stream of chat completions."""
+    """Return a stream of chat completions."""
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -41,7 +41,7 @@ def chat_events() -> list[bytes]:
 
 
 def message_events() -> list[bytes]:
-    """Give a stream of messages."""
+    """Return a stream of messages."""
 
     def event(kind: str, **more: object) -> bytes:
         data = json.dumps({"type": kind, **more}, separators=(",", ":")).encode()
@@ -68,11 +68,11 @@ def request_of(client: Dialect) -> ChatRequest:
 
 
 def codec_cpu_us(make: Callable[[], Codec], stream: list[bytes]) -> float:
-    """Give the CPU time for each event in the codec alone, an event at a time."""
+    """Return the CPU time for each event in the codec alone, an event at a time."""
     codec = make()
     begun = time.process_time()
     for event in stream:
-        codec.pass_on(event)
+        codec.forward(event)
     return (time.process_time() - begun) / len(stream) * 1e6
 
 
@@ -89,7 +89,7 @@ class SocketReply:
 
 
 async def relay_cpu_us(make: Callable[[], Codec], stream: list[bytes], transport: asyncio.Transport) -> float:
-    """Give the CPU time for each event of a whole relay, a read and a write of a socket for each."""
+    """Return the CPU time for each event of a whole relay, a read and a write of a socket for each."""
     source = FakeSource()
     source.sink = EventStream(source, make(), 2**20)
     near, far = socket.socketpair()

@@ -37,7 +37,7 @@ PAIRS = (
 
 
 def response_events() -> list[bytes]:
-    """Give a stream of responses as OpenAI sends it: numbered and padded."""
+    """Return a stream of responses as OpenAI sends it: numbered and padded."""
     events: list[bytes] = []
 
     def event(kind: str, **more: object) -> None:
@@ -59,8 +59,8 @@ def response_events() -> list[bytes]:
 
 
 def request_of(client: ConversationDialect) -> ChatRequest:
-    said = {"input": "x"} if client is openai_responses else {"messages": [{"role": "user", "content": "x"}]}
-    body = {"model": "m", "stream": True, **said}
+    content = {"input": "x"} if client is openai_responses else {"messages": [{"role": "user", "content": "x"}]}
+    body = {"model": "m", "stream": True, **content}
     return client.decode_request(json.dumps(body).encode())
 
 

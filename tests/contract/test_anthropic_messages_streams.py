@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
+from gateway.core.errors import StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat
@@ -18,7 +18,8 @@ from gateway.dialects.bridge import bridge
 from gateway.streaming.relay import EventStream
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
-from tests.support.streams import FakeReply, FakeSource
+from tests.support.recorded import Outcome, assert_described, pieces, relayed
+from tests.support.streams import FakeSource
 
 FOLDER: Final = Path(__file__).parent / "anthropic_messages"
 
@@ -55,13 +56,6 @@ FACTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    sent: bytes
-    failure: GatewayError | None
-    usage: Usage | None
-
-
 def request_of(client: Dialect) -> ChatRequest:
     body: dict[str, Any] = {
         "model": "m",
@@ -74,34 +68,19 @@ def request_of(client: Dialect) -> ChatRequest:
 
 
 async def relay(parts: list[bytes], client: Dialect) -> Outcome:
-    source, reply, meter = FakeSource(), FakeReply(), Meter()
+    source, meter = FakeSource(), Meter()
     codec = bridge(client, anthropic_messages).read_stream(meter, request_of(client), 7.0)
     stream = source.sink = EventStream(source, codec, 2**20)
-    begun = False
-    for part in parts:
-        source.send(part)
-        if not begun and stream._content.done():
-            pumping = asyncio.ensure_future(stream.pump(reply, None))
-            begun = True
-            await asyncio.sleep(0)
-    source.end()
-    try:
-        if begun:
-            await pumping
-        else:
-            await stream.until_content()
-    except GatewayError as failure:
-        return Outcome(reply.sent, failure, meter.usage)
-    return Outcome(reply.sent, None, meter.usage)
+    return await relayed(source, stream, meter, parts)
 
 
 def run(stream: bytes, size: int, client: Dialect) -> Outcome:
-    parts = [stream[start : start + size] for start in range(0, len(stream), size)]
+    parts = pieces(stream, size)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(relay(parts, client))
 
 
-def heard(stream: bytes) -> Facts:
+def decoded_by_client(stream: bytes) -> Facts:
     """Read a stream of chat completions as its clients do."""
     text, thoughts, reason, usage = "", "", None, None
     calls: dict[int, list[str]] = {}
@@ -120,9 +99,7 @@ def heard(stream: bytes) -> Facts:
 
 
 def test_every_file_has_its_facts_and_its_line_in_the_page() -> None:
-    assert {path.name for path in FOLDER.glob("*.sse")} == set(FACTS)
-    page = (FOLDER / "README.md").read_text()
-    assert all(f"`{name}`" in page for name in FACTS)
+    assert_described(FOLDER, FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -140,7 +117,7 @@ def test_a_stream_passes_untouched_to_who_speaks_the_same(name: str, size: int) 
 def test_a_stream_says_the_same_as_chat_completions(name: str, size: int) -> None:
     facts = FACTS[name]
     outcome = run((FOLDER / name).read_bytes(), size, openai_chat)
-    found = heard(outcome.sent)
+    found = decoded_by_client(outcome.sent)
     assert (found.text, found.thoughts, found.reason, found.calls) == (
         facts.text,
         facts.thoughts,
@@ -153,9 +130,9 @@ def test_a_stream_says_the_same_as_chat_completions(name: str, size: int) -> Non
         assert isinstance(outcome.failure, StreamFailed)
         assert sse.chunks_of(outcome.sent)[-1]["error"]["message"] == "Overloaded"
     elif facts.usage is not None:
-        told = sse.chunks_of(outcome.sent)[-1]
-        assert told["choices"] == [] and told["usage"]["prompt_tokens"] == facts.usage.total_input
-        assert told["usage"]["completion_tokens"] == facts.usage.total_output
+        reported = sse.chunks_of(outcome.sent)[-1]
+        assert reported["choices"] == [] and reported["usage"]["prompt_tokens"] == facts.usage.total_input
+        assert reported["usage"]["completion_tokens"] == facts.usage.total_output
 
 
 @pytest.mark.parametrize("name", FACTS)

@@ -118,7 +118,7 @@ def provider_of(name: str) -> HttpProvider:
 
 
 async def read(answer: UpstreamResponse, provider: HttpProvider, is_stream: bool) -> tuple[bytes, Usage | None]:
-    """Give what a client is sent, as the request path would read it. Raises `UpstreamError`."""
+    """Return the client's answer as the request path reads it. Raises `UpstreamError`."""
     await answer.head
     document = Document(answer, 2**20)
     if answer.status != 200:

@@ -38,7 +38,7 @@ def translate(parts: list[bytes]) -> tuple[bytes, Translator, Meter]:
     meter, framer = Meter(), Framer(2**20)
     codec = bridge(anthropic_messages, openai_chat).read_stream(meter, request(), 7.0)
     assert isinstance(codec, Translator)
-    return b"".join(codec.pass_on(framer.feed(part)) for part in parts), codec, meter
+    return b"".join(codec.forward(framer.feed(part)) for part in parts), codec, meter
 
 
 def message_of(stream: bytes) -> Message:

@@ -7,12 +7,13 @@ from typing import Final
 
 import pytest
 
-from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
+from gateway.core.errors import StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
-from tests.support.streams import FakeReply, FakeSource, open_stream
+from tests.support.recorded import Outcome, assert_described, pieces, relayed
+from tests.support.streams import FakeSource, open_stream
 
 FOLDER: Final = Path(__file__).parent / "openai_chat"
 
@@ -38,32 +39,10 @@ FACTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    sent: bytes
-    failure: GatewayError | None
-    usage: Usage | None
-
-
 async def relay(parts: list[bytes], facts: Facts, hides_usage: bool) -> Outcome:
-    source, reply, meter = FakeSource(), FakeReply(), Meter()
+    source, meter = FakeSource(), Meter()
     stream = open_stream(source, meter, hides_usage=hides_usage, choices=facts.choices)
-    begun = False
-    for part in parts:
-        source.send(part)
-        if not begun and stream._content.done():
-            pumping = asyncio.ensure_future(stream.pump(reply, None))
-            begun = True
-            await asyncio.sleep(0)
-    source.end()
-    try:
-        if begun:
-            await pumping
-        else:
-            await stream.until_content()
-    except GatewayError as failure:
-        return Outcome(reply.sent, failure, meter.usage)
-    return Outcome(reply.sent, None, meter.usage)
+    return await relayed(source, stream, meter, parts)
 
 
 def run(parts: list[bytes], name: str, hides_usage: bool = False) -> Outcome:
@@ -72,16 +51,14 @@ def run(parts: list[bytes], name: str, hides_usage: bool = False) -> Outcome:
 
 
 def test_every_file_has_its_facts_and_its_line_in_the_page() -> None:
-    assert {path.name for path in FOLDER.glob("*.sse")} == set(FACTS)
-    page = (FOLDER / "README.md").read_text()
-    assert all(f"`{name}`" in page for name in FACTS)
+    assert_described(FOLDER, FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)
 @pytest.mark.parametrize("size", [1, 2, 7, 10**6], ids=lambda size: f"{size} bytes")
 def test_a_stream_passes_untouched_for_whom_asked_for_its_usage(name: str, size: int) -> None:
     stream, facts = (FOLDER / name).read_bytes(), FACTS[name]
-    outcome = run([stream[start : start + size] for start in range(0, len(stream), size)], name)
+    outcome = run(pieces(stream, size), name)
     assert outcome.sent == stream
     assert outcome.usage == facts.usage
     assert sse.text_of(outcome.sent) == facts.text
@@ -92,7 +69,7 @@ def test_a_stream_passes_untouched_for_whom_asked_for_its_usage(name: str, size:
 @pytest.mark.parametrize("size", [1, 2, 7, 10**6], ids=lambda size: f"{size} bytes")
 def test_who_did_not_ask_for_usage_sees_none(name: str, size: int) -> None:
     stream, facts = (FOLDER / name).read_bytes(), FACTS[name]
-    outcome = run([stream[start : start + size] for start in range(0, len(stream), size)], name, hides_usage=True)
+    outcome = run(pieces(stream, size), name, hides_usage=True)
     chunks = sse.chunks_of(outcome.sent)
     assert not any("usage" in chunk or chunk.get("choices") == [] for chunk in chunks)
     assert outcome.usage == facts.usage
@@ -117,7 +94,7 @@ def test_cut_at_any_position_a_stream_ends_with_whole_events_and_no_end_that_was
 
 
 def finishes(stream: bytes) -> list[int]:
-    """Give where each choice says that it is finished."""
+    """Return the position of each finish reason."""
     found, at = [], stream.find(b'"finish_reason":"')
     while at >= 0:
         found.append(at)

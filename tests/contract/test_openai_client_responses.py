@@ -25,7 +25,7 @@ WEATHER: Final[Any] = {
 
 
 def client_of(answer: Any) -> openai.OpenAI:
-    """Give a client whose requests `answer` takes: a body to bytes, a content type and a status."""
+    """Return a client whose requests `answer` handles: a body to bytes, a content type and a status."""
 
     def handle(request: httpx2.Request) -> httpx2.Response:
         body, content_type, status = answer(request.read())
@@ -43,7 +43,7 @@ def translating(client: ConversationDialect, provider: ConversationDialect, reco
         between = bridge(client, provider)
         between.encode_request(request, "m")
         codec = between.read_stream(Meter(), request, 7.0)
-        written = codec.pass_on(recorded.read_bytes())
+        written = codec.forward(recorded.read_bytes())
         assert codec.closing() == b""
         return written, "text/event-stream", 200
 

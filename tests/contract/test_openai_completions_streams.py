@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
+from gateway.core.errors import StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from gateway.dialects import openai_chat, openai_completions
@@ -17,7 +17,8 @@ from gateway.dialects.bridge import bridge
 from gateway.streaming.relay import EventStream
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
-from tests.support.streams import FakeReply, FakeSource
+from tests.support.recorded import Outcome, assert_described, pieces, relayed
+from tests.support.streams import FakeSource
 
 FOLDER: Final = Path(__file__).parent / "openai_completions"
 
@@ -43,13 +44,6 @@ FACTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    sent: bytes
-    failure: GatewayError | None
-    usage: Usage | None
-
-
 async def relay(
     parts: list[bytes], facts: Facts, client: ConversationDialect = openai_completions, *, wants_usage: bool = True
 ) -> Outcome:
@@ -59,30 +53,15 @@ async def relay(
     else:
         body["messages"] = [{"role": "user", "content": "x"}]
     request = client.decode_request(json.dumps(body).encode())
-    source, reply, meter = FakeSource(), FakeReply(), Meter()
+    source, meter = FakeSource(), Meter()
     codec = bridge(client, openai_completions).read_stream(meter, request, 7.0)
     stream = source.sink = EventStream(source, codec, 2**20)
-    begun = False
-    for part in parts:
-        source.send(part)
-        if not begun and stream._content.done():
-            pumping = asyncio.ensure_future(stream.pump(reply, None))
-            begun = True
-            await asyncio.sleep(0)
-    source.end()
-    try:
-        if begun:
-            await pumping
-        else:
-            await stream.until_content()
-    except GatewayError as failure:
-        return Outcome(reply.sent, failure, meter.usage)
-    return Outcome(reply.sent, None, meter.usage)
+    return await relayed(source, stream, meter, parts)
 
 
 def run(name: str, size: int, client: ConversationDialect = openai_completions, *, wants_usage: bool = True) -> Outcome:
     stream = (FOLDER / name).read_bytes()
-    parts = [stream[start : start + size] for start in range(0, len(stream), size)]
+    parts = pieces(stream, size)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(relay(parts, FACTS[name], client, wants_usage=wants_usage))
 
@@ -96,9 +75,7 @@ def texts_of(stream: bytes) -> tuple[str, ...]:
 
 
 def test_every_file_has_its_facts_and_its_line_in_the_page() -> None:
-    assert {path.name for path in FOLDER.glob("*.sse")} == set(FACTS)
-    page = (FOLDER / "README.md").read_text()
-    assert all(f"`{name}`" in page for name in FACTS)
+    assert_described(FOLDER, FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import GatewayError, ProtocolError, StreamFailed, StreamInterrupted, UpstreamError
+from gateway.core.errors import ProtocolError, StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from gateway.dialects import openai_chat, openai_responses
@@ -18,7 +18,8 @@ from gateway.dialects.bridge import bridge
 from gateway.streaming.relay import EventStream
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
-from tests.support.streams import FakeReply, FakeSource
+from tests.support.recorded import Outcome, assert_described, pieces, relayed
+from tests.support.streams import FakeSource
 
 FOLDER: Final = Path(__file__).parent / "openai_responses"
 
@@ -56,13 +57,6 @@ FACTS: Final = {
 TRANSLATED: Final = [name for name, facts in FACTS.items() if facts.translates]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    sent: bytes
-    failure: GatewayError | None
-    usage: Usage | None
-
-
 def request_of(client: ConversationDialect) -> ChatRequest:
     body: dict[str, Any] = {"model": "m", "stream": True}
     if client is openai_chat:
@@ -71,34 +65,19 @@ def request_of(client: ConversationDialect) -> ChatRequest:
 
 
 async def relay(parts: list[bytes], client: ConversationDialect) -> Outcome:
-    source, reply, meter = FakeSource(), FakeReply(), Meter()
+    source, meter = FakeSource(), Meter()
     codec = bridge(client, openai_responses).read_stream(meter, request_of(client), 7.0)
     stream = source.sink = EventStream(source, codec, 2**20)
-    begun = False
-    for part in parts:
-        source.send(part)
-        if not begun and stream._content.done():
-            pumping = asyncio.ensure_future(stream.pump(reply, None))
-            begun = True
-            await asyncio.sleep(0)
-    source.end()
-    try:
-        if begun:
-            await pumping
-        else:
-            await stream.until_content()
-    except GatewayError as failure:
-        return Outcome(reply.sent, failure, meter.usage)
-    return Outcome(reply.sent, None, meter.usage)
+    return await relayed(source, stream, meter, parts)
 
 
 def run(stream: bytes, size: int, client: ConversationDialect) -> Outcome:
-    parts = [stream[start : start + size] for start in range(0, len(stream), size)]
+    parts = pieces(stream, size)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(relay(parts, client))
 
 
-def heard(stream: bytes) -> Facts:
+def decoded_by_client(stream: bytes) -> Facts:
     """Read a stream of chat completions as its clients do."""
     text, thoughts, refusal, reason = "", "", "", None
     calls: dict[int, list[str]] = {}
@@ -117,9 +96,7 @@ def heard(stream: bytes) -> Facts:
 
 
 def test_every_file_has_its_facts_and_its_line_in_the_page() -> None:
-    assert {path.name for path in FOLDER.glob("*.sse")} == set(FACTS)
-    page = (FOLDER / "README.md").read_text()
-    assert all(f"`{name}`" in page for name in FACTS)
+    assert_described(FOLDER, FACTS)
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -138,7 +115,7 @@ def test_a_stream_passes_untouched_to_who_speaks_the_same(name: str, size: int) 
 def test_a_stream_says_the_same_as_chat_completions(name: str, size: int) -> None:
     facts = FACTS[name]
     outcome = run((FOLDER / name).read_bytes(), size, openai_chat)
-    found = heard(outcome.sent)
+    found = decoded_by_client(outcome.sent)
     assert (found.text, found.thoughts, found.refusal, found.reason, found.calls) == (
         facts.text,
         facts.thoughts,
@@ -171,7 +148,7 @@ def test_what_was_encrypted_reaches_the_client_as_a_signature() -> None:
 def test_the_call_of_a_tool_that_nobody_asked_for_is_an_error_elsewhere() -> None:
     outcome = run((FOLDER / "web_search.sse").read_bytes(), 10**6, openai_chat)
     assert isinstance(outcome.failure, StreamFailed | ProtocolError)
-    assert not sse.is_complete(outcome.sent) and not heard(outcome.sent).text
+    assert not sse.is_complete(outcome.sent) and not decoded_by_client(outcome.sent).text
 
 
 @pytest.mark.parametrize("name", TRANSLATED)

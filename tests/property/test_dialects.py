@@ -1,4 +1,4 @@
-"""What is said in one dialect means the same in the other and back, for generated conversations, answers and streams."""
+"""Generated conversations, answers and streams keep their meaning when translated to another dialect and back."""
 
 import json
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ USAGES = st.builds(Usage, input=COUNTS, cached_input=COUNTS, cache_write=COUNTS,
 
 @st.composite
 def turns(draw: st.DrawFn) -> tuple[Turn, ...]:
-    """Give turns as agents have them: calls side by side, each answered by a result in the turn behind."""
+    """Return the turns of an agent: parallel calls, each with a result in the next turn."""
     found: list[Turn] = []
     calls: list[ToolCall] = []
     for number in range(draw(st.integers(1, 4))):
@@ -89,7 +89,7 @@ def turns(draw: st.DrawFn) -> tuple[Turn, ...]:
 
 @st.composite
 def conversations(draw: st.DrawFn) -> Conversation:
-    """Give what both dialects can say."""
+    """Return conversations that both dialects can express."""
     tools = draw(
         st.lists(st.builds(Tool, NAMES, st.none() | TEXTS, SCHEMAS), max_size=2, unique_by=lambda one: one.name)
     )
@@ -114,14 +114,14 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 
 def spoken(conversation: Conversation, dialect: Dialect) -> Conversation:
-    """Give a conversation as a provider hears it that speaks a dialect."""
+    """Return a conversation as a provider of a dialect decodes it."""
     return dialect.to_conversation(
         dialect.decode_request(dialect.from_conversation(conversation, "m", UnsupportedParams()))
     )
 
 
 def meaning(conversation: Conversation, *, thoughts: bool) -> dict[str, Any]:
-    """Give what counts: texts in a row are one, `auto` is what happens unasked, a schema is what JSON says."""
+    """Return a conversation in a normal form: consecutive texts are one, `auto` is the default, a schema is parsed JSON."""
     return {
         "turns": [(turn.role, list(joined(turn.parts, thoughts))) for turn in conversation.turns],
         "system": [part.text for part in conversation.system],
@@ -170,24 +170,27 @@ def merged(conversation: Conversation) -> Conversation:
 
 
 @given(conversations(), DIALECTS)
-def test_a_request_means_the_same_in_the_other_dialect_and_back(asked: Conversation, first: Dialect) -> None:
+def test_a_request_means_the_same_in_the_other_dialect_and_back(given_request: Conversation, first: Dialect) -> None:
     second = anthropic_messages if first is openai_chat else openai_chat
-    there = spoken(asked, first)
+    there = spoken(given_request, first)
     back = spoken(there, second)
     again = spoken(back, first)
-    said = meaning(asked, thoughts=False)
-    for heard in (there, back, again):
-        assert meaning(merged(heard), thoughts=False) == said
+    stated = meaning(given_request, thoughts=False)
+    for decoded_by_client in (there, back, again):
+        assert meaning(merged(decoded_by_client), thoughts=False) == stated
 
 
 @given(turns())
-def test_thoughts_go_back_to_whoever_can_use_them(said: tuple[Turn, ...]) -> None:
-    asked = Conversation(turns=said, max_tokens=9)
-    unsigned = meaning(asked, thoughts=True)["turns"]
-    assert meaning(merged(spoken(asked, openai_chat)), thoughts=True)["turns"] == unsigned
-    signed = [Turn(t.role, tuple(map(sign, t.parts))) for t in said]
-    asked = msgspec.structs.replace(asked, turns=tuple(signed))
-    assert meaning(spoken(asked, anthropic_messages), thoughts=True)["turns"] == meaning(asked, thoughts=True)["turns"]
+def test_thoughts_go_back_to_whoever_can_use_them(stated: tuple[Turn, ...]) -> None:
+    given_request = Conversation(turns=stated, max_tokens=9)
+    unsigned = meaning(given_request, thoughts=True)["turns"]
+    assert meaning(merged(spoken(given_request, openai_chat)), thoughts=True)["turns"] == unsigned
+    signed = [Turn(t.role, tuple(map(sign, t.parts))) for t in stated]
+    given_request = msgspec.structs.replace(given_request, turns=tuple(signed))
+    assert (
+        meaning(spoken(given_request, anthropic_messages), thoughts=True)["turns"]
+        == meaning(given_request, thoughts=True)["turns"]
+    )
 
 
 def sign(part: Part) -> Part:
@@ -209,9 +212,14 @@ def completions(draw: st.DrawFn) -> Completion:
 @given(completions(), DIALECTS)
 def test_an_answer_means_the_same_in_either_dialect(answer: Completion, dialect: Dialect) -> None:
     request = request_of(dialect)
-    heard = dialect.decode_answer(dialect.encode_answer(answer, request))
-    assert joined(heard.parts, thoughts=True) == joined(answer.parts, thoughts=True)
-    assert (heard.id, heard.model, heard.stop, heard.usage) == (answer.id, answer.model, answer.stop, answer.usage)
+    decoded_by_client = dialect.decode_answer(dialect.encode_answer(answer, request))
+    assert joined(decoded_by_client.parts, thoughts=True) == joined(answer.parts, thoughts=True)
+    assert (decoded_by_client.id, decoded_by_client.model, decoded_by_client.stop, decoded_by_client.usage) == (
+        answer.id,
+        answer.model,
+        answer.stop,
+        answer.usage,
+    )
 
 
 def request_of(dialect: Dialect) -> Any:
@@ -225,7 +233,7 @@ def request_of(dialect: Dialect) -> Any:
 
 @dataclass(frozen=True)
 class Said:
-    """What a stream has said when it is over."""
+    """The content of a whole stream."""
 
     parts: list[Any]
     stop: str | None
@@ -234,7 +242,7 @@ class Said:
 
 @st.composite
 def streams(draw: st.DrawFn, *, mixed: bool = False) -> list[StreamEvent]:
-    """Give the events of an answer; with `mixed` the calls take turns, as chat completions let them."""
+    """Return the events of an answer; with `mixed` the calls interleave, as chat completions allow."""
     found: list[StreamEvent] = [Start("id-1", "m", 7)]
     index = 0
     if draw(st.booleans()):
@@ -260,7 +268,7 @@ def streams(draw: st.DrawFn, *, mixed: bool = False) -> list[StreamEvent]:
     return [*found, Finish("tool_use" if calls else "end"), UsageReport(draw(USAGES))]
 
 
-def said(events: list[StreamEvent]) -> Said:
+def stated(events: list[StreamEvent]) -> Said:
     parts: dict[int, list[Any]] = {}
     stop, usage = None, None
     for event in events:
@@ -278,21 +286,21 @@ def said(events: list[StreamEvent]) -> Said:
     return Said(list(parts.values()), stop, usage)
 
 
-def heard(stream: bytes, dialect: Dialect) -> Said:
+def decoded_by_client(stream: bytes, dialect: Dialect) -> Said:
     """Read a client's stream with the same dialect's own reader, the slow way and the fast."""
     slow, fast = dialect.open_decoder(), dialect.open_decoder()
-    told: list[StreamEvent] = []
+    reported: list[StreamEvent] = []
     for event in events(stream):
         found = list(slow.feed(event))
-        told += found
-        if (string := fast.more(event)) is not None:
+        reported += found
+        if (string := fast.string_delta(event)) is not None:
             assert [one.text if not isinstance(one, ToolCallDelta) else one.arguments for one in found] == [
                 json.loads(string)
             ], "the fast path says the same"
         else:
             assert list(fast.feed(event)) == found
     assert slow.is_done and fast.is_done
-    return said(told)
+    return stated(reported)
 
 
 def written(story: list[StreamEvent], dialect: Dialect) -> bytes:
@@ -302,13 +310,13 @@ def written(story: list[StreamEvent], dialect: Dialect) -> bytes:
 
 @given(streams(), DIALECTS)
 def test_a_stream_is_read_as_it_was_written(story: list[StreamEvent], dialect: Dialect) -> None:
-    assert heard(written(story, dialect), dialect) == said(story)
+    assert decoded_by_client(written(story, dialect), dialect) == stated(story)
 
 
 @given(streams(mixed=True))
 def test_calls_that_take_turns_come_in_blocks_one_after_the_other(story: list[StreamEvent]) -> None:
     stream = written(story, anthropic_messages)
-    assert heard(stream, anthropic_messages) == said(story)
+    assert decoded_by_client(stream, anthropic_messages) == stated(story)
     open_block = None
     for event in events(stream):
         data = json.loads(event.partition(b"data: ")[2])
@@ -333,11 +341,11 @@ def test_a_translated_stream_says_the_same_however_it_is_cut(
     while at < len(stream):
         size = sizes[0]
         sizes = [*sizes[1:], size]
-        out += codec.pass_on(framer.feed(stream[at : at + size]))
+        out += codec.forward(framer.feed(stream[at : at + size]))
         at += size
     assert codec.closing() == b"" and not codec.has_failed
-    assert heard(out, client) == said(story)
-    assert meter.usage == said(story).usage
+    assert decoded_by_client(out, client) == stated(story)
+    assert meter.usage == stated(story).usage
 
 
 @given(streams(), st.integers(0, 10**6), DIALECTS)
@@ -347,7 +355,7 @@ def test_a_stream_that_breaks_off_never_looks_complete(story: list[StreamEvent],
     finished = stream.index(b'"finish_reason":"' if provider is openai_chat else b'"message_stop"')
     framer = Framer(2**20)
     codec = bridge(client, provider).read_stream(Meter(), request_of(client), 7.0)
-    out = codec.pass_on(framer.feed(stream[: at % finished]))
+    out = codec.forward(framer.feed(stream[: at % finished]))
     assert codec.closing() is None
     assert b"[DONE]\n\n" not in out.replace(b"\\n\\n", b"") or b"data: [DONE]\n\n" not in out
     assert b"event: message_stop" not in out and b'"stop_reason":"' not in out
@@ -364,7 +372,7 @@ def test_signed_thoughts_reach_a_client_that_gives_them_back_whole() -> None:
         Finish("end"),
     ]
     codec = bridge(openai_chat, anthropic_messages).read_stream(Meter(), request_of(openai_chat), 7.0)
-    out = codec.pass_on(written(story, anthropic_messages))
+    out = codec.forward(written(story, anthropic_messages))
     blocks = [
         block
         for event in events(out)

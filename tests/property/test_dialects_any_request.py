@@ -57,8 +57,8 @@ PAIRS = [
 def test_any_request_is_translated_or_refused(
     client: Dialect, provider: Dialect, messages: Any, fields: dict[str, Any], drops: bool
 ) -> None:
-    said = {CLIENTS[client]: messages or "hi"} | ({"max_tokens": 5} if client is anthropic_messages else {})
-    body = json.dumps({"model": "m", **said, **fields}).replace("Infinity", "1e999").encode()
+    stated = {CLIENTS[client]: messages or "hi"} | ({"max_tokens": 5} if client is anthropic_messages else {})
+    body = json.dumps({"model": "m", **stated, **fields}).replace("Infinity", "1e999").encode()
     try:
         request = client.decode_request(body)
         sent = bridge(client, provider).encode_request(request, "m", drops_params=drops)

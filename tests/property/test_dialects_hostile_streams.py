@@ -38,7 +38,7 @@ STOPS = st.sampled_from(["end_turn", "tool_use", "stop", "tool_calls", "length",
 
 
 def some(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give objects with any of the members."""
+    """Return objects with any of the members."""
     return st.fixed_dictionaries({}, optional=members)
 
 
@@ -107,16 +107,16 @@ PAIRS = [(client, provider) for client in CLIENTS for provider in PROVIDERS if c
 
 
 def written(client: Dialect, provider: Dialect, fields: dict[str, Any], story: list[Any]) -> bytes:
-    """Give what the client is sent of the story."""
+    """Return the bytes that the client receives for the events."""
     request = client.decode_request(json.dumps({"model": "m", "stream": True, **fields}).encode())
     codec = bridge(client, provider).read_stream(Meter(), request, 5.0)
     out = b""
-    for told in story:
-        data = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
+    for reported in story:
+        data = reported if isinstance(reported, str) else json.dumps(reported, ensure_ascii=False)
         event = b"data: %b\n\n" % data.encode()
         with suppress(UpstreamError):  # so it is judged before the first content; what follows must stand it as well
             codec.kind(event)
-        out += codec.pass_on(event)
+        out += codec.forward(event)
         if codec.has_failed:
             return out
     return out + (codec.closing() or b"")
@@ -126,8 +126,8 @@ def written(client: Dialect, provider: Dialect, fields: dict[str, Any], story: l
 @settings(max_examples=100)
 @given(data=st.data())
 def test_any_events_are_translated_or_end_in_an_error(client: str, provider: str, data: st.DataObject) -> None:
-    dialect, told = PROVIDERS[provider]
-    story = data.draw(st.lists(told, max_size=8))
+    dialect, reported = PROVIDERS[provider]
+    story = data.draw(st.lists(reported, max_size=8))
     speaks, fields = CLIENTS[client]
     out = written(speaks, dialect, fields, story)
     for event in events(out):

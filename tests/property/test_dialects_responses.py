@@ -1,4 +1,4 @@
-"""What is said in OpenAI's responses means the same in the other dialects and back; and the official client's types agree."""
+"""OpenAI's responses keep their meaning in the other dialects and back; the official client's types accept them."""
 
 import json
 from typing import Any, Final, get_args
@@ -39,13 +39,13 @@ from tests.property.test_dialects import (
     TEXTS,
     completions,
     conversations,
-    heard,
+    decoded_by_client,
     joined,
     meaning,
     merged,
     request_of,
-    said,
     spoken,
+    stated,
     streams,
     written,
 )
@@ -56,16 +56,16 @@ EVENTS: Final[TypeAdapter[Any]] = TypeAdapter(get_args(ResponseStreamEvent)[0])
 TOOLS: Final = [{"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}]
 
 
-def asked(**more: Any) -> ChatRequest:
+def given_request(**more: Any) -> ChatRequest:
     return decode_request(json.dumps({"model": "m", "input": "x", "stream": True, **more}).encode())
 
 
 def asked_in(dialect: ConversationDialect) -> ChatRequest:
-    request: ChatRequest = asked() if dialect is openai_responses else request_of(dialect)
+    request: ChatRequest = given_request() if dialect is openai_responses else request_of(dialect)
     return request
 
 
-def told(stream: bytes) -> list[dict[str, Any]]:
+def reported(stream: bytes) -> list[dict[str, Any]]:
     """Read a stream as the official client does: every event is of its types, and numbered."""
     found = []
     for number, event in enumerate(events(stream)):
@@ -142,7 +142,7 @@ def test_any_item_is_taken_or_refused(values: list[str], name: str) -> None:
 def test_an_answer_means_the_same_and_is_one_to_the_official_client(answer: Completion, refusals: list[str]) -> None:
     if answer.stop == "end" and refusals:
         answer = msgspec.structs.replace(answer, parts=(*answer.parts, Refusal(refusals[0])), stop="refusal")
-    body = openai_responses.encode_answer(answer, asked(tools=TOOLS, instructions="be brief"))
+    body = openai_responses.encode_answer(answer, given_request(tools=TOOLS, instructions="be brief"))
     told_ = Response.model_validate_json(body)
     assert told_.instructions == "be brief" and len(told_.tools) == 1
     back = openai_responses.decode_answer(body)
@@ -153,7 +153,7 @@ def test_an_answer_means_the_same_and_is_one_to_the_official_client(answer: Comp
 
 @given(completions(), OTHERS)
 def test_an_answer_reaches_a_client_of_another_dialect(answer: Completion, other: ConversationDialect) -> None:
-    body = openai_responses.encode_answer(answer, asked())
+    body = openai_responses.encode_answer(answer, given_request())
     sent, usage = bridge(other, openai_responses).read_answer(body, request_of(other), 7.0)
     assert joined(other.decode_answer(sent).parts, thoughts=True) == joined(answer.parts, thoughts=True)
     assert usage == answer.usage
@@ -165,17 +165,17 @@ def test_an_answer_reaches_a_client_of_another_dialect(answer: Completion, other
 @given(streams(mixed=True))
 def test_a_stream_is_read_as_it_was_written(story: list[StreamEvent]) -> None:
     stream = openai_responses_stream(story)
-    assert heard(stream, openai_responses) == said(story)
+    assert decoded_by_client(stream, openai_responses) == stated(story)
 
 
 def openai_responses_stream(story: list[StreamEvent]) -> bytes:
-    encoder = openai_responses.open_encoder(asked(tools=TOOLS))
+    encoder = openai_responses.open_encoder(given_request(tools=TOOLS))
     return b"".join(map(encoder.encode, story)) + encoder.finish()
 
 
 @given(streams(mixed=True))
 def test_the_official_client_reads_every_event_and_sums_up_what_the_last_one_says(story: list[StreamEvent]) -> None:
-    found = told(openai_responses_stream(story))
+    found = reported(openai_responses_stream(story))
     grown: dict[int, Any] = {}
     done: dict[int, Any] = {}
     for event in found:
@@ -213,13 +213,13 @@ def test_a_translated_stream_says_the_same_however_it_is_cut(
     out, at = b"", 0
     while at < len(stream):
         sizes = [*sizes[1:], sizes[0]]
-        out += codec.pass_on(framer.feed(stream[at : at + sizes[0]]))
+        out += codec.forward(framer.feed(stream[at : at + sizes[0]]))
         at += sizes[0]
     assert codec.closing() == b"" and not codec.has_failed
-    assert heard(out, client) == said(story)
-    assert meter.usage == said(story).usage
+    assert decoded_by_client(out, client) == stated(story)
+    assert meter.usage == stated(story).usage
     if is_client:
-        told(out)
+        reported(out)
 
 
 @given(streams(), st.integers(0, 10**6), OTHERS, st.booleans())
@@ -232,7 +232,7 @@ def test_a_stream_that_breaks_off_never_looks_complete(
     finished = stream.rindex(marks[other] if is_client else b"event: response.completed")
     framer = Framer(2**20)
     codec = bridge(client, provider).read_stream(Meter(), asked_in(client), 7.0)
-    out = codec.pass_on(framer.feed(stream[: at % finished]))
+    out = codec.forward(framer.feed(stream[: at % finished]))
     assert codec.closing() is None
     assert not any(event.startswith((b"event: response.completed", b"event: message_stop")) for event in events(out))
 
@@ -248,13 +248,13 @@ def test_words_refusals_and_sealed_thoughts_come_back_to_their_maker(words: list
         *(RefusalDelta(3, text) for text in refusals),
         Finish("refusal"),
     ]
-    found = told(openai_responses_stream(story))
+    found = reported(openai_responses_stream(story))
     items = found[-1]["response"]["output"]
     assert [item["type"] for item in items] == ["reasoning", "reasoning", "message"]
     assert [part["type"] for part in items[2]["content"]] == ["output_text", "refusal"]
     body = {"model": "m", "input": [{"role": "user", "content": "x"}, *items, {"role": "user", "content": "y"}]}
     conversation = openai_responses.to_conversation(decode_request(json.dumps(body).encode()))
-    assert conversation.others == ()
+    assert conversation.unsupported == ()
     assert conversation.turns[1].parts[:2] == (Thinking("".join(words), "sig"), Thinking(data="xyz"))
     assert [part.text for part in conversation.turns[1].parts[2:]] == ["".join(words), "".join(refusals)]  # type: ignore[union-attr]
 
@@ -265,7 +265,7 @@ def test_the_fast_path_takes_deltas_though_they_are_numbered_and_padded(story: l
     deltas = [event for event in story if isinstance(event, TextDelta | ThinkingDelta | ToolCallDelta)]
     for number, event in enumerate(events(openai_responses_stream(story))):
         padded = event.replace(b"}\n\n", b',"obfuscation":"%b"}\n\n' % (b"x" * number)) if b".delta" in event else event
-        string = decoder.more(padded)
+        string = decoder.string_delta(padded)
         fast += string is not None
         if string is None:
             decoder.feed(padded)

@@ -12,8 +12,9 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected
 from gateway.core.response import Response
 from gateway.core.tasks import Tasks
-from gateway.dialects.openai_embeddings import inputs_of, read_answer
+from gateway.dialects.openai_embeddings import read_answer
 from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
+from gateway.dialects.openai_embeddings.request_in import inputs_of
 from gateway.pools.batches import Batches, BatchItem
 from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop

@@ -1,4 +1,4 @@
-"""What the client said is what the provider hears, but for the model and the wish for usage."""
+"""A provider receives the client's request, except for the model's name and `include_usage`."""
 
 import json
 from typing import Any
@@ -33,7 +33,7 @@ NUMBERS = st.sampled_from(
 
 @st.composite
 def strings(draw: st.DrawFn, text: str | None = None) -> str:
-    """Give a string as JSON, some of its characters escaped though they need not be."""
+    """Return a string as JSON, with some characters escaped unnecessarily."""
     text = draw(NAMES) if text is None else text
     spelled = []
     for character in text:
@@ -59,7 +59,7 @@ VALUES = st.recursive(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Give a request with unknown fields in any spelling and any order, some of them twice."""
+    """Return a request with unknown fields in any spelling and any order, some of them repeated."""
     fields = [
         (draw(strings("model")), draw(strings(draw(st.sampled_from(["m", "gpt-4o", 'é"']))))),
         (draw(strings("messages")), '[{"role": "user" ,"content":' + draw(strings("model")) + "}]"),

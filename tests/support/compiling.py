@@ -4,6 +4,7 @@ from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
 from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.routing.router import Match
+from gateway.runtime.cpus import worker_count
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded
@@ -55,7 +56,8 @@ routes:
 
 def compiled(text: str, clock: FakeClock) -> Snapshot:
     """Compile a configuration that nothing is alive of yet."""
-    return compile_snapshot(loaded(text, ENV).spec, 1, {}, Directory(clock))
+    spec = loaded(text, ENV).spec
+    return compile_snapshot(spec, 1, {}, Directory(clock), worker_count(spec.server.workers))
 
 
 def order(path: RoutePlan) -> list[tuple[str, list[str]]]:

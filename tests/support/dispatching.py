@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from gateway.core.exchange import Exchange
-from gateway.pools.state import PoolState
+from gateway.pools.directory import PoolState
 from gateway.upstream.dispatcher import dispatch
 from tests.support.replay import Line, Play, Reply
 
@@ -73,7 +73,7 @@ def left_over(line: Line) -> list[str]:
     for name in line.snapshot.pools:
         state = pool(line, name)
         if state.limiter.in_flight or state.limiter.waiting:
-            found.append(f"{name}: {state.limiter.in_flight} in the gate, {state.limiter.waiting} before it")
+            found.append(f"{name}: {state.limiter.in_flight} running in the pool, {state.limiter.waiting} waiting")
         if state.budget._running or state.budget._waiting:
             found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
     for number, answer in enumerate(line.transport.answers):

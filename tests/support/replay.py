@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway import dialects
-from gateway.compile.snapshot import activate, compile_snapshot
+from gateway.compile.snapshot import compile_snapshot
 from gateway.config.load import Loaded, load_text
 from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, Unavailable
@@ -22,6 +22,8 @@ from gateway.pools.managed_servers import ManagedServers
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers import provider_kinds
 from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
+from gateway.runtime.cpus import worker_count
+from gateway.runtime.services import activate
 from gateway.snapshot import Services, Snapshot
 
 JSON = {b"content-type": b"application/json"}
@@ -199,7 +201,9 @@ class Line:
         """Let another configuration serve."""
         self._generation += 1
         spec = loaded(text).spec
-        activate(self.services, compile_snapshot(spec, self._generation, addresses or {}, self.services.directory))
+        workers = worker_count(spec.server.workers)
+        snapshot = compile_snapshot(spec, self._generation, addresses or {}, self.services.directory, workers)
+        activate(self.services, snapshot)
 
     @property
     def snapshot(self) -> Snapshot:

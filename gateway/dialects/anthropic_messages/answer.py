@@ -1,4 +1,4 @@
-"""Whole answers of Anthropic's messages, and what their errors say, in neutral words and back."""
+"""Unstreamed answers of Anthropic's messages as neutral values, and back."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -12,7 +12,6 @@ from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thi
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
-from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -25,31 +24,16 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
         "model_context_window_exceeded": "context_window",
     }
 )
-
 STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {**{ours: theirs for theirs, ours in STOPS.items()}, "content_filter": "refusal"}
 )
 
-_TYPES: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        401: "authentication_error",
-        402: "billing_error",
-        403: "permission_error",
-        404: "not_found_error",
-        413: "request_too_large",
-        429: "rate_limit_error",
-        503: "overloaded_error",
-        504: "timeout_error",
-        529: "overloaded_error",
-    }
-)
-_TOO_LONG: Final = ("prompt is too long", "input length and `max_tokens` exceed context limit")
 RAW_ARGUMENTS: Final = "_raw"
-"""Holds the text of arguments that are no JSON object, since a block of this dialect takes nothing else."""
+"""The member for the text of arguments that are no JSON object: a `tool_use` block accepts only an object."""
 
 
 class Block(msgspec.Struct):
-    """One block of content, of any type that has a neutral word."""
+    """One block of content, of any type that has a neutral value."""
 
     type: str
     text: str = ""
@@ -71,23 +55,36 @@ class _Message(msgspec.Struct):
     usage: anthropic_usage.Usage | None = None
 
 
-class _Error(msgspec.Struct):
-    message: str = ""
+class _Document(msgspec.Struct):
     type: str | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error
+    content: list[Raw] | None = None
+    usage: anthropic_usage.Usage | None = None
 
 
 _decode_message = msgspec.json.Decoder(_Message).decode
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw = msgspec.json.Decoder(dict[str, str]).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+
+
+def read_answer(body: bytes) -> Usage | None:
+    """Return the usage in an answer with status 200.
+
+    Raises `ProtocolError` if it is no message, `Unavailable` if it is an error.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a message") from None
+    if document.type == "error":
+        raise Unavailable("the provider answered 200 with an error in it")
+    if document.content is None:
+        raise ProtocolError("the provider's answer is not a message")
+    return anthropic_usage.read_usage(document.usage)
 
 
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         message = _decode_message(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -122,7 +119,7 @@ def _parts(blocks: list[Block]) -> Iterator[Text | Thinking | Refusal | ToolCall
 
 
 def arguments_of(value: Raw) -> str:
-    """Give the arguments of a call as their text: what could not be read as an object comes out as it went in."""
+    """Return the arguments of a call as text; `input_of` in reverse."""
     if RAW_ARGUMENTS.encode() in bytes(value):
         try:
             members = _decode_raw(value)
@@ -134,7 +131,7 @@ def arguments_of(value: Raw) -> str:
 
 
 def input_of(arguments: str) -> Raw:
-    """Give the arguments of a call as an object."""
+    """Return the arguments of a call as a JSON object."""
     if not arguments.strip():
         return Raw(b"{}")
     try:
@@ -145,7 +142,7 @@ def input_of(arguments: str) -> Raw:
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a message."""
+    """Return a whole answer as a message."""
     message = {
         "id": completion.id,
         "type": "message",
@@ -160,7 +157,7 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
 
 
 def write_block(part: Text | Thinking | Refusal | ToolCall) -> dict[str, Any]:
-    """Give a part of an answer as a block."""
+    """Return a part of an answer as a block."""
     match part:
         case Text() | Refusal():
             return {"type": "text", "text": part.text}
@@ -169,28 +166,3 @@ def write_block(part: Text | Thinking | Refusal | ToolCall) -> dict[str, Any]:
         case Thinking(data=""):
             return {"type": "thinking", "thinking": part.text, "signature": part.signature}
     return {"type": "redacted_thinking", "data": part.data}
-
-
-# Errors
-
-
-def error_type(status: int) -> str:
-    """Give Anthropic's word for an error with a status."""
-    return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-
-
-def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
-    try:
-        error = _decode_error(body).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return ProviderError(error.message, error.type, TOO_LONG if error.message.startswith(_TOO_LONG) else None)
-
-
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in Anthropic's shape."""
-    message = rejection.message
-    if rejection.code == TOO_LONG and not message.startswith(_TOO_LONG):
-        message = f"{_TOO_LONG[0]}: {message}"
-    return msgspec.json.encode({"type": "error", "error": {"type": error_type(status), "message": message}})

@@ -1,4 +1,4 @@
-"""Streams of Anthropic's messages in neutral events."""
+"""Streams of Anthropic's messages as neutral events."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -73,7 +73,7 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class Decoder:
-    """Reads a provider's stream. Parts are counted as blocks begin, whatever their numbers are."""
+    """Decodes a provider's stream. Parts are numbered in the order in which blocks begin, whatever index the blocks have."""
 
     __slots__ = ("_calls", "_count", "_parts", "_template", "_usage", "is_done")
 
@@ -82,10 +82,10 @@ class Decoder:
         self._usage: Usage | None = None
         self._template: Template | None = None
         self._count = 0  # of parts
-        self._parts: dict[int, int] = {}  # by the number of a block, its part
-        self._calls: set[int] = set()  # the parts that are calls of tools
+        self._parts: dict[int, int] = {}  # the index of a block to the index of its part
+        self._calls: set[int] = set()  # the parts that are tool calls
 
-    def more(self, event: bytes) -> bytes | None:
+    def string_delta(self, event: bytes) -> bytes | None:
         template = self._template
         if template is None:
             return None
@@ -136,9 +136,9 @@ class Decoder:
             index = self._begin(number)
         is_call = index in self._calls
         if is_call and (delta.text or delta.thinking or delta.signature):
-            raise ProtocolError("the provider's stream holds words within a tool call")
+            raise ProtocolError("the provider's stream holds text within a tool call")
         if delta.partial_json and not is_call:
-            raise ProtocolError("the provider's stream goes on with a tool call that did not begin")
+            raise ProtocolError("the provider's stream continues a tool call that did not begin")
         if delta.text:
             yield TextDelta(index, delta.text)
         if delta.partial_json:
@@ -149,7 +149,7 @@ class Decoder:
             yield Signature(index, delta.signature)
 
     def _begin(self, number: int) -> int:
-        """Give the part that begins with a block."""
+        """Return the index of the part that begins with a block."""
         index = self._parts[number] = self._count
         self._count += 1
         return index
@@ -177,7 +177,7 @@ class Decoder:
 
 
 def _unpadded(event: bytes) -> bytes:
-    """Give an event without the spaces before its last brace: there are as many as it takes to hide a text's length."""
+    """Return an event without the spaces before its last brace, which pad it to hide the length of its text."""
     end = event.rfind(b"}")
     if event[end - 1 : end] != b" ":
         return event

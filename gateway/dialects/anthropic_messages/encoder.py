@@ -1,8 +1,8 @@
 """Neutral events as a stream of Anthropic's messages.
 
-A message is written block by block: the next begins when the one before has ended. Chat completions don't say when a part
-has ended, and calls of tools may take turns there. So a block ends when another part begins; but that of a call only once
-its arguments are whole, and until then what comes for others waits.
+A message is written block by block: the next block begins after the previous one has ended. Chat completions don't signal the
+end of a part, and their tool calls may interleave. So a block ends when another part begins, except the block of a call: it
+ends only once its arguments are whole JSON, and events of other parts wait until then.
 """
 
 from typing import Any, Final
@@ -27,7 +27,7 @@ from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.anthropic_messages.answer import STOP_REASONS
 from gateway.dialects.json_text import Pieces, quote, unquote
 
-LOOKED_AT: Final = (
+PARSED_LIMIT: Final = (
     8 * 2**20
 )  # bytes of arguments that are read to find their end, while others wait; then it comes last
 
@@ -35,7 +35,7 @@ _Part = TextDelta | ThinkingDelta | Signature | RefusalDelta | ToolCallStart | T
 
 
 class Encoder:
-    """Writes a client's stream."""
+    """Encodes a client's stream."""
 
     __slots__ = (
         "_arguments",
@@ -43,7 +43,7 @@ class Encoder:
         "_deltas",
         "_head",
         "_last",
-        "_looked_at",
+        "_parsed_bytes",
         "_part",
         "_prompt_tokens",
         "_stop",
@@ -54,20 +54,20 @@ class Encoder:
     def __init__(self, request: ChatRequest) -> None:
         self._prompt_tokens = request.tokens
         self._usage: Usage | None = None
-        self._deltas = 0  # so many events told of content: the estimate of whoever does not count
+        self._deltas = 0  # events with content: the estimate of output tokens if the provider reports none
         self._stop: Finish | None = None
-        self._block = -1  # the number of the last block
-        self._part = -1  # the index of the part that is written to it; -1: none, it is closed
-        self._head = b""  # before a string that goes on with it
-        self._arguments: Pieces | None = None  # of the call that is being written
-        self._waiting: dict[int, list[_Part]] = {}  # by part, in the order in which they began
+        self._block = -1  # the index of the last block
+        self._part = -1  # the index of the part written to it; -1: the block is closed
+        self._head = b""  # bytes before a string that is appended to it
+        self._arguments: Pieces | None = None  # of the open call
+        self._waiting: dict[int, list[_Part]] = {}  # events by part, in the order in which the parts began
         self._last: _Part | None = None
-        self._looked_at = 0  # bytes of arguments
+        self._parsed_bytes = 0  # bytes of arguments
 
-    def more(self, string: bytes) -> bytes:
+    def append(self, string: bytes) -> bytes:
         if self._waiting and isinstance(self._last, TextDelta | ThinkingDelta | RefusalDelta | ToolCallDelta):
             return self.encode(type(self._last)(self._last.index, unquote(string)))
-        return self._add(string)
+        return self._append(string)
 
     def encode(self, event: StreamEvent) -> bytes:
         match event:
@@ -118,23 +118,23 @@ class Encoder:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the open block can end."""
+        """Return whether the open block can end."""
         if self._arguments is None:
             return True
-        if self._looked_at > LOOKED_AT:
+        if self._parsed_bytes > PARSED_LIMIT:
             return False
-        self._looked_at += self._arguments.size
+        self._parsed_bytes += self._arguments.size
         return self._arguments.is_json
 
     def _catch_up(self) -> bytes:
-        """Write what has waited for the open block to end, as far as it has."""
+        """Return the events that waited for blocks that have ended."""
         written: list[bytes] = []
         while self._waiting and self._is_whole:
             written += map(self._write, self._waiting.pop(next(iter(self._waiting))))
         return b"".join(written)
 
     def _flush(self) -> bytes:
-        """Write everything, since nothing will come any more, and close the last block."""
+        """Return all waiting events and the end of the last block; nothing follows."""
         written = [self._write(event) for events in self._waiting.values() for event in events]
         self._waiting = {}
         return b"".join((*written, self._close()))
@@ -143,16 +143,16 @@ class Encoder:
         opened = b"" if event.index == self._part else self._close() + self._open(event)
         match event:
             case TextDelta() | RefusalDelta() | ThinkingDelta():
-                return opened + self._add(quote(event.text))
+                return opened + self._append(quote(event.text))
             case ToolCallDelta():
-                return opened + self._add(quote(event.arguments))
+                return opened + self._append(quote(event.arguments))
             case Signature(data=""):
                 delta = b'{"type":"signature_delta","signature":%b}' % quote(event.signature)
                 return opened + self._delta(delta)
         return opened
 
-    def _add(self, string: bytes) -> bytes:
-        """Give the event that adds a string to the open block."""
+    def _append(self, string: bytes) -> bytes:
+        """Return the event that appends a string to the open block."""
         self._deltas += 1
         if self._arguments is not None:
             self._arguments.add(string)
@@ -176,7 +176,7 @@ class Encoder:
                 kind = b'"input_json_delta","partial_json":'
                 self._arguments = Pieces()
             case ToolCallDelta():
-                raise ProtocolError("the provider's stream goes on with a tool call that has ended")
+                raise ProtocolError("the provider's stream continues a tool call that has ended")
         head = b'{"type":"content_block_delta","index":%d,"delta":{"type":%b' % (self._block, kind)
         self._head = b"event: content_block_delta\ndata: " + head
         start = b'{"type":"content_block_start","index":%d,"content_block":%b}' % (self._block, block)

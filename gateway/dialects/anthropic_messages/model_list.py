@@ -6,11 +6,11 @@ from typing import Any, Final
 from gateway.core.errors import InvalidRequest
 
 LONGEST_PAGE: Final = 1000
-UNKNOWN_DATE: Final = "1970-01-01T00:00:00Z"  # what stands where a model's date is not known
+UNKNOWN_DATE: Final = "1970-01-01T00:00:00Z"  # for models whose date is unknown
 
 
 def entry(name: str, context: int | None, max_output: int | None) -> dict[str, Any]:
-    """Give one model; `context` and `max_output` in tokens, None where they are not known."""
+    """Return one model; `context` and `max_output` in tokens, None if unknown."""
     facts = {"max_input_tokens": context, "max_tokens": max_output}
     known = {fact: value for fact, value in facts.items() if value is not None}
     return {
@@ -24,7 +24,7 @@ def entry(name: str, context: int | None, max_output: int | None) -> dict[str, A
 
 
 def page(entries: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
-    """Give the part of a list that `query` asks for: `limit`, and `after_id` or `before_id`; without a limit all of it.
+    """Return one page of a list by the `query`: `limit`, and `after_id` or `before_id`; the whole list without a limit.
 
     Raises `InvalidRequest`.
     """

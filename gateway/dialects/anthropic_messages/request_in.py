@@ -1,294 +1,99 @@
-"""Clients' requests of Anthropic's messages in neutral words. What maps to what is a table in docs/dialects.md."""
+"""What the gateway reads of a request of Anthropic's messages."""
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.conversation import (
-    Conversation,
-    Document,
-    Image,
-    OutputFormat,
-    Part,
-    Reasoning,
-    Text,
-    Thinking,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Turn,
-)
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.anthropic_messages.answer import arguments_of
-from gateway.dialects.fields import Fields, said, strangers
-from gateway.dialects.unsupported_params import untranslatable
-
-PARAMS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "output": "output_config.format",
-        "stop": "stop_sequences",
-        "reasoning": "thinking",
-        "user": "metadata.user_id",
-        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
-    }
+from gateway.core.tokens import prompt_tokens
+from gateway.dialects.request_body import (
+    Positive,
+    RequestFacts,
+    RequestMembers,
+    chat_request,
+    check_shape,
+    invalid_field,
+    is_null,
+    read_body,
 )
 
-_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"speed": "standard"})
-_CACHE: Final = "cache_control"  # changes what an answer costs, never what it says: left out without a word
+PATH: Final = "/v1/messages"
 
 
 class _Source(msgspec.Struct):
-    type: str
-    data: str = ""
-    media_type: str = ""
-    url: str = ""
-    content: Raw = Raw(b"null")
-
-
-class _Citations(msgspec.Struct):
-    enabled: bool = False
+    data: Raw = Raw(b"")
 
 
 class _Block(msgspec.Struct):
     type: str
-    text: str = ""
+    text: Raw = Raw(b"")
+    thinking: Raw = Raw(b"")
     source: _Source | None = None
-    title: str | None = None
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
-    id: str = ""
-    name: str = ""
-    input: Raw = Raw(b"{}")
-    tool_use_id: str = ""
-    content: str | list[Raw] | None = None
-    is_error: bool = False
-    cache_control: Raw = Raw(b"null")
-    citations: Raw = Raw(b"null")
+    input: Raw = Raw(b"")
+    content: Raw = Raw(b"")
 
 
 class _Message(msgspec.Struct):
     role: str
-    content: str | list[Raw]
+    content: Raw
 
 
-class _Tool(msgspec.Struct):
-    name: str
-    type: str | None = None
-    description: str | None = None
-    input_schema: Raw = Raw(b"null")
-    strict: bool | None = None
-    cache_control: Raw = Raw(b"null")
-    eager_input_streaming: Raw = Raw(b"null")
-    defer_loading: bool = False
-    allowed_callers: Raw = Raw(b"null")
+class _Request(RequestMembers, kw_only=True):
+    messages: list[_Message]
+    system: str | list[_Block] | None = None
+    max_tokens: Positive | None = None
+    tools: list[Raw] | None = None
 
 
-class _ToolChoice(msgspec.Struct):
-    type: str
-    name: str = ""
-    disable_parallel_tool_use: bool | None = None
+_KNOWN: Final = frozenset(_Request.__struct_fields__)
+_LISTS: Final = ("messages", "tools", "system")
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_blocks = msgspec.json.Decoder(list[_Block]).decode
 
 
-class _Thinking(msgspec.Struct):
-    type: str
-    budget_tokens: int | None = None
-    display: str | None = None
-
-
-class _Format(msgspec.Struct):
-    type: str
-    schema: Raw = Raw(b"null")
-
-
-class _OutputConfig(msgspec.Struct):
-    effort: str | None = None
-    format: _Format | None = None
-
-
-class _Metadata(msgspec.Struct):
-    user_id: str | None = None
-
-
-_KNOWN: Final = frozenset(
-    (
-        _CACHE,
-        "max_tokens",
-        "messages",
-        "metadata",
-        "model",
-        "output_config",
-        "output_format",
-        "service_tier",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
+def decode_request(raw: bytes) -> ChatRequest:
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
+    body, fields = read_body(raw, _decode_request)
+    size = images = 0
+    for index, message in enumerate(body.messages):
+        found, pictures = _measure(message.content, f"messages[{index}].content")
+        size += found
+        images += pictures
+    if body.system is not None:
+        size += len(memoryview(fields["system"]))
+    size += sum(len(memoryview(tool)) for tool in body.tools or ())
+    check_shape(fields, _KNOWN, _LISTS)
+    facts = RequestFacts(
+        max_tokens=body.max_tokens,
+        tools=len(body.tools or ()),
+        images=images,
+        tokens=prompt_tokens(raw, size, images),
     )
-)
-_TIERS: Final[Mapping[str, str]] = MappingProxyType({"auto": "auto", "standard_only": "default"})
-_DIRECT: Final = (b"null", b'["direct"]')  # callers that a tool may have elsewhere, too
-
-_decode_block = msgspec.json.Decoder(_Block).decode
+    return chat_request(raw, PATH, body, fields, facts)
 
 
-def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
-    fields = Fields(request.fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
-    metadata = fields.get("metadata", _Metadata)
-    config = fields.get("output_config", _OutputConfig) or _OutputConfig()
-    for name, known in (("metadata", _Metadata), ("output_config", _OutputConfig)):
-        if (raw := fields.raw(name)) is not None:
-            others += strangers(raw, known.__struct_fields__, name)
-    system = list(_system(fields.get("system", str | list[Raw])))  # type: ignore[arg-type]
-    turns: list[Turn] = []
-    for index, message in enumerate(fields.get("messages", list[_Message]) or ()):
-        path = f"messages[{index}].content"
-        parts = tuple(_content(message.content, path, others))
-        if message.role == "system":
-            system += _only_text(parts, path)
-        elif message.role == "user":
-            turns.append(Turn("user", parts))
-        elif message.role == "assistant":
-            turns.append(Turn("assistant", parts))
-        else:
-            raise untranslatable(f"messages[{index}].role", f"there is no role {message.role[:40]!r}")
-    choice = fields.get("tool_choice", _ToolChoice)
-    tier = fields.get("service_tier", str)
-    return Conversation(
-        turns=tuple(turns),
-        system=tuple(system),
-        tools=tuple(_tools(fields, others)),
-        tool_choice=_tool_choice(choice),
-        parallel_tool_calls=None if choice is None or not choice.disable_parallel_tool_use else False,
-        output=_output(config.format or fields.get("output_format", _Format)),
-        stop=tuple(fields.get("stop_sequences", list[str]) or ()),
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        top_p=fields.get("top_p", float),
-        top_k=fields.get("top_k", int),
-        reasoning=_reasoning(fields.get("thinking", _Thinking), config.effort),
-        user=None if metadata is None else metadata.user_id,
-        service_tier=None if tier is None else _TIERS.get(tier, tier),
-        stream=request.stream,
-        others=tuple(others),
-    )
-
-
-def _system(system: str | list[Raw] | None) -> Iterator[Text]:
-    if isinstance(system, str):
-        yield Text(system)
-    else:
-        yield from _only_text(tuple(_content(system or [], "system", [])), "system")
-
-
-def _only_text(parts: tuple[Part, ...], path: str) -> Iterator[Text]:
-    for part in parts:
-        if not isinstance(part, Text):
-            raise untranslatable(path, "only text can be in a system prompt")
-        yield part
-
-
-def _content(content: str | list[Raw] | None, path: str, others: list[str]) -> Iterator[Part]:
-    if isinstance(content, str):
-        yield Text(content)
-        return
-    for index, raw in enumerate(content or ()):
-        where = f"{path}[{index}]"
-        try:
-            block = _decode_block(raw)
-        except msgspec.ValidationError:
-            raise InvalidRequest(f"{where} is not a block of content", param=where, code="invalid_type") from None
-        others += strangers(raw, _Block.__struct_fields__, where)
-        yield _part(block, where, others)
-
-
-def _part(block: _Block, path: str, others: list[str]) -> Part:
-    match block.type:
-        case "text":
-            return Text(block.text)
-        case "thinking":
-            return Thinking(block.thinking, block.signature)
-        case "redacted_thinking":
-            return Thinking(data=block.data)
-        case "tool_use":
-            return ToolCall(block.id, block.name, arguments_of(block.input))
-        case "tool_result":
-            parts = tuple(_content(block.content, f"{path}.content", others))
-            shown = tuple(part for part in parts if isinstance(part, Text | Image | Document))
-            if len(shown) < len(parts):
-                raise untranslatable(f"{path}.content", "a tool gives text, images and documents")
-            return ToolResult(block.tool_use_id, shown, block.is_error)
-        case "image" if block.source is not None and block.source.type == "base64":
-            return Image(data=block.source.data, media_type=block.source.media_type)
-        case "image" if block.source is not None and block.source.type == "url":
-            return Image(url=block.source.url)
-        case "document" if block.source is not None:
-            if b"true" in bytes(block.citations):
-                others.append(f"{path}.citations")
-            return _document(block, block.source, path)
-    raise untranslatable(path, f"a block of type {block.type[:40]!r} has no counterpart there")
-
-
-def _document(block: _Block, source: _Source, path: str) -> Document:
-    match source.type:
-        case "text":
-            return Document(text=source.data, media_type=source.media_type, title=block.title)
-        case "base64":
-            return Document(data=source.data, media_type=source.media_type, title=block.title)
-        case "url":
-            return Document(url=source.url, title=block.title)
-    raise untranslatable(path, f"a document from a source of type {source.type[:40]!r} has no counterpart there")
-
-
-def _tools(fields: Fields, others: list[str]) -> Iterator[Tool]:
-    raws = fields.get("tools", list[Raw]) or ()
-    for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
-        path = f"tools[{index}]"
-        if tool.type not in (None, "custom"):
-            raise untranslatable(path, f"a tool of type {tool.type[:40]!r} belongs to the provider that has it")
-        if tool.defer_loading:
-            others.append(f"{path}.defer_loading")
-        if bytes(tool.allowed_callers) not in _DIRECT:
-            others.append(f"{path}.allowed_callers")
-        others += strangers(raw, _Tool.__struct_fields__, path)
-        yield Tool(tool.name, tool.description, said(tool.input_schema), tool.strict)
-
-
-def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
-    match choice:
-        case None:
-            return None
-        case _ToolChoice(type="auto" | "none" as mode):
-            return ToolChoice(mode)
-        case _ToolChoice(type="any"):
-            return ToolChoice("required")
-        case _ToolChoice(type="tool", name=name):
-            return ToolChoice("named", name)
-    raise untranslatable("tool_choice", "only auto, any, tool and none can be")
-
-
-def _output(asked: _Format | None) -> OutputFormat | None:
-    if asked is None:
-        return None
-    if asked.type != "json_schema" or said(asked.schema) is None:
-        raise untranslatable("output_config.format", "only json_schema with a schema can be")
-    return OutputFormat(schema=asked.schema, strict=True)
-
-
-def _reasoning(thinking: _Thinking | None, effort: str | None) -> Reasoning | None:
-    """Thinking that is off is what other models do unasked."""
-    if thinking is None or thinking.type == "disabled":
-        return None if effort is None else Reasoning(effort=effort)
-    return Reasoning(effort=effort, budget_tokens=thinking.budget_tokens, is_adaptive=thinking.type == "adaptive")
+def _measure(content: Raw, param: str) -> tuple[int, int]:
+    """Return the bytes of text and the number of images in a message, tool results included."""
+    data = memoryview(content)
+    if data[0] == 0x22:  # a string
+        return len(data), 0
+    if data[0] != 0x5B:
+        raise InvalidRequest(f"{param} must be a string or a list of blocks", param=param, code="invalid_type")
+    try:
+        blocks = _decode_blocks(content)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, param) from None
+    size = images = 0
+    for index, block in enumerate(blocks):
+        size += sum(len(memoryview(part)) for part in (block.text, block.thinking, block.input))
+        images += block.type == "image"
+        if block.type == "document" and block.source is not None:
+            size += len(memoryview(block.source.data))
+        if block.type == "tool_result" and len(memoryview(block.content)) and not is_null(block.content):
+            found, pictures = _measure(block.content, f"{param}[{index}].content")
+            size += found
+            images += pictures
+    return size, images

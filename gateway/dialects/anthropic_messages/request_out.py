@@ -1,4 +1,4 @@
-"""Neutral requests as Anthropic's messages, for providers. What maps to what is a table in docs/dialects.md."""
+"""Requests of Anthropic's messages for providers; docs/dialects.md has the table of what maps to what."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ from gateway.dialects.anthropic_messages.answer import write_block
 from gateway.dialects.unsupported_params import UnsupportedParams
 
 DEFAULT_MAX_TOKENS: Final = 4096
-MIN_BUDGET: Final = 1024  # tokens of thinking, by the API's own rule
+MIN_BUDGET: Final = 1024  # tokens of thinking; the API's own minimum
 
-_UNKNOWN: Final = ("seed", "logit_bias", "verbosity", "metadata")  # parameters that there are none for
-_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
+_UNSUPPORTED: Final = ("seed", "logit_bias", "verbosity", "metadata")  # parameters without a counterpart
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # likewise, unless they are 0
 _CHOICES: Final[Mapping[str, str]] = MappingProxyType(
     {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 )
@@ -36,56 +36,55 @@ _BUDGETS: Final[Mapping[str, int]] = MappingProxyType(
     {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
 )
 _TAKES_BUDGET = re.compile(r".*claude-(?:3|[a-z]+-(?:3|4-[0-5](?!\d)|4-\d{8}|4$))")
-"""Models that take a budget of thinking and no effort; later ones are told how hard to try."""
+"""Models that accept a thinking budget and no effort; later models accept an effort."""
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
-    asked = conversation
-    for name in (*asked.others, *_lost(asked)):
-        unsupported.lose(name)
-    temperature = asked.temperature
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express."""
+    for name in (*conversation.unsupported, *_unsupported_params(conversation)):
+        unsupported.drop(name)
+    temperature = conversation.temperature
     if temperature is not None and temperature > 1:
-        unsupported.lose("temperature", "it ends at 1 there")
+        unsupported.drop("temperature", "the maximum of the provider's API is 1")
         temperature = None
-    thinking, effort = _thinking(asked, model, unsupported)
+    thinking, effort = _thinking(conversation, model, unsupported)
     body: dict[str, Any] = {
         "model": model,
-        "max_tokens": _max_tokens(asked, thinking),
-        "system": [{"type": "text", "text": part.text} for part in asked.system if part.text] or None,
-        "messages": list(_messages(asked, unsupported)),
+        "max_tokens": _max_tokens(conversation, thinking),
+        "system": [{"type": "text", "text": part.text} for part in conversation.system if part.text] or None,
+        "messages": list(_messages(conversation, unsupported)),
         "temperature": temperature,
-        "top_p": asked.top_p,
-        "top_k": asked.top_k,
-        "stop_sequences": list(asked.stop) or None,
-        "tools": [_write_tool(tool) for tool in asked.tools] or None,
-        "tool_choice": _write_choice(asked),
+        "top_p": conversation.top_p,
+        "top_k": conversation.top_k,
+        "stop_sequences": list(conversation.stop) or None,
+        "tools": [_write_tool(tool) for tool in conversation.tools] or None,
+        "tool_choice": _write_choice(conversation),
         "thinking": thinking,
-        "output_config": _write_config(_format(asked.output, unsupported), effort),
-        "metadata": None if asked.user is None else {"user_id": asked.user},
-        "service_tier": _tier(asked, unsupported),
-        "stream": asked.stream or None,
+        "output_config": _write_config(_format(conversation.output, unsupported), effort),
+        "metadata": None if conversation.user is None else {"user_id": conversation.user},
+        "service_tier": _tier(conversation, unsupported),
+        "stream": conversation.stream or None,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
 
 
-def _lost(asked: Conversation) -> Iterator[str]:
-    for name in _UNKNOWN:
-        if getattr(asked, name) is not None:
+def _unsupported_params(conversation: Conversation) -> Iterator[str]:
+    for name in _UNSUPPORTED:
+        if getattr(conversation, name) is not None:
             yield name
     for name in _PENALTIES:
-        if getattr(asked, name):
+        if getattr(conversation, name):
             yield name
-    if asked.n not in (None, 1):
+    if conversation.n not in (None, 1):
         yield "n"
-    if asked.store:
+    if conversation.store:
         yield "store"
 
 
-def _max_tokens(asked: Conversation, thinking: Mapping[str, Any] | None) -> int:
-    """The API demands a bound; where only we set it, it leaves room for the thoughts that it includes."""
-    if asked.max_tokens is not None:
-        return asked.max_tokens
+def _max_tokens(conversation: Conversation, thinking: Mapping[str, Any] | None) -> int:
+    """Return the limit that the API requires; a default leaves room for the thinking that the limit includes."""
+    if conversation.max_tokens is not None:
+        return conversation.max_tokens
     budget: int = (thinking or {}).get("budget_tokens", 0)
     return DEFAULT_MAX_TOKENS + budget
 
@@ -93,13 +92,13 @@ def _max_tokens(asked: Conversation, thinking: Mapping[str, Any] | None) -> int:
 # Turns
 
 
-def _messages(asked: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
-    """Give messages whose roles take turns: what one side says in a row is one message, results of tools first."""
+def _messages(conversation: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
+    """Yield messages with alternating roles: consecutive turns of one role are one message, tool results first."""
     role = ""
     content: list[dict[str, Any]] = []
-    for turn in asked.turns:
+    for turn in conversation.turns:
         if turn.name is not None:
-            unsupported.lose("messages.name")
+            unsupported.drop("messages.name")
         blocks = list(_blocks(turn.parts))
         if blocks and turn.role != role and content:
             yield {"role": role, "content": _in_order(content)}
@@ -116,7 +115,7 @@ def _in_order(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _blocks(parts: tuple[Part, ...]) -> Iterator[dict[str, Any]]:
-    """Give blocks; empty texts, which the API refuses, and thoughts that nobody signed say nothing there."""
+    """Yield blocks, without empty texts, which the API rejects, and without unsigned thinking."""
     for part in parts:
         match part:
             case Thinking(signature="", data="") | Text(text="") | Refusal(text=""):
@@ -154,16 +153,16 @@ def _write_tool(tool: Tool) -> dict[str, Any]:
     return shape | ({"strict": True} if tool.strict else {})
 
 
-def _write_choice(asked: Conversation) -> dict[str, Any] | None:
-    """Calls side by side are part of this choice here; without tools it makes no sense."""
-    if not asked.tools or (asked.tool_choice is None and asked.parallel_tool_calls is not False):
+def _write_choice(conversation: Conversation) -> dict[str, Any] | None:
+    """Return the tool choice, which includes the setting of parallel calls; None without tools, as the API rejects it."""
+    if not conversation.tools or (conversation.tool_choice is None and conversation.parallel_tool_calls is not False):
         return None
-    choice = asked.tool_choice
+    choice = conversation.tool_choice
     mode = "auto" if choice is None else choice.mode
     shape: dict[str, Any] = {"type": _CHOICES[mode]}
     if choice is not None and mode == "named":
         shape["name"] = choice.name
-    if asked.parallel_tool_calls is False and mode != "none":
+    if conversation.parallel_tool_calls is False and mode != "none":
         shape["disable_parallel_tool_use"] = True
     return shape
 
@@ -172,7 +171,7 @@ def _format(output: OutputFormat | None, unsupported: UnsupportedParams) -> dict
     if output is None:
         return None
     if output.schema is None:
-        unsupported.lose("output", "JSON needs a schema there (json_schema)")
+        unsupported.drop("output", "the provider's API needs a schema for JSON (json_schema)")
         return None
     return {"type": "json_schema", "schema": output.schema}
 
@@ -183,29 +182,29 @@ def _write_config(output: dict[str, Any] | None, effort: str | None) -> dict[str
 
 
 def _thinking(
-    asked: Conversation, model: str, unsupported: UnsupportedParams
+    conversation: Conversation, model: str, unsupported: UnsupportedParams
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """Give the parameter `thinking` and the effort.
+    """Return the parameter `thinking` and the effort.
 
-    In the middle of calls of tools the API wants the signed thoughts before them back. A client that has not kept them
-    gets the rest of the turn without thinking, and not an error each time.
+    Between tool calls the API needs the signed thinking before them back. If a client has not kept it, the rest of the turn runs
+    without thinking; otherwise every request would fail.
     """
-    reasoning = asked.reasoning
-    if reasoning is None or reasoning.effort == "none" or _has_lost_thoughts(asked):
+    reasoning = conversation.reasoning
+    if reasoning is None or reasoning.effort == "none" or _lacks_signed_thinking(conversation):
         return None, None
     if _TAKES_BUDGET.match(model) is None:
         return {"type": "adaptive"}, {"minimal": "low"}.get(reasoning.effort or "", reasoning.effort)
     budget = reasoning.budget_tokens or _BUDGETS.get(reasoning.effort or "medium", MIN_BUDGET)
-    if asked.max_tokens is not None:
-        budget = min(budget, asked.max_tokens - 1)
+    if conversation.max_tokens is not None:
+        budget = min(budget, conversation.max_tokens - 1)
     if budget < MIN_BUDGET:
-        unsupported.lose("reasoning", f"thinking takes {MIN_BUDGET} tokens there, and the answer is bounded below that")
+        unsupported.drop("reasoning", f"thinking takes at least {MIN_BUDGET} tokens, and max_tokens leaves fewer")
         return None, None
     return {"type": "enabled", "budget_tokens": budget}, None
 
 
-def _has_lost_thoughts(asked: Conversation) -> bool:
-    for turn in reversed(asked.turns):
+def _lacks_signed_thinking(conversation: Conversation) -> bool:
+    for turn in reversed(conversation.turns):
         if turn.role == "assistant":
             is_signed = any(isinstance(part, Thinking) and (part.signature or part.data) for part in turn.parts)
             return not is_signed and any(isinstance(part, ToolCall) for part in turn.parts)
@@ -214,8 +213,8 @@ def _has_lost_thoughts(asked: Conversation) -> bool:
     return False
 
 
-def _tier(asked: Conversation, unsupported: UnsupportedParams) -> str | None:
-    if asked.service_tier is None or asked.service_tier in _TIERS:
-        return None if asked.service_tier is None else _TIERS[asked.service_tier]
-    unsupported.lose("service_tier", f"there is no tier {asked.service_tier[:40]!r}")
+def _tier(conversation: Conversation, unsupported: UnsupportedParams) -> str | None:
+    if conversation.service_tier is None or conversation.service_tier in _TIERS:
+        return None if conversation.service_tier is None else _TIERS[conversation.service_tier]
+    unsupported.drop("service_tier", f"the provider's API has no tier {conversation.service_tier[:40]!r}")
     return None

@@ -1,7 +1,7 @@
-"""How many tokens a message would have: https://docs.anthropic.com/en/api/messages-count-tokens
+"""Token counts of Anthropic's messages: https://docs.anthropic.com/en/api/messages-count-tokens
 
-A dialect of its own, whose requests are those of messages and whose answers hold a number. It can't be translated; where no
-provider can be asked, the gateway answers with an estimate.
+A separate dialect: its requests are those of messages, its answers hold a number. It can't be translated; if no provider can
+count, the gateway answers with an estimate.
 """
 
 from typing import Final
@@ -12,12 +12,27 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
-from gateway.dialects import anthropic_messages
+from gateway.dialects.anthropic_messages import request_in
+from gateway.dialects.anthropic_messages.errors import encode_error, encode_error_event
+from gateway.dialects.request_body import replace_model as encode_request
 from gateway.streaming.relay import Codec
 
 NAME: Final = "anthropic_token_count"
 PATH: Final = "/v1/messages/count_tokens"
-VENDOR: Final = anthropic_messages.VENDOR
+VENDOR: Final = "anthropic"
+
+__all__ = [
+    "NAME",
+    "PATH",
+    "VENDOR",
+    "decode_request",
+    "encode_error",
+    "encode_error_event",
+    "encode_estimate",
+    "encode_request",
+    "read_answer",
+    "read_stream",
+]
 
 
 class _Document(msgspec.Struct):
@@ -29,20 +44,15 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """Check a request body and give the facts in it. Raises `InvalidRequest` naming the field in `param`."""
-    request = anthropic_messages.decode_request(raw)
-    return msgspec.structs.replace(request, path=PATH, stream=False)  # there is nothing to stream
-
-
-encode_request = anthropic_messages.encode_request
-encode_error = anthropic_messages.encode_error
-encode_error_event = anthropic_messages.encode_error_event
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
+    request = request_in.decode_request(raw)
+    return msgspec.structs.replace(request, path=PATH, stream=False)  # a count is not streamed
 
 
 def read_answer(body: bytes) -> Usage:
-    """Check an answer that came with status 200, and give what was used: to count costs nothing.
+    """Return the usage of an answer with status 200, which is zero: counting is free.
 
-    Raises `ProtocolError` where it is no count, `Unavailable` where it is an error in disguise.
+    Raises `ProtocolError` if it is no count, `Unavailable` if it is an error.
     """
     try:
         document = _decode_document(body)
@@ -56,10 +66,10 @@ def read_answer(body: bytes) -> Usage:
 
 
 def read_stream(meter: Meter, *, hides_usage: bool, choices: int) -> Codec:
-    """Never called: no request is one for a stream."""
+    """Raise `ProtocolError`. Never called: no request asks for a stream."""
     raise ProtocolError("counts of tokens are not streamed")
 
 
 def encode_estimate(tokens: int) -> bytes:
-    """Give the answer of the gateway's own."""
+    """Return the gateway's own answer."""
     return msgspec.json.encode({"input_tokens": tokens})

@@ -1,4 +1,4 @@
-"""Whole answers of OpenAI's chat completions, and what their errors say, in neutral words and back."""
+"""Unstreamed answers of OpenAI's chat completions as neutral values, and back."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -7,11 +7,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from gateway.core import usage as core_usage
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
-from gateway.dialects.rejection import TOO_LONG, ProviderError
 
 STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {
@@ -22,8 +22,7 @@ STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""What a finish reason means; others are servers' own words for an end."""
-
+"""Meaning of a finish reason; any other is a server's own name for the end of an answer."""
 FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
         "end": "stop",
@@ -35,11 +34,6 @@ FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
         "content_filter": "content_filter",
         "pause": "stop",
     }
-)
-
-_TOO_LONG: Final = ("exceed_context_size_error",)  # types by which servers say it that number their codes
-_TYPES: Final[Mapping[int, str]] = MappingProxyType(
-    {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )
 
 
@@ -76,24 +70,34 @@ class _Answer(msgspec.Struct):
     error: Raw = Raw(b"null")
 
 
-class _Error(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error | str | None = None
-    message: str | None = None
+class _Document(msgspec.Struct):
+    choices: list[Raw] | None = None
+    usage: Usage | None = None
+    error: Raw = Raw(b"null")
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
+_decode_document = msgspec.json.Decoder(_Document).decode
+
+
+def read_answer(body: bytes) -> core_usage.Usage | None:
+    """Return the usage in an answer with status 200.
+
+    Raises `ProtocolError` if it is no chat completion, `Unavailable` if it is an error.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a chat completion") from None
+    if document.choices is None:
+        if bytes(document.error) != b"null":
+            raise Unavailable("the provider answered 200 with an error in it")
+        raise ProtocolError("the provider's answer is not a chat completion")
+    return read_usage(document.usage)
 
 
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         answer = _decode_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -120,8 +124,8 @@ def decode_answer(body: bytes) -> Completion:
 
 
 def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
-    if thoughts := message.reasoning_content or message.reasoning:
-        yield Thinking(thoughts)
+    if thinking := message.reasoning_content or message.reasoning:
+        yield Thinking(thinking)
     if message.content:
         yield Text(message.content)
     if message.refusal:
@@ -131,7 +135,7 @@ def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
 
 
 def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReason:
-    """Say why an answer ended. Some servers say `stop` where a tool is called, and all where the model declined."""
+    """Return why an answer ended. Some servers send `stop` for a tool call, and all do for a refusal."""
     stop = STOPS.get(finish, "end")
     if stop != "end":
         return stop
@@ -139,14 +143,14 @@ def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReaso
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a chat completion."""
+    """Return a whole answer as a chat completion."""
     message: dict[str, Any] = {
         "role": "assistant",
         "content": _join(completion, Text),
         "refusal": (refusal := _join(completion, Refusal)),
     }
-    if (thoughts := _join(completion, Thinking)) is not None:
-        message["reasoning_content"] = thoughts
+    if (thinking := _join(completion, Thinking)) is not None:
+        message["reasoning_content"] = thinking
     blocks = [write_block(p) for p in completion.parts if isinstance(p, Thinking) and (p.signature or p.data)]
     if blocks:
         message["thinking_blocks"] = blocks
@@ -175,12 +179,12 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
 
 
 def finish_reason(stop: StopReason, *, has_refused: bool) -> str:
-    """Give OpenAI's word for why an answer ended: one that declines in words has ended as others do."""
+    """Return OpenAI's finish reason: a refusal with text ended like any other answer."""
     return "stop" if stop == "refusal" and has_refused else FINISH_REASONS[stop]
 
 
 def write_block(thinking: Thinking) -> dict[str, str]:
-    """Give thoughts that their maker wants back unchanged; a client returns them in the message that it got."""
+    """Return a block of thinking that its provider needs back unchanged; clients send it back with the message."""
     if thinking.data:
         return {"type": "redacted_thinking", "data": thinking.data}
     return {"type": "thinking", "thinking": thinking.text, "signature": thinking.signature}
@@ -189,27 +193,3 @@ def write_block(thinking: Thinking) -> dict[str, str]:
 def _join(completion: Completion, kind: type[Text | Thinking | Refusal]) -> str | None:
     texts = [part.text for part in completion.parts if isinstance(part, kind) and part.text]
     return "".join(texts) if texts else None
-
-
-# Errors
-
-
-def read_provider_error(body: bytes) -> ProviderError | None:
-    """Give the error in a body; None where it holds none."""
-    try:
-        found = _decode_error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if isinstance(found.error, _Error):
-        error = found.error
-        code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
-        return ProviderError(error.message or "", error.type, code, error.param)
-    message = found.error or found.message
-    return None if message is None else ProviderError(message)
-
-
-def encode_provider_error(rejection: ProviderError, status: int) -> bytes:
-    """Give a provider's error of another dialect in OpenAI's shape."""
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    shape = {"message": rejection.message, "type": kind, "param": rejection.param, "code": rejection.code}
-    return msgspec.json.encode({"error": shape})

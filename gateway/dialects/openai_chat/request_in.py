@@ -1,313 +1,128 @@
-"""Clients' requests of OpenAI's chat completions in neutral words. What maps to what is a table in docs/dialects.md."""
+"""What the gateway reads of a request of OpenAI's chat completions."""
 
-import re
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from itertools import repeat
+from typing import Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from gateway.core.chat import ChatRequest
-from gateway.core.conversation import (
-    Conversation,
-    Document,
-    Image,
-    OutputFormat,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-    Thinking,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
-    Turn,
-)
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import Fields, said, strangers
-from gateway.dialects.unsupported_params import untranslatable
-
-PARAMS: Final[Mapping[str, str]] = MappingProxyType(
-    {"output": "response_format", "reasoning": "reasoning_effort", "thinking": "thinking_blocks"}
+from gateway.core.tokens import prompt_tokens
+from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+from gateway.dialects.request_body import (
+    Positive,
+    RequestFacts,
+    RequestMembers,
+    StreamOptions,
+    chat_request,
+    invalid_field,
+    read_body,
+    refuse_body,
 )
 
-HINTS: Final = frozenset(("prompt_cache_retention", "prompt_cache_options"))
-"""Members that change what an answer costs, never what it says: left out without a word."""
+PATH: Final = "/v1/chat/completions"
 
-_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {"logprobs": False, "modalities": ["text"], "top_logprobs": 0, "functions": []}
-)
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
-
-
-class _ImageUrl(msgspec.Struct):
-    url: str
-    detail: str | None = None
-
-
-class _File(msgspec.Struct):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
+_BARE_MESSAGE: Final = len('{"role":"","content":},')  # least bytes of a message beside its role and its text
 
 
 class _Part(msgspec.Struct):
     type: str
-    text: str = ""
-    refusal: str = ""
-    image_url: _ImageUrl | str | None = None
-    file: _File | None = None
-    prompt_cache_breakpoint: Raw = Raw(b"null")
-
-
-class _Function(msgspec.Struct):
-    name: str
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    id: str
-    function: _Function | None = None
-    type: str = "function"
-    index: int | None = None
-
-
-class _ThinkingBlock(msgspec.Struct):
-    type: str
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
+    text: Raw = Raw(b"")
 
 
 class _Message(msgspec.Struct):
     role: str
-    content: str | list[Raw] | None = None
-    name: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-    tool_call_id: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    thinking_blocks: list[_ThinkingBlock] | None = None
+    content: Raw = Raw(b"null")
 
 
-class _FunctionTool(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: Raw = Raw(b"null")
-    strict: bool | None = None
+class _Request(RequestMembers, kw_only=True):
+    messages: list[_Message]
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    n: Positive | None = None
+    tools: list[Raw] | None = None
+    functions: list[Raw] | None = None
+    stream_options: StreamOptions | UnsetType | None = UNSET
 
 
-class _Tool(msgspec.Struct):
-    type: str
-    function: _FunctionTool | None = None
+_KNOWN: Final = frozenset(_Request.__struct_fields__)
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_parts = msgspec.json.Decoder(list[_Part]).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _ToolChoice(msgspec.Struct):
-    type: str
-    function: _Named | None = None
-
-
-class _Schema(msgspec.Struct):
-    name: str | None = None
-    description: str | None = None
-    schema: Raw = Raw(b"null")
-    strict: bool | None = None
-
-
-class _ResponseFormat(msgspec.Struct):
-    type: str
-    json_schema: _Schema | None = None
-
-
-_KNOWN: Final = HINTS | {
-    "frequency_penalty",
-    "logit_bias",
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "metadata",
-    "model",
-    "n",
-    "parallel_tool_calls",
-    "presence_penalty",
-    "prompt_cache_key",
-    "reasoning_effort",
-    "response_format",
-    "safety_identifier",
-    "seed",
-    "service_tier",
-    "stop",
-    "store",
-    "stream",
-    "stream_options",
-    "temperature",
-    "tool_choice",
-    "tools",
-    "top_k",
-    "top_p",
-    "user",
-    "verbosity",
-}
-
-_decode_part = msgspec.json.Decoder(_Part).decode
-
-
-def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
-    fields = Fields(request.fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
-    system: list[Text] = []
-    turns: list[Turn] = []
-    messages = fields.get("messages", list[_Message]) or []
-    for index, (message, raw) in enumerate(zip(messages, fields.get("messages", list[Raw]) or (), strict=True)):
-        path = f"messages[{index}]"
-        others += strangers(raw, _Message.__struct_fields__, path)
-        if message.role in ("system", "developer"):
-            system += _texts(message, path)
-        else:
-            turns.append(_turn(message, path))
-    effort = fields.get("reasoning_effort", str)
-    return Conversation(
-        turns=tuple(turns),
-        system=tuple(system),
-        tools=tuple(_tools(fields)),
-        tool_choice=_tool_choice(fields),
-        parallel_tool_calls=fields.get("parallel_tool_calls", bool),
-        output=_output(fields),
-        stop=_stop(fields),
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        top_p=fields.get("top_p", float),
-        top_k=fields.get("top_k", int),
-        seed=fields.get("seed", int),
-        presence_penalty=fields.get("presence_penalty", float),
-        frequency_penalty=fields.get("frequency_penalty", float),
-        logit_bias=fields.raw("logit_bias"),
-        reasoning=None if effort is None else Reasoning(effort=effort),
-        verbosity=fields.get("verbosity", str),
-        n=request.n,
-        user=fields.get("user", str) or fields.get("safety_identifier", str),
-        metadata=fields.get("metadata", dict[str, str]),
-        service_tier=fields.get("service_tier", str),
-        prompt_cache_key=fields.get("prompt_cache_key", str),
-        store=fields.get("store", bool),
-        stream=request.stream,
-        others=tuple(others),
-    )
-
-
-def _turn(message: _Message, path: str) -> Turn:
-    match message.role:
-        case "user":
-            return Turn("user", tuple(_content(message, path)), message.name)
-        case "assistant":
-            return Turn("assistant", tuple(_said(message, path)), message.name)
-        case "tool":
-            if message.tool_call_id is None:
-                param = f"{path}.tool_call_id"
-                raise InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
-            parts = tuple(part for part in _content(message, path) if isinstance(part, Text | Image | Document))
-            return Turn("user", (ToolResult(message.tool_call_id, parts),))
-    raise untranslatable(f"{path}.role", f"there is no role {message.role[:40]!r}")
-
-
-def _said(message: _Message, path: str) -> Iterator[Part]:
-    """Give what the model said, in the order in which other dialects want it: thoughts, words, calls."""
-    blocks = message.thinking_blocks or ()
-    for block in blocks:
-        yield Thinking(block.thinking, block.signature, block.data)
-    thoughts = message.reasoning_content or message.reasoning
-    if thoughts and not blocks:
-        yield Thinking(thoughts)
-    yield from _content(message, path)
-    if message.refusal:
-        yield Refusal(message.refusal)
-    for index, call in enumerate(message.tool_calls or ()):
-        if call.function is None:
-            raise untranslatable(f"{path}.tool_calls[{index}]", "only calls of functions can be")
-        yield ToolCall(call.id, call.function.name, call.function.arguments or "")
-
-
-def _content(message: _Message, path: str) -> Iterator[Part]:
-    if message.content is None:
-        return
-    if isinstance(message.content, str):
-        yield Text(message.content)
-        return
-    for index, raw in enumerate(message.content):
-        yield _part(raw, f"{path}.content[{index}]")
-
-
-def _part(raw: Raw, path: str) -> Part:
+def decode_request(raw: bytes) -> ChatRequest:
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
+    body, fields = read_body(raw, _decode_request)
+    texts: list[int] = []
+    images = 0
     try:
-        part = _decode_part(raw)
-    except msgspec.ValidationError:
-        raise InvalidRequest(f"{path} is not a part of a message", param=path, code="invalid_type") from None
-    match part.type:
-        case "text":
-            return Text(part.text)
-        case "refusal":
-            return Refusal(part.refusal)
-        case "image_url" if part.image_url is not None:
-            image = part.image_url if isinstance(part.image_url, _ImageUrl) else _ImageUrl(part.image_url)
-            if (found := _DATA_URL.fullmatch(image.url)) is not None:
-                return Image(data=found[2], media_type=found[1] or "", detail=image.detail)
-            if image.url.startswith("data:"):
-                raise InvalidRequest(f"{path} is no base64 data URL", param=path, code="invalid_value")
-            return Image(url=image.url, detail=image.detail)
-        case "file" if part.file is not None and part.file.file_data:
-            found = _DATA_URL.fullmatch(part.file.file_data)
-            if found is not None:
-                return Document(data=found[2], media_type=found[1] or "", title=part.file.filename)
-    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
+        for index, message in enumerate(body.messages):
+            size, found = _measure(message.content, index)
+            texts.append(size)
+            images += found
+        if body.stream_options:
+            read_members(fields["stream_options"])
+    except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
+        refuse_body(error)
+    content_bytes = sum(texts)
+    _check_shape(raw, body, fields, texts)
+    tools = [*(body.tools or ()), *(body.functions or ())]
+    content_bytes += sum(len(bytes(tool)) for tool in tools)
+    facts = RequestFacts(
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        n=body.n or 1,
+        tools=len(tools),
+        images=images,
+        tokens=prompt_tokens(raw, content_bytes, images),
+        wants_usage=bool(body.stream_options and body.stream_options.include_usage),
+        has_stream_options=body.stream_options is not UNSET,
+    )
+    return chat_request(raw, PATH, body, fields, facts)
 
 
-def _texts(message: _Message, path: str) -> Iterator[Text]:
-    for part in _content(message, path):
-        if not isinstance(part, Text):
-            raise untranslatable(path, "only text can be in a system prompt")
-        yield part
+def _check_shape(raw: bytes, body: _Request, fields: dict[str, Raw], texts: list[int]) -> None:
+    """Raise `InvalidRequest` for oversized numbers and deep nesting; `texts` are the bytes of text in each message.
+
+    Texts are not scanned again, and a request of little else than texts is not scanned at all.
+    """
+    unknown = fields.keys() - _KNOWN
+    for name in unknown:
+        if is_odd_number(fields[name]):
+            raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
+    besides = len(raw) - sum(texts) - _BARE_MESSAGE * sum(map(bool, texts))
+    inner = MAX_DEPTH - 2  # for the items of a list at the top level
+    if besides <= 2 * inner:  # each level takes two bytes
+        return
+    roles = sum(len(message.role) for message in body.messages)
+    if (
+        any(is_too_deep(fields[name], MAX_DEPTH - 1) for name in unknown)
+        or any(is_too_deep(tool, inner) for tool in (*(body.tools or ()), *(body.functions or ())))
+        or (
+            besides - roles > MAX_DEPTH
+            and any(map(is_too_deep, _decode_list(fields["messages"]), repeat(inner), texts))
+        )
+    ):
+        raise InvalidRequest(f"the body is nested more than {MAX_DEPTH} deep", code="invalid_json")
 
 
-def _tools(fields: Fields) -> Iterator[Tool]:
-    for index, tool in enumerate(fields.get("tools", list[_Tool]) or ()):
-        if tool.type != "function" or tool.function is None:
-            raise untranslatable(
-                f"tools[{index}]", f"a tool of type {tool.type[:40]!r} runs at the provider that has it"
-            )
-        one = tool.function
-        yield Tool(one.name, one.description, said(one.parameters), one.strict)
-
-
-def _tool_choice(fields: Fields) -> ToolChoice | None:
-    match choice := fields.get("tool_choice", str | _ToolChoice):  # type: ignore[arg-type]
-        case None:
-            return None
-        case "auto" | "none" | "required":
-            return ToolChoice(choice)
-        case _ToolChoice(type="function") if choice.function is not None:
-            return ToolChoice("named", choice.function.name)
-    raise untranslatable("tool_choice", "only auto, none, required and a function can be")
-
-
-def _output(fields: Fields) -> OutputFormat | None:
-    match fields.get("response_format", _ResponseFormat):
-        case None | _ResponseFormat(type="text"):
-            return None
-        case _ResponseFormat(type="json_object"):
-            return OutputFormat()
-        case _ResponseFormat(type="json_schema", json_schema=_Schema() as asked):
-            return OutputFormat(said(asked.schema), asked.name, asked.description, asked.strict)
-    raise untranslatable("response_format", "only text, json_object and json_schema can be")
-
-
-def _stop(fields: Fields) -> tuple[str, ...]:
-    stop = fields.get("stop", str | list[str])  # type: ignore[arg-type]
-    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+def _measure(content: Raw, index: int) -> tuple[int, int]:
+    """Return the bytes of text and the number of images in one message's content."""
+    data = memoryview(content)
+    first = data[0]
+    if first == 0x22:  # a string
+        return len(data), 0
+    if first == 0x6E:  # null
+        return 0, 0
+    param = f"messages[{index}].content"
+    if first != 0x5B:
+        message = f"{param} must be a string, null or a list of typed parts"
+        raise InvalidRequest(message, param=param, code="invalid_type")
+    try:
+        parts = _decode_parts(content)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, param) from None
+    texts = sum(len(bytes(part.text)) for part in parts)
+    return texts, sum(part.type in ("image_url", "input_image", "image") for part in parts)

@@ -1,11 +1,13 @@
-"""Neutral requests as OpenAI's chat completions, for providers. What maps to what is a table in docs/dialects.md."""
+"""Requests of OpenAI's chat completions for providers; docs/dialects.md has the table of what maps to what."""
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Conversation,
     Document,
@@ -22,82 +24,119 @@ from gateway.core.conversation import (
     ToolResult,
     Turn,
 )
+from gateway.dialects.request_body import join_members
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
-_NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that take `max_completion_tokens` only
+_NEWER = re.compile(r"(?:.*/)?(?:gpt-(?:[5-9]|\d\d)|o\d)")  # models that accept only `max_completion_tokens`
+
+_NULL: Final = Raw(b"null")
+_TRUE: Final = Raw(b"true")
+
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+# To a provider that speaks the dialect
+
+
+def encode_request(request: ChatRequest, model: str) -> bytes:
+    """Return the client's bytes for a provider that calls the model `model`, with what must change.
+
+    That is the model's name, and for a stream `include_usage`: the gateway needs the usage, whether or not the client asks for it.
+    """
+    raw = request.raw
+    asks_usage = request.stream and not request.wants_usage
+    if model == request.model and not (asks_usage and request.has_stream_options):
+        return _with_usage_first(raw) if asks_usage else raw
+    fields = dict(request.fields)
+    if model != request.model:
+        fields["model"] = Raw(msgspec.json.encode(model))
+    if asks_usage:
+        options = _decode_fields(fields["stream_options"]) if _has_options(fields) else {}
+        fields["stream_options"] = Raw(join_members({**options, "include_usage": _TRUE}))
+    return join_members(fields)
+
+
+def _with_usage_first(raw: bytes) -> bytes:
+    start = raw.index(b"{") + 1
+    return b"".join((b'{"stream_options":{"include_usage":true},', memoryview(raw)[start:]))
+
+
+def _has_options(fields: dict[str, Raw]) -> bool:
+    return bytes(fields.get("stream_options", _NULL)) != b"null"
+
+
+# From another dialect
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said."""
-    asked = conversation
-    for name in asked.others:
-        unsupported.lose(name)
-    if asked.top_k is not None:
-        unsupported.lose("top_k")
-    effort = _effort(asked.reasoning)
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express."""
+    for name in conversation.unsupported:
+        unsupported.drop(name)
+    if conversation.top_k is not None:
+        unsupported.drop("top_k")
+    effort = _effort(conversation.reasoning)
     newer = effort is not None or _NEWER.match(model) is not None
     body: dict[str, Any] = {
         "model": model,
-        "messages": list(_messages(asked)),
-        "max_completion_tokens" if newer else "max_tokens": asked.max_tokens,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "stop": list(asked.stop) or None,
-        "seed": asked.seed,
-        "presence_penalty": asked.presence_penalty,
-        "frequency_penalty": asked.frequency_penalty,
-        "logit_bias": asked.logit_bias,
-        "n": None if asked.n in (None, 1) else asked.n,
-        "tools": [_write_tool(tool) for tool in asked.tools] or None,
-        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
-        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
-        "response_format": _write_output(asked.output),
+        "messages": list(_messages(conversation)),
+        "max_completion_tokens" if newer else "max_tokens": conversation.max_tokens,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "stop": list(conversation.stop) or None,
+        "seed": conversation.seed,
+        "presence_penalty": conversation.presence_penalty,
+        "frequency_penalty": conversation.frequency_penalty,
+        "logit_bias": conversation.logit_bias,
+        "n": None if conversation.n in (None, 1) else conversation.n,
+        "tools": [_write_tool(tool) for tool in conversation.tools] or None,
+        "tool_choice": _write_choice(conversation.tool_choice) if conversation.tools else None,
+        "parallel_tool_calls": conversation.parallel_tool_calls if conversation.tools else None,
+        "response_format": _write_output(conversation.output),
         "reasoning_effort": effort,
-        "verbosity": asked.verbosity,
-        "user": asked.user,
-        "metadata": asked.metadata,
-        "service_tier": asked.service_tier,
-        "prompt_cache_key": asked.prompt_cache_key,
-        "store": asked.store,
-        "stream": asked.stream or None,
-        "stream_options": {"include_usage": True} if asked.stream else None,
+        "verbosity": conversation.verbosity,
+        "user": conversation.user,
+        "metadata": conversation.metadata,
+        "service_tier": conversation.service_tier,
+        "prompt_cache_key": conversation.prompt_cache_key,
+        "store": conversation.store,
+        "stream": conversation.stream or None,
+        "stream_options": {"include_usage": True} if conversation.stream else None,
     }
     return msgspec.json.encode({name: value for name, value in body.items() if value is not None})
 
 
-def _messages(asked: Conversation) -> Iterator[dict[str, Any]]:
-    if asked.system:
-        yield {"role": "system", "content": _write_content(asked.system)}
-    for turn in asked.turns:
+def _messages(conversation: Conversation) -> Iterator[dict[str, Any]]:
+    if conversation.system:
+        yield {"role": "system", "content": _write_content(conversation.system)}
+    for turn in conversation.turns:
         if turn.role == "assistant":
-            yield _write_said(turn)
+            yield _write_assistant(turn)
         else:
             yield from _write_user(turn)
 
 
 def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give a message for each tool result, then one for the rest; pictures of results go there, a tool has but words."""
+    """Yield a message for each tool result, then one for the rest; images of results move there, as results are text only."""
     rest: list[Part] = []
     for part in turn.parts:
         if not isinstance(part, ToolResult):
             rest.append(part)
             continue
-        words = [one for one in part.parts if not isinstance(one, Image)]
+        texts = [one for one in part.parts if not isinstance(one, Image)]
         images = [one for one in part.parts if isinstance(one, Image)]
         if part.is_error:
-            words.insert(0, Text("Error: "))
-        yield {"role": "tool", "tool_call_id": part.id, "content": "".join(map(_plain, words))}
+            texts.insert(0, Text("Error: "))
+        yield {"role": "tool", "tool_call_id": part.id, "content": "".join(map(_plain, texts))}
         if images:
             rest[:0] = [Text(f"What the tool call {part.id} shows:"), *images]
     if rest or not turn.parts:
         yield _named({"role": "user", "content": _write_content(rest)}, turn)
 
 
-def _write_said(turn: Turn) -> dict[str, Any]:
+def _write_assistant(turn: Turn) -> dict[str, Any]:
     texts = [part for part in turn.parts if isinstance(part, Text)]
     message: dict[str, Any] = {"role": "assistant", "content": _write_content(texts) if texts else None}
-    if thoughts := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):
-        message["reasoning_content"] = thoughts
+    if thinking := "".join(p.text for p in turn.parts if isinstance(p, Thinking) and not (p.signature or p.data)):
+        message["reasoning_content"] = thinking
     if refusal := "".join(part.text for part in turn.parts if isinstance(part, Refusal)):
         message["refusal"] = refusal
     calls = [part for part in turn.parts if isinstance(part, ToolCall)]
@@ -116,7 +155,7 @@ def _named(message: dict[str, Any], turn: Turn) -> dict[str, Any]:
 
 
 def _write_content(parts: Sequence[Part]) -> Any:
-    """Give a string where there is one text, since every server takes that; else a list of parts."""
+    """Return a string for a single text, which every server accepts, otherwise a list of parts."""
     if not parts:
         return ""
     if len(parts) == 1 and isinstance(parts[0], Text):
@@ -133,7 +172,9 @@ def _write_part(part: Part) -> dict[str, Any]:
             return {"type": "image_url", "image_url": {"url": url} | ({"detail": part.detail} if part.detail else {})}
         case Document():
             return {"type": "text", "text": _plain(part)}
-    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+    raise untranslatable(
+        "messages", f"a part {type(part).__name__} has no place in a user's message of the provider's API"
+    )
 
 
 def _plain(part: Part) -> str:
@@ -142,7 +183,7 @@ def _plain(part: Part) -> str:
             return part.text
         case Document(url="", data=""):
             return f"{part.title}\n\n{part.text}" if part.title else part.text
-    raise untranslatable("messages", "a document that is no plain text has no counterpart there")
+    raise untranslatable("messages", "a document that is no plain text has no counterpart in the provider's API")
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How OpenAI counts tokens: prompt and completion as wholes, and what is part of each beside them."""
+"""OpenAI's token counts: totals of prompt and completion, and details that are included in them."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class Usage(msgspec.Struct):
 
 
 def read_usage(usage: Usage | None) -> core_usage.Usage | None:
-    """Give usage in disjoint classes; None where there is none."""
+    """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.prompt_tokens is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -51,7 +51,7 @@ def read_usage(usage: Usage | None) -> core_usage.Usage | None:
 
 
 def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
-    """Give usage as a client of OpenAI's expects it."""
+    """Return usage in OpenAI's format."""
     return {
         "prompt_tokens": usage.total_input,
         "completion_tokens": usage.total_output,

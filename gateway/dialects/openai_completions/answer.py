@@ -1,4 +1,4 @@
-"""Whole answers of OpenAI's completions in neutral words and back: a text, and why it ends."""
+"""Unstreamed answers of OpenAI's completions as neutral values, and back: a text, and why it ends."""
 
 import msgspec
 from msgspec import Raw
@@ -28,7 +28,7 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         answer = _decode_answer(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -49,9 +49,14 @@ def decode_answer(body: bytes) -> Completion:
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a completion. Thoughts have no place in it; the words of a refusal are its text."""
+    """Return a whole answer as a completion. Thinking is dropped; the text of a refusal is its text."""
     text = "".join(part.text for part in completion.parts if isinstance(part, Text | Refusal))
-    choice = {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason(completion.stop, text)}
+    choice = {
+        "text": text,
+        "index": 0,
+        "logprobs": None,
+        "finish_reason": finish_reason(completion.stop, has_text=bool(text)),
+    }
     document = {
         "id": completion.id,
         "object": "text_completion",
@@ -64,8 +69,8 @@ def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
     return msgspec.json.encode(document)
 
 
-def finish_reason(stop: StopReason, text: str) -> str:
-    """Give the API's word for why an answer ended: one that declines in words has ended as others do."""
-    if stop == "tool_use" or (stop == "refusal" and text):
+def finish_reason(stop: StopReason, *, has_text: bool) -> str:
+    """Return the API's finish reason: a refusal with text ended like any other answer."""
+    if stop == "tool_use" or (stop == "refusal" and has_text):
         return "stop"
     return FINISH_REASONS[stop]

@@ -1,7 +1,7 @@
-"""Several calls for embeddings as one, and its answer taken apart: every caller gets its own vectors, as the provider wrote them.
+"""Several requests for embeddings as one call, and its answer split again: every request gets its own vectors.
 
-Calls can be one where all but their inputs is equal (`alike`). A vector is never read: what stands between its brackets or
-quotes goes on byte for byte, only `index` is counted anew for each caller.
+Requests can be joined if all members but the inputs are equal (`batch_key`). Vectors are never parsed: their bytes are copied,
+and only `index` is renumbered for each request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,13 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import ProtocolError
 from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.usage import write_usage
-from gateway.dialects.openai_embeddings import inputs_of, read_answer
+from gateway.dialects.openai_embeddings.answer import read_answer
+from gateway.dialects.openai_embeddings.request_in import inputs_of
 from gateway.dialects.request_body import join_members
 
 _LIST: Final = b"["
 _CLASSES: Final = ("input", "cached_input", "cache_write", "output", "reasoning", "audio_in", "audio_out")
-"""The classes of `Usage` that OpenAI's usage tells apart."""
+"""The classes of `Usage` that OpenAI's usage distinguishes."""
 
 
 class _Place(msgspec.Struct):
@@ -32,19 +33,19 @@ _decode_places = msgspec.json.Decoder(list[_Place]).decode
 
 
 def count_inputs(request: ChatRequest) -> int:
-    """Give how many vectors a request asks for."""
+    """Return the number of vectors that a request asks for."""
     return len(inputs_of(request.fields["input"]))
 
 
-def alike(request: ChatRequest) -> bytes:
-    """Give what has to be equal where two requests are to be one: every member but the inputs, and of those the kind."""
+def batch_key(request: ChatRequest) -> bytes:
+    """Return the key that requests of one call have in common: all members but the inputs, and the type of the inputs."""
     kind = b"tokens" if _is_tokens(request) else b"texts"
     others = {name: request.fields[name] for name in sorted(request.fields) if name != "input"}
     return kind + join_members(others)
 
 
 def join(requests: Sequence[ChatRequest], model: str) -> bytes:
-    """Give one body for requests that are alike: the inputs of each behind those of the one before."""
+    """Return one body for requests of one `batch_key`: their inputs in order."""
     inputs = [item for request in requests for item in inputs_of(request.fields["input"])]
     members: dict[str, bytes | Raw] = {**requests[0].fields}
     members |= {"model": msgspec.json.encode(model), "input": b"[%b]" % b",".join(map(bytes, inputs))}
@@ -52,10 +53,9 @@ def join(requests: Sequence[ChatRequest], model: str) -> bytes:
 
 
 def split(body: bytes, requests: Sequence[ChatRequest]) -> list[tuple[bytes, Usage | None]]:
-    """Give each request's part of the answer to all of them: its body, and its share of the usage.
+    """Return each request's part of the joint answer: its body, and its share of the usage.
 
-    Raises `ProtocolError` where the answer does not hold one vector for each input, `Unavailable` where it is an error in
-    disguise.
+    Raises `ProtocolError` if the answer does not hold one vector for each input, `Unavailable` if it is an error.
     """
     usage = read_answer(body)
     answer = _decode_answer(body)
@@ -72,9 +72,10 @@ def split(body: bytes, requests: Sequence[ChatRequest]) -> list[tuple[bytes, Usa
 
 
 def divide(total: int, weights: Sequence[int]) -> list[int]:
-    """Give whole shares of `total` by weight that add up to it exactly: the largest remainders get what rounding leaves.
+    """Return integer shares of `total` by weight that add up to it exactly.
 
-    The method of largest remainders (Hamilton); among equals the first. Weights are positive.
+    Method of largest remainders (Hamilton): the largest remainders get what rounding leaves, the first among equals. Weights are
+    positive.
     """
     whole = sum(weights)
     shares = [total * weight // whole for weight in weights]
@@ -85,12 +86,12 @@ def divide(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def _is_tokens(request: ChatRequest) -> bool:
-    """Whether the inputs are lists of tokens, so that their number is known and not estimated."""
+    """Return whether the inputs are lists of tokens, so that their number is known and not estimated."""
     return bytes(memoryview(inputs_of(request.fields["input"])[0])[:1]) == _LIST
 
 
 def _in_order(data: Raw) -> list[dict[str, Raw]]:
-    """Give the items of an answer by their `index`; those of a provider that writes none stand in order."""
+    """Return the items of an answer by their `index`, or in the given order if the provider writes none."""
     try:
         items, places = _decode_items(data), [place.index for place in _decode_places(data)]
     except msgspec.ValidationError:
@@ -99,14 +100,14 @@ def _in_order(data: Raw) -> list[dict[str, Raw]]:
         return items
     by_index = dict(zip(places, items, strict=True))
     if by_index.keys() != set(range(len(items))):
-        raise ProtocolError("the provider's answer does not say which embedding is whose")
+        raise ProtocolError("the provider's answer does not number its embeddings")
     return [by_index[index] for index in range(len(items))]
 
 
 def _shares(usage: Usage | None, requests: Sequence[ChatRequest]) -> list[Usage | None]:
     """Divide usage by the tokens of each request, class by class.
 
-    A share is an estimate, but where every request gets exactly the tokens that it consists of.
+    A share is an estimate, unless every request gets exactly its own number of tokens.
     """
     if usage is None:
         return [None] * len(requests)

@@ -1,4 +1,4 @@
-"""Whole answers of OpenAI's responses in neutral words and back."""
+"""Unstreamed answers of OpenAI's responses as neutral values, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.usage import Usage as Tokens
-from gateway.dialects.openai_responses.reasoning import BETWEEN, take_item, write_reasoning
+from gateway.dialects.openai_responses.reasoning import PARAGRAPH_BREAK, thinking_of_item, write_reasoning
 from gateway.dialects.openai_responses.usage import Usage, read_usage, write_usage
 
 _INCOMPLETE: Final[Mapping[StopReason, str]] = MappingProxyType(
@@ -21,7 +21,7 @@ _INCOMPLETE: Final[Mapping[StopReason, str]] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""Why an answer is not all that it would have been; for all other reasons to stop it is complete."""
+"""Why an answer is incomplete; with any other stop reason it is complete."""
 
 _ECHOED: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -42,13 +42,13 @@ _ECHOED: Final[Mapping[str, Any]] = MappingProxyType(
         "user": None,
     }
 )
-"""What an answer repeats of its request, and what it says where the request is silent."""
+"""The members of its request that an answer repeats, and their values if the request lacks them."""
 
 _NULL: Final = b"null"
 
 
 class Part(msgspec.Struct):
-    """What stands in a message, a summary, or the text of thoughts."""
+    """A part of a message, a summary, or a text of reasoning."""
 
     type: str = ""
     text: str = ""
@@ -56,7 +56,7 @@ class Part(msgspec.Struct):
 
 
 class Item(msgspec.Struct):
-    """One of an answer's items; what its type does not have stays empty."""
+    """One of an answer's items; members that its type lacks are empty."""
 
     type: str
     id: str = ""
@@ -69,7 +69,7 @@ class Item(msgspec.Struct):
 
 
 class Error(msgspec.Struct):
-    """Why an answer has failed."""
+    """Why an answer failed."""
 
     message: str | None = None
     type: str | None = None
@@ -81,7 +81,7 @@ class _Incomplete(msgspec.Struct):
 
 
 class Response(msgspec.Struct):
-    """An answer, whole or as it stands while it is streamed."""
+    """An answer, whole or partly streamed."""
 
     id: str = ""
     model: str = ""
@@ -97,8 +97,37 @@ class Response(msgspec.Struct):
 _decode_response = msgspec.json.Decoder(Response).decode
 
 
+class Document(msgspec.Struct):
+    """An answer whose items are left unread."""
+
+    object: str | None = None
+    output: list[Raw] | None = None
+    status: str | None = None
+    error: Raw = Raw(b"null")
+    usage: Usage | None = None
+
+
+_decode_document = msgspec.json.Decoder(Document).decode
+
+
+def read_answer(body: bytes) -> Tokens | None:
+    """Return the usage in an answer with status 200.
+
+    Raises `ProtocolError` if it is no response, `Unavailable` if it is an error.
+    """
+    try:
+        document = _decode_document(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProtocolError("the provider's answer is not a response") from None
+    if bytes(document.error) != b"null" or document.status == "failed":
+        raise Unavailable("the provider answered 200 with an error in it")
+    if document.output is None:
+        raise ProtocolError("the provider's answer is not a response")
+    return read_usage(document.usage)
+
+
 def decode_answer(body: bytes) -> Completion:
-    """Give a whole answer. Raises `ProtocolError` where it is none, `Unavailable` where it is an error in disguise."""
+    """Return a whole answer. Raises `ProtocolError` for any other document, `Unavailable` for an error sent with status 200."""
     try:
         response = _decode_response(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -124,7 +153,7 @@ def decode_answer(body: bytes) -> Completion:
 
 
 def parts_of(item: Item) -> Iterator[Text | Thinking | Refusal | ToolCall]:
-    """Give the parts that an item stands for. Raises `ProtocolError` for what nobody had asked for."""
+    """Yield the parts of an item. Raises `ProtocolError` for an item of a type that translated requests never cause."""
     match item.type:
         case "message":
             for part in item.content or ():
@@ -132,20 +161,20 @@ def parts_of(item: Item) -> Iterator[Text | Thinking | Refusal | ToolCall]:
         case "function_call":
             yield ToolCall(item.call_id or item.id, item.name, item.arguments)
         case "reasoning":
-            thinking = take_item(item.id, thoughts_of(item), item.encrypted_content)
+            thinking = thinking_of_item(item.id, reasoning_text_of(item), item.encrypted_content)
             if thinking is not None:
                 yield thinking
         case _:
             raise ProtocolError(f"the provider's answer holds an item of type {item.type[:40]!r}")
 
 
-def thoughts_of(item: Item) -> str:
-    """Give the summary of thoughts, or the thoughts themselves, as servers of open models show them."""
-    return BETWEEN.join(part.text for part in item.summary or item.content or ())
+def reasoning_text_of(item: Item) -> str:
+    """Return the summary of reasoning, or the reasoning itself, as servers of open models send it."""
+    return PARAGRAPH_BREAK.join(part.text for part in item.summary or item.content or ())
 
 
 def stop_reason(response: Response, *, has_calls: bool, has_refused: bool) -> StopReason:
-    """Say why an answer ended."""
+    """Return why an answer ended."""
     if response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details is not None else None
         return "content_filter" if reason == "content_filter" else "max_tokens"
@@ -156,22 +185,22 @@ def stop_reason(response: Response, *, has_calls: bool, has_refused: bool) -> St
 
 
 def encode_answer(completion: Completion, request: ChatRequest) -> bytes:
-    """Give a whole answer as a response."""
+    """Return a whole answer as a response."""
     reason = incomplete_reason(completion.stop, has_refused=any(isinstance(part, Refusal) for part in completion.parts))
     items = list(_items(completion))
     if reason is not None and items and "status" in items[-1]:
         items[-1]["status"] = "incomplete"
-    frame = Frame(completion.id, completion.model, completion.created, completion.service_tier, request)
-    return frame.ended(reason, items, completion.usage)
+    shape = ResponseShape(completion.id, completion.model, completion.created, completion.service_tier, request)
+    return shape.finished(reason, items, completion.usage)
 
 
 def incomplete_reason(stop: StopReason, *, has_refused: bool) -> str | None:
-    """Say why an answer is not whole; None where it is. A model that declines without a word has been cut."""
+    """Return why an answer is incomplete; None if it is complete. A refusal without text counts as cut off."""
     return _INCOMPLETE.get("content_filter" if stop == "refusal" and not has_refused else stop)
 
 
 def _items(completion: Completion) -> Iterator[dict[str, Any]]:
-    """Give items in their order; texts and refusals in a row are one message."""
+    """Yield items in their order; consecutive texts and refusals are one message."""
     content: list[dict[str, Any]] = []
     count = 0
     for part in completion.parts:
@@ -192,35 +221,35 @@ def _items(completion: Completion) -> Iterator[dict[str, Any]]:
 
 
 def item_id(prefix: str, answer_id: str, index: int) -> str:
-    """Give an id for an item of an answer; OpenAI takes 64 bytes of one, with its type's prefix."""
+    """Return an id for an item of an answer; OpenAI accepts up to 64 bytes, with the prefix of its type."""
     return f"{prefix}_{answer_id[-50:]}_{index}"
 
 
 def write_text(text: Any) -> dict[str, Any]:
-    """Give the part of a message that is text."""
+    """Return a text part of a message."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
 def write_refusal(text: Any) -> dict[str, Any]:
-    """Give the part of a message that is a refusal."""
+    """Return a refusal part of a message."""
     return {"type": "refusal", "refusal": text}
 
 
 def write_message(identity: str, content: list[Any], status: str = "completed") -> dict[str, Any]:
-    """Give an item that is a message."""
+    """Return a message item."""
     return {"id": identity, "type": "message", "status": status, "role": "assistant", "content": content}
 
 
 def write_call(identity: str, call_id: str, name: str, arguments: Any, status: str = "completed") -> dict[str, Any]:
-    """Give an item that is a call of a tool."""
+    """Return a tool call item."""
     call = {"id": identity, "type": "function_call", "status": status}
     return call | {"call_id": call_id, "name": name, "arguments": arguments}
 
 
-class Frame:
-    """What is the same in an answer from its beginning to its end: who answers, when, and what was asked."""
+class ResponseShape:
+    """Writes a response object in each of its states; id, model, date and the members of the request stay the same."""
 
-    __slots__ = ("_asked", "_head")
+    __slots__ = ("_echoed", "_head")
 
     def __init__(self, answer_id: str, model: str, created: int, tier: str | None, request: ChatRequest) -> None:
         self._head = {
@@ -229,19 +258,19 @@ class Frame:
             "created_at": created,
             "model": model or request.model,
         }
-        self._asked = {name: _asked(request.fields.get(name), silent) for name, silent in _ECHOED.items()}
-        self._asked |= {"service_tier": tier, "previous_response_id": None, "background": False, "store": False}
+        self._echoed = {name: _echoed(request.fields.get(name), default) for name, default in _ECHOED.items()}
+        self._echoed |= {"service_tier": tier, "previous_response_id": None, "background": False, "store": False}
 
-    def begun(self) -> bytes:
-        """Give the answer before there is anything of it."""
+    def in_progress(self) -> bytes:
+        """Return the answer before its first item."""
         return self._write("in_progress", [], None)
 
-    def ended(self, reason: str | None, items: Sequence[Any], usage: Tokens | None) -> bytes:
-        """Give the whole answer, or what there is of it and the `reason` why."""
+    def finished(self, reason: str | None, items: Sequence[Any], usage: Tokens | None) -> bytes:
+        """Return the whole answer; with a `reason`, an incomplete one."""
         return self._write("completed" if reason is None else "incomplete", items, usage, reason)
 
     def failed(self, message: str, code: str) -> bytes:
-        """Give an answer that came to nothing."""
+        """Return a failed answer."""
         return self._write("failed", [], None, error={"code": code, "message": message})
 
     def _write(
@@ -259,10 +288,10 @@ class Frame:
             "incomplete_details": None if reason is None else {"reason": reason},
             "output": items,
             "usage": None if usage is None else write_usage(usage),
-            **self._asked,
+            **self._echoed,
         }
         return msgspec.json.encode(shape)
 
 
-def _asked(value: Raw | None, silent: Any) -> Any:
-    return silent if value is None or bytes(value) == _NULL else value
+def _echoed(value: Raw | None, default: Any) -> Any:
+    return default if value is None or bytes(value) == _NULL else value

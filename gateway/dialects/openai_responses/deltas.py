@@ -1,6 +1,7 @@
-"""Events that only go on with a text, as OpenAI sends them: each has a number, and padding that hides how long its text is.
+"""OpenAI's events that append to a text: each has a number, and padding that hides the length of its text.
 
-So no two are alike around their string, and these two places are stepped over where `json_text.Template` compares.
+So no two of them have the same bytes around the string: these templates skip the number and the padding, unlike
+`json_text.Template`.
 """
 
 import re
@@ -13,17 +14,17 @@ _PADDED: Final = re.compile(rb'"obfuscation": ?"([^"\\]*)"\}[\r\n]+\Z')
 _REST: Final = re.compile(rb'[^"\\]*"\}[\r\n]+\Z')
 
 
-class Delta:
-    """What stands around the number and the string of an event."""
+class DeltaTemplate:
+    """The bytes around the number and the string of an event."""
 
     __slots__ = ("_between", "_head", "_is_padded", "_tail")
 
     def __init__(self, head: bytes, between: bytes, tail: bytes, *, is_padded: bool) -> None:
         self._head, self._between, self._tail = head, between, tail
-        self._is_padded = is_padded  # the tail ends where the padding begins
+        self._is_padded = is_padded  # then the tail ends at the start of the padding
 
     def string_of(self, event: bytes) -> bytes | None:
-        """Give the string of an event of this shape; None for any other event."""
+        """Return the string of an event that matches; None for any other event."""
         start = len(self._head)
         end = event.find(b",", start)
         if not (event.startswith(self._head) and event[start:end].isdigit() and event.startswith(self._between, end)):
@@ -36,10 +37,10 @@ class Delta:
         return found[0] if is_whole else None
 
 
-def shape_of(event: bytes) -> Delta | Template | None:
-    """Learn the shape of an event whose string is the value of `delta`; None where its members stand in no known order.
+def delta_template_of(event: bytes) -> DeltaTemplate | Template | None:
+    """Return the template of an event whose string is the value of `delta`; None if the order of its members is unknown.
 
-    Quotes inside of a text are escaped, so that no text can look like the members that are looked for.
+    Quotes inside a text are escaped, so no text can look like one of the members.
     """
     numbers = _NUMBERED.findall(event)
     if not numbers:
@@ -55,4 +56,4 @@ def shape_of(event: bytes) -> Delta | Template | None:
         return None
     padding = _PADDED.search(event, string.end())
     tail = event[string.end() : len(event) if padding is None else padding.start(1)]
-    return Delta(event[: number.start(1)], event[number.end() : at], tail, is_padded=padding is not None)
+    return DeltaTemplate(event[: number.start(1)], event[number.end() : at], tail, is_padded=padding is not None)

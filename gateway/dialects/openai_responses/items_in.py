@@ -1,6 +1,5 @@
-"""The items of a responses client's input, as turns."""
+"""The input items of OpenAI's responses as turns."""
 
-import re
 from collections.abc import Iterator
 
 import msgspec
@@ -8,19 +7,18 @@ from msgspec import Raw
 
 from gateway.core.conversation import Document, Image, Part, Refusal, Text, Thinking, ToolCall, ToolResult, Turn
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import strangers
+from gateway.dialects.fields import unknown_members
 from gateway.dialects.openai_responses.reasoning import read_reasoning
+from gateway.dialects.parts_in import document_in, image_at, missing, only_text
 from gateway.dialects.unsupported_params import untranslatable
 
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.DOTALL)
 
-
-class _Said(msgspec.Struct):
+class _SummaryPart(msgspec.Struct):
     text: str
 
 
 class _Item(msgspec.Struct):
-    """Any item; what its type does not have stays empty."""
+    """Any item; members that its type lacks are empty."""
 
     type: str = "message"
     role: str = ""
@@ -32,7 +30,7 @@ class _Item(msgspec.Struct):
     name: str | None = None
     arguments: str = ""
     output: str | list[Raw] | None = None
-    summary: list[_Said] | None = None
+    summary: list[_SummaryPart] | None = None
     encrypted_content: str | None = None
 
 
@@ -47,7 +45,7 @@ class _Part(msgspec.Struct):
     file_data: str | None = None
     filename: str | None = None
     prompt_cache_breakpoint: Raw = Raw(b"null")
-    annotations: Raw = Raw(b"null")  # of an answer that comes back
+    annotations: Raw = Raw(b"null")  # of an earlier answer
     logprobs: Raw = Raw(b"null")  # likewise
 
 
@@ -55,34 +53,34 @@ _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_part = msgspec.json.Decoder(_Part).decode
 
 
-def read_items(given: str | list[Raw] | None, system: list[Text], others: list[str]) -> Iterator[Turn]:
-    """Give turns; what the model said in a row, thoughts and calls included, is one. Adds to `system`."""
-    if isinstance(given, str):
-        yield Turn("user", (Text(given),))
+def read_items(input: str | list[Raw] | None, system: list[Text], unsupported: list[str]) -> Iterator[Turn]:
+    """Yield turns; consecutive items of the model, reasoning and calls included, are one turn. Adds to `system`."""
+    if isinstance(input, str):
+        yield Turn("user", (Text(input),))
         return
-    said: list[Part] = []
-    for index, raw in enumerate(given or ()):
+    assistant: list[Part] = []
+    for index, raw in enumerate(input or ()):
         path = f"input[{index}]"
         item = _item(raw, path)
-        others += strangers(raw, _Item.__struct_fields__, path)
+        unsupported += unknown_members(raw, _Item.__struct_fields__, path)
         if item.type in ("function_call", "reasoning") or item.role == "assistant":
-            said += _said(item, path)
+            assistant += _assistant_parts(item, path)
             continue
-        if said:
-            yield Turn("assistant", tuple(said))
-            said = []
+        if assistant:
+            yield Turn("assistant", tuple(assistant))
+            assistant = []
         if item.type == "function_call_output":
             yield Turn("user", (_result(item, path),))
         elif item.type == "message" and item.role == "user":
             yield Turn("user", tuple(_content(item.content, path)), item.name)
         elif item.type == "message" and item.role in ("system", "developer"):
-            system += _only_text(item, path)
+            system += only_text(_content(item.content, path), path)
         elif item.type == "message":
             raise untranslatable(f"{path}.role", f"there is no role {item.role[:40]!r}")
         else:
-            raise untranslatable(path, f"an item of type {item.type[:40]!r} belongs to the provider that made it")
-    if said:
-        yield Turn("assistant", tuple(said))
+            raise untranslatable(path, f"an item of type {item.type[:40]!r} belongs to the provider that created it")
+    if assistant:
+        yield Turn("assistant", tuple(assistant))
 
 
 def _item(raw: Raw, path: str) -> _Item:
@@ -92,22 +90,22 @@ def _item(raw: Raw, path: str) -> _Item:
         raise InvalidRequest(f"{path} is not an item of a conversation", param=path, code="invalid_type") from None
 
 
-def _said(item: _Item, path: str) -> Iterator[Part]:
+def _assistant_parts(item: _Item, path: str) -> Iterator[Part]:
     match item.type:
         case "reasoning":
-            thinking = read_reasoning(_thoughts(item, path), item.encrypted_content)
+            thinking = read_reasoning(_reasoning_texts(item, path), item.encrypted_content)
             if thinking != Thinking():
                 yield thinking
         case "function_call":
             if item.call_id is None or item.name is None:
-                raise _missing(f"{path}.{'name' if item.name is None else 'call_id'}")
+                raise missing(f"{path}.{'name' if item.name is None else 'call_id'}")
             yield ToolCall(item.call_id, item.name, item.arguments)
         case _:
             yield from _content(item.content, path)
 
 
-def _thoughts(item: _Item, path: str) -> list[str]:
-    """Give the summary of thoughts, or the thoughts themselves, as servers of open models show them."""
+def _reasoning_texts(item: _Item, path: str) -> list[str]:
+    """Return the summary of reasoning, or the reasoning itself, as servers of open models send it."""
     if item.summary or not isinstance(item.content, list):
         return [one.text for one in item.summary or ()]
     return [part.text for part in _content(item.content, path) if isinstance(part, Text)]
@@ -115,23 +113,12 @@ def _thoughts(item: _Item, path: str) -> list[str]:
 
 def _result(item: _Item, path: str) -> ToolResult:
     if item.call_id is None:
-        raise _missing(f"{path}.call_id")
+        raise missing(f"{path}.call_id")
     parts = tuple(_content(item.output, path, "output"))
     shown = tuple(part for part in parts if isinstance(part, Text | Image | Document))
     if len(shown) < len(parts):
-        raise untranslatable(f"{path}.output", "a tool gives text, images and files")
+        raise untranslatable(f"{path}.output", "a tool result holds text, images and files")
     return ToolResult(item.call_id, shown)
-
-
-def _missing(param: str) -> InvalidRequest:
-    return InvalidRequest(f"{param} is missing", param=param, code="missing_required_parameter")
-
-
-def _only_text(item: _Item, path: str) -> Iterator[Text]:
-    for part in _content(item.content, path):
-        if not isinstance(part, Text):
-            raise untranslatable(path, "only text can be in a system prompt")
-        yield part
 
 
 def _content(content: str | list[Raw] | None, path: str, member: str = "content") -> Iterator[Part]:
@@ -153,22 +140,14 @@ def _part(raw: Raw, path: str) -> Part:
         case "refusal":
             return Refusal(part.refusal)
         case "input_image" if part.image_url is not None:
-            return _image(part.image_url, part.detail, path)
+            # this dialect requires a value; in others "auto" is the default
+            return image_at(part.image_url, None if part.detail == "auto" else part.detail, path)
         case "input_file" if part.file_url is not None:
             return Document(url=part.file_url, title=part.filename)
         case "input_file" if part.file_data is not None:
-            if (found := _DATA_URL.fullmatch(part.file_data)) is not None:
-                return Document(data=found[2], media_type=found[1] or "", title=part.filename)
+            if (document := document_in(part.file_data, part.filename)) is not None:
+                return document
             raise InvalidRequest(f"{path}.file_data is no base64 data URL", param=path, code="invalid_value")
         case "input_image" | "input_file" if part.file_id is not None:
-            raise untranslatable(f"{path}.file_id", "the file is kept by the provider that it was sent to")
-    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart there")
-
-
-def _image(url: str, detail: str | None, path: str) -> Image:
-    detail = None if detail == "auto" else detail  # it must be said here, and is what holds unsaid elsewhere
-    if (found := _DATA_URL.fullmatch(url)) is not None:
-        return Image(data=found[2], media_type=found[1] or "", detail=detail)
-    if url.startswith("data:"):
-        raise InvalidRequest(f"{path} is no base64 data URL", param=path, code="invalid_value")
-    return Image(url=url, detail=detail)
+            raise untranslatable(f"{path}.file_id", "the file is stored at the provider that it was sent to")
+    raise untranslatable(path, f"a part of type {part.type[:40]!r} has no counterpart in the provider's API")

@@ -1,7 +1,8 @@
-"""Thoughts that their maker has sealed, carried through a dialect of another maker and back.
+"""Encrypted or signed reasoning, carried through the dialect of another provider and back unchanged.
 
-A reasoning item of OpenAI's has an id and `encrypted_content`; elsewhere both travel in the one word that seals a thought.
-Seals of others travel in `encrypted_content`, marked, so that neither maker gets what only the other can open.
+OpenAI's reasoning item has an id and `encrypted_content`; in other dialects both travel in the one signature of a thinking block.
+Signatures of other providers travel in `encrypted_content`, with a prefix, so that no provider receives data that only another
+one can read.
 """
 
 from collections.abc import Iterable
@@ -9,55 +10,55 @@ from typing import Any, Final
 
 from gateway.core.conversation import Thinking
 
-BETWEEN: Final = "\n\n"  # paragraphs of a summary
+PARAGRAPH_BREAK: Final = "\n\n"  # paragraphs of a summary
 
-_OURS: Final = "openai-responses:"  # then the item's id, a colon, and what is encrypted
-_SIGNED: Final = "gateway-signature:"  # then another maker's signature of the summary
-_HIDDEN: Final = "gateway-data:"  # then another maker's thought that nobody else may read
+_OPENAI: Final = "openai-responses:"  # then the item's id, a colon, and the encrypted content
+_SIGNATURE: Final = "gateway-signature:"  # then another provider's signature of the summary
+_DATA: Final = "gateway-data:"  # then another provider's redacted thinking
 
 
 def write_reasoning(thinking: Thinking, item_id: str) -> dict[str, Any]:
-    """Give thoughts as an item for a client, who returns it as it is."""
+    """Return thinking as an item for a client, which sends it back unchanged."""
     item: dict[str, Any] = {"id": item_id, "type": "reasoning", "summary": _summary(thinking.text)}
-    return item | {"encrypted_content": sealed(thinking.signature, thinking.data)}
+    return item | {"encrypted_content": encrypted_content_of(thinking.signature, thinking.data)}
 
 
-def sealed(signature: str, data: str) -> str | None:
-    """Give what a client keeps as `encrypted_content` of another maker's thoughts."""
+def encrypted_content_of(signature: str, data: str) -> str | None:
+    """Return the `encrypted_content` that carries another provider's signature or data; None without either."""
     if data:
-        return _HIDDEN + data
-    return _SIGNED + signature if signature else None
+        return _DATA + data
+    return _SIGNATURE + signature if signature else None
 
 
 def read_reasoning(summary: Iterable[str], encrypted: str | None) -> Thinking:
-    """Give the thoughts in an item that a client sends back; what OpenAI has sealed stays behind: no other can open it."""
-    text = BETWEEN.join(summary)
-    if encrypted is not None and encrypted.startswith(_SIGNED):
-        return Thinking(text, encrypted.removeprefix(_SIGNED))
-    if encrypted is not None and encrypted.startswith(_HIDDEN):
-        return Thinking(data=encrypted.removeprefix(_HIDDEN))
+    """Return the thinking in an item that a client sends back, without content encrypted by OpenAI: no other can read it."""
+    text = PARAGRAPH_BREAK.join(summary)
+    if encrypted is not None and encrypted.startswith(_SIGNATURE):
+        return Thinking(text, encrypted.removeprefix(_SIGNATURE))
+    if encrypted is not None and encrypted.startswith(_DATA):
+        return Thinking(data=encrypted.removeprefix(_DATA))
     return Thinking(text)
 
 
-def seal_of(item_id: str, encrypted: str) -> str:
-    """Give the one word that a provider's item is sealed with."""
-    return f"{_OURS}{item_id}:{encrypted}"
+def signature_of_item(item_id: str, encrypted: str) -> str:
+    """Return the signature that carries the id and the encrypted content of a provider's item."""
+    return f"{_OPENAI}{item_id}:{encrypted}"
 
 
-def take_item(item_id: str, text: str, encrypted: str | None) -> Thinking | None:
-    """Give the thoughts in a provider's item; None where it holds nothing that anybody could use."""
+def thinking_of_item(item_id: str, text: str, encrypted: str | None) -> Thinking | None:
+    """Return the thinking in a provider's item; None if the item holds neither text nor encrypted content."""
     if not encrypted:
         return Thinking(text) if text else None
-    seal = seal_of(item_id, encrypted)
-    return Thinking(text, seal) if text else Thinking(data=seal)
+    signature = signature_of_item(item_id, encrypted)
+    return Thinking(text, signature) if text else Thinking(data=signature)
 
 
-def give_back(thinking: Thinking) -> dict[str, Any] | None:
-    """Give a provider its own item back; None for thoughts that are not its own."""
-    seal = thinking.signature or thinking.data
-    if not seal.startswith(_OURS):
+def own_item(thinking: Thinking) -> dict[str, Any] | None:
+    """Return OpenAI's own item from thinking that carries one; None for any other thinking."""
+    signature = thinking.signature or thinking.data
+    if not signature.startswith(_OPENAI):
         return None
-    item_id, _, encrypted = seal.removeprefix(_OURS).partition(":")
+    item_id, _, encrypted = signature.removeprefix(_OPENAI).partition(":")
     summary = _summary(thinking.text)
     return {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": encrypted}
 

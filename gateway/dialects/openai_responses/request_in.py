@@ -1,189 +1,102 @@
-"""Clients' requests of OpenAI's responses in neutral words. What maps to what is a table in docs/responses.md."""
+"""What the gateway reads of a request of OpenAI's responses."""
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.conversation import Conversation, OutputFormat, Reasoning, Text, Tool, ToolChoice
-from gateway.dialects.fields import Fields, said, strangers
-from gateway.dialects.openai_responses.items_in import read_items
-from gateway.dialects.unsupported_params import untranslatable
-
-PARAMS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "output": "text.format",
-        "verbosity": "text.verbosity",
-        "max_tokens": "max_output_tokens",
-        "messages.name": "input.name",
-    }
+from gateway.core.errors import InvalidRequest
+from gateway.core.tokens import prompt_tokens
+from gateway.dialects.request_body import (
+    Positive,
+    RequestFacts,
+    RequestMembers,
+    chat_request,
+    check_shape,
+    invalid_field,
+    is_null,
+    read_body,
 )
 
-HINTS: Final = frozenset(
-    ("prompt_cache_retention", "prompt_cache_options", "max_tool_calls", "stream_options", "safety_identifier")
-)
-"""Members that change what an answer costs, or concern tools that run at OpenAI: left out without a word."""
-
-KEPT: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "previous_response_id": "the answer before is kept by the provider that gave it: send the whole conversation",
-        "conversation": "a conversation is kept by the provider that began it: send all of it in `input`",
-        "prompt": "a prompt's text is kept by the provider that it was made at: send it in `input`",
-        "background": "an answer to be fetched later is kept by a provider that speaks this API",
-    }
-)
-"""Members that need a provider that keeps state: refused even where parameters may be dropped."""
-
-_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({"truncation": "disabled", "top_logprobs": 0})
-_INERT: Final = frozenset(
-    (
-        "reasoning.encrypted_content",  # given where there is any
-        "file_search_call.results",
-        "web_search_call.results",
-        "web_search_call.action.sources",
-        "computer_call_output.output.image_url",
-        "code_interpreter_call.outputs",
-    )
-)
-"""What may be asked to be included, and is nothing without the tools that are refused."""
-
-_KNOWN: Final = (
-    HINTS
-    | KEPT.keys()
-    | {
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "metadata",
-        "model",
-        "parallel_tool_calls",
-        "prompt_cache_key",
-        "reasoning",
-        "service_tier",
-        "store",
-        "stream",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "user",
-    }
-)
+PATH: Final = "/v1/responses"
 
 
-class _Tool(msgspec.Struct):
+class _Part(msgspec.Struct):
     type: str
-    name: str = ""
-    description: str | None = None
-    parameters: Raw = Raw(b"null")
-    strict: bool | None = None
+    text: Raw = Raw(b"")
+    file_data: Raw = Raw(b"")
 
 
-class _ToolChoice(msgspec.Struct):
-    type: str
-    name: str = ""
+class _Item(msgspec.Struct):
+    type: str | None = None
+    role: str | None = None
+    content: Raw = Raw(b"null")
+    arguments: Raw = Raw(b"")
+    output: Raw = Raw(b"null")
+    summary: Raw = Raw(b"")
 
 
-class _Format(msgspec.Struct):
-    type: str = "text"
-    name: str | None = None
-    description: str | None = None
-    schema: Raw = Raw(b"null")
-    strict: bool | None = None
+class _Request(RequestMembers, kw_only=True):
+    input: str | list[_Item] | None = None
+    instructions: str | None = None
+    max_output_tokens: Positive | None = None
+    tools: list[Raw] | None = None
 
 
-class _Text(msgspec.Struct):
-    format: _Format | None = None
-    verbosity: str | None = None
+_KNOWN: Final = frozenset(_Request.__struct_fields__)
+_LISTS: Final = ("input", "tools")
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+_decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
-class _Reasoning(msgspec.Struct):
-    effort: str | None = None
-    summary: str | None = None
-    generate_summary: str | None = None
-
-
-def to_conversation(request: ChatRequest) -> Conversation:
-    """Give a request in neutral words. Raises `InvalidRequest` where its content has none."""
-    fields = Fields(request.fields)
-    _refuse_kept(fields)
-    others = list(fields.others(_KNOWN, _DEFAULTS))
-    text = fields.get("text", _Text) or _Text()
-    reasoning = fields.get("reasoning", _Reasoning) or _Reasoning()
-    for name, kind in (("text", _Text), ("reasoning", _Reasoning)):
-        if (raw := fields.raw(name)) is not None:
-            others += strangers(raw, kind.__struct_fields__, name)
-    if not _INERT.issuperset(fields.get("include", list[str]) or ()):
-        others.append("include")
-    instructions = fields.get("instructions", str)
-    system = [] if instructions is None else [Text(instructions)]
-    turns = list(read_items(fields.get("input", str | list[Raw]), system, others))  # type: ignore[arg-type]
-    return Conversation(
-        turns=tuple(turns),
-        system=tuple(system),
-        tools=tuple(_tools(fields, others)),
-        tool_choice=_tool_choice(fields),
-        parallel_tool_calls=fields.get("parallel_tool_calls", bool),
-        output=_output(text.format),
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        top_p=fields.get("top_p", float),
-        reasoning=_reasoning(reasoning),
-        verbosity=text.verbosity,
-        user=fields.get("user", str) or fields.get("safety_identifier", str),
-        metadata=fields.get("metadata", dict[str, str]) or None,
-        service_tier=fields.get("service_tier", str),
-        prompt_cache_key=fields.get("prompt_cache_key", str),
-        store=fields.get("store", bool),
-        stream=request.stream,
-        others=tuple(others),
+def decode_request(raw: bytes) -> ChatRequest:
+    """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
+    body, fields = read_body(raw, _decode_request)
+    size = images = 0
+    if isinstance(body.input, list):
+        for index, item in enumerate(body.input):
+            found, pictures = _measure_item(item, f"input[{index}]")
+            size += found
+            images += pictures
+    elif body.input is not None:
+        size = len(memoryview(fields["input"]))
+    if body.instructions is not None:
+        size += len(memoryview(fields["instructions"]))
+    size += sum(len(memoryview(tool)) for tool in body.tools or ())
+    check_shape(fields, _KNOWN, _LISTS)
+    facts = RequestFacts(
+        max_tokens=body.max_output_tokens,
+        tools=len(body.tools or ()),
+        images=images,
+        tokens=prompt_tokens(raw, size, images),
     )
+    return chat_request(raw, PATH, body, fields, facts)
 
 
-def _refuse_kept(fields: Fields) -> None:
-    for name, why in KEPT.items():
-        value = fields.raw(name)
-        if value is not None and bytes(value) != b"false":
-            raise untranslatable(name, why)
+def _measure_item(item: _Item, path: str) -> tuple[int, int]:
+    """Return the bytes of text and the number of images in an item of any type."""
+    if item.type is None and item.role is None:
+        raise InvalidRequest(f"{path} has neither a type nor a role", param=path, code="missing_required_parameter")
+    size, images = _measure(item.content, f"{path}.content")
+    if item.type == "function_call_output":
+        found, pictures = _measure(item.output, f"{path}.output")
+        size, images = size + found, images + pictures
+    return size + len(memoryview(item.arguments)) + len(memoryview(item.summary)), images
 
 
-def _tools(fields: Fields, others: list[str]) -> Iterator[Tool]:
-    raws = fields.get("tools", list[Raw]) or ()
-    for index, (tool, raw) in enumerate(zip(fields.get("tools", list[_Tool]) or (), raws, strict=True)):
-        path = f"tools[{index}]"
-        if tool.type != "function":
-            raise untranslatable(path, f"a tool of type {tool.type[:40]!r} runs at a provider that speaks this API")
-        others += strangers(raw, _Tool.__struct_fields__, path)
-        yield Tool(tool.name, tool.description, said(tool.parameters), tool.strict)
-
-
-def _tool_choice(fields: Fields) -> ToolChoice | None:
-    match choice := fields.get("tool_choice", str | _ToolChoice):  # type: ignore[arg-type]
-        case None:
-            return None
-        case "auto" | "none" | "required":
-            return ToolChoice(choice)
-        case _ToolChoice(type="function"):
-            return ToolChoice("named", choice.name)
-    raise untranslatable("tool_choice", "only auto, none, required and a function can be")
-
-
-def _output(asked: _Format | None) -> OutputFormat | None:
-    match asked:
-        case None | _Format(type="text"):
-            return None
-        case _Format(type="json_object"):
-            return OutputFormat()
-        case _Format(type="json_schema"):
-            return OutputFormat(said(asked.schema), asked.name, asked.description, asked.strict)
-    raise untranslatable("text.format", "only text, json_object and json_schema can be")
-
-
-def _reasoning(asked: _Reasoning) -> Reasoning | None:
-    summary = asked.summary or asked.generate_summary
-    return None if asked.effort is None and summary is None else Reasoning(effort=asked.effort, summary=summary)
+def _measure(content: Raw, param: str) -> tuple[int, int]:
+    first = memoryview(content)[0]
+    if first == 0x22:  # a string
+        return len(memoryview(content)), 0
+    if is_null(content):
+        return 0, 0
+    if first != 0x5B:
+        raise InvalidRequest(f"{param} must be a string or a list of typed parts", param=param, code="invalid_type")
+    try:
+        parts = _decode_parts(content)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, param) from None
+    size = sum(len(memoryview(part.text)) + len(memoryview(part.file_data)) for part in parts)
+    return size, sum(part.type == "input_image" for part in parts)

@@ -1,4 +1,4 @@
-"""Neutral requests as OpenAI's responses, for providers. What maps to what is a table in docs/responses.md."""
+"""Requests of OpenAI's responses for providers; docs/responses.md has the table of what maps to what."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -21,43 +21,43 @@ from gateway.core.conversation import (
     ToolResult,
     Turn,
 )
-from gateway.dialects.openai_responses.reasoning import give_back
+from gateway.dialects.openai_responses.reasoning import own_item
 from gateway.dialects.unsupported_params import UnsupportedParams, untranslatable
 
-_UNKNOWN: Final = ("top_k", "seed", "logit_bias")  # parameters that there are none for
-_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # nor for these; 0 says nothing
-_BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking, up to which an effort is
+_UNSUPPORTED: Final = ("top_k", "seed", "logit_bias")  # parameters without a counterpart
+_PENALTIES: Final = ("presence_penalty", "frequency_penalty")  # likewise, unless they are 0
+_BUDGETS: Final = ((2048, "low"), (8192, "medium"))  # tokens of thinking up to which an effort applies
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}}
 
 
 def from_conversation(conversation: Conversation, model: str, unsupported: UnsupportedParams) -> bytes:
-    """Give the body that says the same. Raises `InvalidRequest` where it can't be said.
+    """Return the body of a request in this dialect. Raises `InvalidRequest` for what the dialect can't express.
 
-    Nothing is kept at the provider unless the client asked for it, unlike what holds where `store` is not said.
+    `store` is false unless the client sets it; the API's own default is true.
     """
-    asked = conversation
-    for name in (*asked.others, *_lost(asked)):
-        unsupported.lose(name)
-    instructions = asked.system[0].text if len(asked.system) == 1 else None
+    for name in (*conversation.unsupported, *_unsupported_params(conversation)):
+        unsupported.drop(name)
+    instructions = conversation.system[0].text if len(conversation.system) == 1 else None
     body: dict[str, Any] = {
         "model": model,
         "instructions": instructions,
-        "input": list(_items(asked, unsupported)),
-        "tools": [_write_tool(tool) for tool in asked.tools] or None,
-        "tool_choice": _write_choice(asked.tool_choice) if asked.tools else None,
-        "parallel_tool_calls": asked.parallel_tool_calls if asked.tools else None,
-        "text": _without_nulls({"format": _write_output(asked.output), "verbosity": asked.verbosity}) or None,
-        "reasoning": _write_reasoning(asked.reasoning),
-        "max_output_tokens": asked.max_tokens,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "user": asked.user,
-        "metadata": asked.metadata,
-        "service_tier": asked.service_tier,
-        "prompt_cache_key": asked.prompt_cache_key,
-        "include": ["reasoning.encrypted_content"] if asked.reasoning is not None else None,
-        "store": bool(asked.store),
-        "stream": asked.stream or None,
+        "input": list(_items(conversation, unsupported)),
+        "tools": [_write_tool(tool) for tool in conversation.tools] or None,
+        "tool_choice": _write_choice(conversation.tool_choice) if conversation.tools else None,
+        "parallel_tool_calls": conversation.parallel_tool_calls if conversation.tools else None,
+        "text": _without_nulls({"format": _write_output(conversation.output), "verbosity": conversation.verbosity})
+        or None,
+        "reasoning": _write_reasoning(conversation.reasoning),
+        "max_output_tokens": conversation.max_tokens,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "user": conversation.user,
+        "metadata": conversation.metadata,
+        "service_tier": conversation.service_tier,
+        "prompt_cache_key": conversation.prompt_cache_key,
+        "include": ["reasoning.encrypted_content"] if conversation.reasoning is not None else None,
+        "store": bool(conversation.store),
+        "stream": conversation.stream or None,
     }
     return msgspec.json.encode(_without_nulls(body))
 
@@ -66,29 +66,29 @@ def _without_nulls(shape: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shape.items() if value is not None}
 
 
-def _lost(asked: Conversation) -> Iterator[str]:
-    for name in _UNKNOWN:
-        if getattr(asked, name) is not None:
+def _unsupported_params(conversation: Conversation) -> Iterator[str]:
+    for name in _UNSUPPORTED:
+        if getattr(conversation, name) is not None:
             yield name
     for name in _PENALTIES:
-        if getattr(asked, name):
+        if getattr(conversation, name):
             yield name
-    if asked.stop:
+    if conversation.stop:
         yield "stop"
-    if asked.n not in (None, 1):
+    if conversation.n not in (None, 1):
         yield "n"
 
 
 # Items
 
 
-def _items(asked: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
-    if len(asked.system) > 1:
-        yield _message("system", [{"type": "input_text", "text": part.text} for part in asked.system])
-    for turn in asked.turns:
+def _items(conversation: Conversation, unsupported: UnsupportedParams) -> Iterator[dict[str, Any]]:
+    if len(conversation.system) > 1:
+        yield _message("system", [{"type": "input_text", "text": part.text} for part in conversation.system])
+    for turn in conversation.turns:
         if turn.name is not None:
-            unsupported.lose("messages.name")
-        yield from _write_said(turn) if turn.role == "assistant" else _write_user(turn)
+            unsupported.drop("messages.name")
+        yield from _write_assistant(turn) if turn.role == "assistant" else _write_user(turn)
 
 
 def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _message(role: str, content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give an item for each tool result, then a message of the rest."""
+    """Yield an item for each tool result, then a message of the rest."""
     rest: list[Part] = []
     for part in turn.parts:
         if isinstance(part, ToolResult):
@@ -108,7 +108,7 @@ def _write_user(turn: Turn) -> Iterator[dict[str, Any]]:
 
 
 def _write_output_of(result: ToolResult) -> Any:
-    """Give a string where there is but text, since every server takes that. No word says that a tool has failed."""
+    """Return a string for text alone, which every server accepts. The API has no flag for a failed tool call."""
     parts: list[Part] = [Text("Error: "), *result.parts] if result.is_error else list(result.parts)
     if all(isinstance(part, Text) for part in parts):
         return "".join(part.text for part in parts if isinstance(part, Text))
@@ -130,11 +130,13 @@ def _write_part(part: Part) -> dict[str, Any]:
             return {"type": "input_file", "filename": part.title or "document", "file_data": data}
         case Document():
             return {"type": "input_file", "file_url": part.url}
-    raise untranslatable("messages", f"a part {type(part).__name__} has no place in a user's message there")
+    raise untranslatable(
+        "messages", f"a part {type(part).__name__} has no place in a user's message of the provider's API"
+    )
 
 
-def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
-    """Give items in their order; texts and refusals in a row are one message."""
+def _write_assistant(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield items in their order; consecutive texts and refusals are one message."""
     content: list[dict[str, Any]] = []
     for part in turn.parts:
         match part:
@@ -147,25 +149,27 @@ def _write_said(turn: Turn) -> Iterator[dict[str, Any]]:
             case ToolCall():
                 item = _write_call(part)
             case Thinking():
-                kept = give_back(part)
-                if kept is None:  # another maker's, whose seal nobody here can open
+                kept = own_item(part)
+                if kept is None:  # of another provider, unreadable to this one
                     continue
                 item = kept
             case _:
-                raise untranslatable("messages", f"a model does not say a part {type(part).__name__} there")
+                raise untranslatable(
+                    "messages", f"a part {type(part).__name__} has no place in a model's message of the provider's API"
+                )
         yield from _flushed(content)
         content = []
         yield item
     yield from _flushed(content)
     if not turn.parts:
-        yield _said([{"type": "output_text", "text": "", "annotations": []}])
+        yield _assistant_message([{"type": "output_text", "text": "", "annotations": []}])
 
 
 def _flushed(content: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    return (_said(list(content)),) if content else ()
+    return (_assistant_message(list(content)),) if content else ()
 
 
-def _said(content: list[dict[str, Any]]) -> dict[str, Any]:
+def _assistant_message(content: list[dict[str, Any]]) -> dict[str, Any]:
     return _message("assistant", content) | {"status": "completed"}
 
 
@@ -177,7 +181,7 @@ def _write_call(call: ToolCall) -> dict[str, Any]:
 
 
 def _write_tool(tool: Tool) -> dict[str, Any]:
-    """Give a tool; what is strict unless said otherwise there is not in other dialects."""
+    """Return a tool; `strict` is always written, because its default is true here and false in other dialects."""
     shape = {"type": "function", "name": tool.name, "description": tool.description}
     schema = tool.schema if tool.schema is not None else _NO_ARGUMENTS
     return _without_nulls(shape | {"parameters": schema, "strict": bool(tool.strict)})
@@ -205,7 +209,7 @@ def _write_output(output: OutputFormat | None) -> dict[str, Any] | None:
 
 
 def _write_reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
-    """Who gives thoughts a budget wants to see them; so a summary is asked for."""
+    """Return the reasoning settings; a request with a thinking budget also gets a summary, as clients show it."""
     if reasoning is None:
         return None
     effort, summary = reasoning.effort, reasoning.summary

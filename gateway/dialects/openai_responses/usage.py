@@ -1,4 +1,4 @@
-"""How OpenAI's responses count tokens: as chat completions do, under other names."""
+"""Token counts of OpenAI's responses: those of chat completions under other names."""
 
 from typing import Any
 
@@ -27,12 +27,15 @@ class Usage(msgspec.Struct):
 
 
 def read_usage(usage: Usage | None) -> core_usage.Usage | None:
-    """Give usage in disjoint classes; None where there is none."""
+    """Return usage in disjoint classes; None if it was not reported."""
     if usage is None or usage.input_tokens is None:
         return None
-    told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
-    cached, written = bounded_tokens(told.cached_tokens), bounded_tokens(told.cache_write_tokens)
-    reasoning = bounded_tokens(thought.reasoning_tokens)
+    input_details, output_details = (
+        usage.input_tokens_details or _InputDetails(),
+        usage.output_tokens_details or _OutputDetails(),
+    )
+    cached, written = bounded_tokens(input_details.cached_tokens), bounded_tokens(input_details.cache_write_tokens)
+    reasoning = bounded_tokens(output_details.reasoning_tokens)
     return core_usage.Usage(
         input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
@@ -43,7 +46,7 @@ def read_usage(usage: Usage | None) -> core_usage.Usage | None:
 
 
 def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
-    """Give usage as a client of OpenAI's responses expects it. Sound has no class of its own there."""
+    """Return usage in the format of OpenAI's responses, which has no class for audio."""
     return {
         "input_tokens": usage.total_input,
         "input_tokens_details": {

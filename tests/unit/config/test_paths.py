@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.config.spec import PathRouteSpec
-from gateway.core.reserved_paths import OWN
+from gateway.core.reserved_paths import GATEWAY_PATHS
 from gateway.dialects import BY_PATH
 from tests.unit.config.conftest import Files, config
 
@@ -47,7 +47,7 @@ def test_the_limit_of_uploads_is_a_size(files: Files) -> None:
 
 
 def test_whatever_the_gateway_serves_is_never_passed_through() -> None:
-    assert set(BY_PATH) <= OWN
+    assert set(BY_PATH) <= GATEWAY_PATHS
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_whatever_the_gateway_serves_is_never_passed_through() -> None:
             ([f"name: f, paths: ['{path}'], provider: sim"], [f'routes[0].paths[0]: {FORM}"{path}")'])
             for path in ("/v2/a", "v1/a", "/v1", "/v1/", "/v1//a", "/v1/a/", "/v1/../a", "/v1/./a", "/v1/%61", "/v1/a?b", "/v1/a b")
         ),
-        *(([f"name: f, paths: [{path}], provider: sim"], [f"routes[0].paths[0]: {OWN_PATH}"]) for path in sorted(OWN)),
+        *(([f"name: f, paths: [{path}], provider: sim"], [f"routes[0].paths[0]: {OWN_PATH}"]) for path in sorted(GATEWAY_PATHS)),
         (["name: f, paths: ['/v1/models/*'], provider: sim"], [f"routes[0].paths[0]: {OWN_PATH}"]),
         *(
             ([f"name: f, paths: ['{path}'], provider: sim"], [f"routes[0].paths[0]: {REALTIME}"])

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.pools import BY_WEIGHT
 from gateway.config.read import one_of
-from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
 from tests.support.targets import target
 from tests.unit.config.conftest import Files, config
 
@@ -41,7 +41,7 @@ def test_a_weight_that_counts(files: Files, balance: str) -> None:
 def test_the_strategies_said_to_count_weights_do_and_no_others(balance: str) -> None:
     light, heavy = target("light", weight=1.0, in_flight=5), target("heavy", weight=9.0, in_flight=5)
     balancer = BALANCERS[balance]([light, heavy], random.Random(1))
-    picks = [balancer.pick([light, heavy], Facts(0.0, True, str(number))) for number in range(300)]
+    picks = [balancer.pick([light, heavy], RequestFacts(0.0, True, str(number))) for number in range(300)]
     assert (picks.count(heavy) > 200) == (balance in BY_WEIGHT)
 
 

@@ -11,7 +11,7 @@ from gateway.core.errors import InvalidRequest
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge
-from gateway.dialects.openai_responses.request_in import KEPT
+from gateway.dialects.openai_responses.conversation_in import STATEFUL
 
 DOCS: Final = Path(__file__).parents[3] / "docs"
 ROW: Final = re.compile(r"^\| `(\{.*\})` \| (?:`(\{.*\})`|(left out)|refused: `([^`]+)`) \|$")
@@ -70,7 +70,7 @@ PARAMETERS: Final = [
     for row in rows()
     if row.values[5] is not None
     and not re.search(r"\[|tool|^messages$|^prompt$|text\.format|^max_tokens$", row.values[5])
-    and row.values[5] not in KEPT
+    and row.values[5] not in STATEFUL
 ]
 
 
@@ -82,7 +82,7 @@ def test_parameters_are_left_out_where_the_configuration_says_so(row: Any) -> No
     assert {key: got.get(key) for key in least} == least
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", STATEFUL)
 @pytest.mark.parametrize("provider", [CHAT, MESSAGES], ids=["chat", "messages"])
 def test_what_a_provider_keeps_is_never_left_out(name: str, provider: ConversationDialect) -> None:
     with pytest.raises(InvalidRequest, match=name):

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.fields import Fields, said, strangers
+from gateway.dialects.fields import Fields, non_null, unknown_members
 
 
 def fields(text: bytes) -> Fields:
@@ -24,18 +24,18 @@ def test_a_wrong_type_is_refused_with_its_path() -> None:
 
 def test_others_are_what_is_neither_known_nor_null_nor_what_holds_anyway() -> None:
     found = fields(b'{"a": 1, "b": null, "c": false, "d": true, "e": 2}')
-    assert list(found.others({"a"}, {"c": False, "d": False})) == ["d", "e"]
+    assert list(found.unknown({"a"}, {"c": False, "d": False})) == ["d", "e"]
 
 
 def test_a_value_that_can_not_be_read_is_not_the_one_that_holds_anyway() -> None:
-    assert list(fields(b'{"a": [{"b": 1e999}]}').others(set(), {"a": False})) == ["a"]
+    assert list(fields(b'{"a": [{"b": 1e999}]}').unknown(set(), {"a": False})) == ["a"]
 
 
 def test_strangers_in_an_object_count_only_where_they_hold_something() -> None:
     raw = msgspec.Raw(b'{"role": "x", "annotations": [], "audio": null, "odd": 0, "flag": false, "text": ""}')
-    assert list(strangers(raw, {"role"}, "messages[1]")) == ["messages[1].odd"]
+    assert list(unknown_members(raw, {"role"}, "messages[1]")) == ["messages[1].odd"]
 
 
 def test_null_says_nothing() -> None:
-    assert said(msgspec.Raw(b"null")) is None
-    assert said(msgspec.Raw(b"{}")) is not None
+    assert non_null(msgspec.Raw(b"null")) is None
+    assert non_null(msgspec.Raw(b"{}")) is not None

@@ -1,11 +1,11 @@
-"""What is said in answers, whatever the dialect."""
+"""The text in answers of every dialect."""
 
 import json
 from typing import Any
 
 import pytest
 
-from gateway.dialects.output_text import said_in_document, said_in_events
+from gateway.dialects.output_text import text_of_document, text_of_events
 
 
 def event(document: Any, name: str = "") -> bytes:
@@ -31,13 +31,13 @@ def event(document: Any, name: str = "") -> bytes:
         (["no", "object"], ""),
     ],
 )
-def test_events_say_what_their_deltas_hold(document: Any, said: str) -> None:
-    assert said_in_events(event(document)) == (said, 1)
+def test_events_say_what_their_deltas_hold(document: Any, stated: str) -> None:
+    assert text_of_events(event(document)) == (stated, 1)
 
 
 def test_a_block_says_what_its_events_say() -> None:
     block = event({"delta": "a"}) + b": comment\n\n" + event({"delta": "b"}, "named") + b"data: [DONE]\n\n"
-    assert said_in_events(block) == ("ab", 3)
+    assert text_of_events(block) == ("ab", 3)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_a_block_says_what_its_events_say() -> None:
         ({"instructions": "x", "tools": [{"text": "x"}], "output": [{"content": [{"text": "Hi"}]}]}, "Hi"),
     ],
 )
-def test_documents_say_what_their_parts_hold(document: Any, said: str) -> None:
-    assert said_in_document(json.dumps(document).encode()) == said
+def test_documents_say_what_their_parts_hold(document: Any, stated: str) -> None:
+    assert text_of_document(json.dumps(document).encode()) == stated
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"no JSON", b'"\xff"', b"[" * 10_000, b'{"a":' * 400 + b'{"text":"x"}' + b"}" * 400]
 )
 def test_what_can_t_be_read_or_is_too_deep_says_nothing(data: bytes) -> None:
-    assert said_in_document(data) == ""
+    assert text_of_document(data) == ""

@@ -7,15 +7,15 @@ from gateway.dialects.unsupported_params import UnsupportedParams, untranslatabl
 def test_a_parameter_without_a_counterpart_is_refused_by_the_name_that_the_client_knows() -> None:
     unsupported = UnsupportedParams(names={"output": "response_format"})
     with pytest.raises(InvalidRequest, match="response_format can't be translated") as caught:
-        unsupported.lose("output", "no such thing")
+        unsupported.drop("output", "no such thing")
     assert (caught.value.param, caught.value.error_code) == ("response_format", "unsupported_parameter")
     assert unsupported.dropped == []
 
 
 def test_where_parameters_may_be_dropped_each_is_noted() -> None:
     unsupported = UnsupportedParams(drops_params=True, names={"output": "response_format"})
-    unsupported.lose("output")
-    unsupported.lose("seed")
+    unsupported.drop("output")
+    unsupported.drop("seed")
     assert unsupported.dropped == ["response_format", "seed"]
 
 

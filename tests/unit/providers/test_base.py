@@ -146,7 +146,7 @@ def test_every_kind_is_found_by_its_file() -> None:
     kinds = provider_kinds()
     assert {"openai", "llamacpp", "simulator"} <= set(kinds)
     assert all(kind.name == name and kind.summary for name, kind in kinds.items())
-    assert kinds["llamacpp"].is_child and not kinds["openai"].is_child
+    assert kinds["llamacpp"].is_managed and not kinds["openai"].is_managed
 
 
 # The way there

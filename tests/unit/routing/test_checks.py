@@ -71,7 +71,7 @@ def test_a_check_that_holds_says_nothing(given: str, expect: str) -> None:
             'checks: c: expected model "small", went to model "big" (route "agents")',
         ),
         ("model: auto", "none: true", 'checks: c: expected no route, went to route "other"'),
-        ("model: small", "route: other", "checks: c: no route takes it: "),
+        ("model: small", "route: other", "checks: c: no route matches: "),
     ],
 )
 def test_a_check_that_fails_says_where_the_request_went(given: str, expect: str, message: str | None) -> None:
@@ -83,7 +83,7 @@ def test_a_check_that_fails_says_where_the_request_went(given: str, expect: str,
         assert one.startswith(message)
 
 
-def test_every_failed_expectation_is_told() -> None:
+def test_every_failed_expectation_is_reported() -> None:
     assert len(complaints("{name: c, given: {model: auto}, expect: {route: agents, model: big}}")) == 2
 
 

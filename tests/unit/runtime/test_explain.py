@@ -1,10 +1,11 @@
-"""What would happen to a request, told without sending it."""
+"""`gateway explain` routes a request without sending it."""
 
 import json
 from typing import Any
 
 import pytest
 
+from gateway.pools.balancers.base import BALANCERS
 from gateway.runtime.explain import explain
 from tests.support.clock import FakeClock
 from tests.support.replay import loaded
@@ -30,19 +31,44 @@ tenants:
 """ % ("0" * 64)
 
 
-def told(clock: FakeClock, tenant: str = "", **fields: Any) -> dict[str, Any]:
+def explained(clock: FakeClock, tenant: str = "", **fields: Any) -> dict[str, Any]:
     body = {"model": "auto", "messages": [{"role": "user", "content": "x" * 400}], **fields}
     return explain(loaded(TEXT), json.dumps(body).encode(), tenant, clock)
 
 
-def test_the_way_and_its_clocks_are_told(clock: FakeClock) -> None:
-    found = told(clock)
+def test_the_way_and_its_clocks_are_explained(clock: FakeClock) -> None:
+    found = explained(clock)
     assert (found["route"], found["goal"]) == ("all", "strong")
     (endpoint,) = found["endpoints"]
     assert (endpoint["pool"], endpoint["endpoint"], endpoint["model_id"]) == ("strong", "a/small", "small-2")
     assert endpoint["clocks_s"] == {"connect": 2.0, "first_token": 20.0, "answer": 300.0, "idle": 9.0, "total": 600.0}
     assert "'auto'" in found["why"]
     assert found["why"].endswith('tenant != "acme"')
+
+
+def test_each_pool_says_how_its_balancer_chooses(clock: FakeClock) -> None:
+    text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
+    text = text.replace("members: [big, small],", "members: [big, small], balance: ewma, sticky: conversation,")
+    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    (pool,) = found["pools"]
+    assert (pool["pool"], pool["balance"]) == ("strong", "ewma")
+    sticky, _, rule = pool["order"].partition("; then ")
+    assert sticky == "the endpoint of the conversation, if available"
+    assert "first token" in rule
+
+
+def test_a_pool_of_one_has_nothing_to_choose(clock: FakeClock) -> None:
+    assert explained(clock)["pools"] == [{"pool": "strong", "balance": "in_order", "order": "its only endpoint"}]
+
+
+@pytest.mark.parametrize("balance", BALANCERS)
+def test_every_strategy_explains_itself(clock: FakeClock, balance: str) -> None:
+    text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
+    text = text.replace("members: [big, small],", f"members: [big, small], balance: {balance},")
+    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    (pool,) = found["pools"]
+    assert pool["balance"] == balance
+    assert len(pool["order"]) > len(balance) and "`" not in pool["order"]
 
 
 def test_each_key_of_a_provider_is_an_endpoint_with_its_number(clock: FakeClock) -> None:
@@ -52,25 +78,25 @@ def test_each_key_of_a_provider_is_an_endpoint_with_its_number(clock: FakeClock)
 
 
 def test_models_whose_provider_is_off_are_named_wherever_they_stand(clock: FakeClock) -> None:
-    assert told(clock)["off"] == ["big", "other"]
+    assert explained(clock)["off"] == ["big", "other"]
 
 
 def test_conditions_see_the_request_and_the_clock(clock: FakeClock) -> None:
-    assert told(clock, tools=[{"type": "function"}])["route"] == "agents"
+    assert explained(clock, tools=[{"type": "function"}])["route"] == "agents"
     clock.wall_s = 5 * 3600.0
-    assert told(clock)["route"] == "hours"
+    assert explained(clock)["route"] == "hours"
 
 
 def test_the_facts_are_those_that_conditions_saw(clock: FakeClock) -> None:
-    facts = told(clock, max_tokens=5, temperature=0.5, stream=True)["facts"]
+    facts = explained(clock, max_tokens=5, temperature=0.5, stream=True)["facts"]
     assert facts["tokens"] >= 50
     del facts["tokens"]
     expected = {"model": "auto", "max_tokens": 5, "tools": 0, "images": 0, "stream": True, "temperature": 0.5}
     assert facts == expected
 
 
-def test_a_tenant_s_own_way_is_told(clock: FakeClock) -> None:
-    found = told(clock, "acme")
+def test_a_tenant_s_own_way_is_explained(clock: FakeClock) -> None:
+    found = explained(clock, "acme")
     assert found["error"]["code"] == "model_not_found"
 
 

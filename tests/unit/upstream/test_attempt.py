@@ -186,7 +186,7 @@ async def test_the_relay_decides_how_an_answer_ends(
 async def test_the_gate_is_left_at_the_end_with_the_time_that_it_was_held(line: Line, clock: FakeClock) -> None:
     books = Books(line).answer()
     books.limiter.configure(1, None)
-    assert books.limiter.try_enter()
+    assert books.limiter.try_acquire()
     books.attempt.hold(books.limiter, clock.monotonic())
     clock.advance(4)
     with books.attempt:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.core.errors import Rejected, Unavailable, UpstreamTimeout
-from gateway.pools.averages import RECOUNT
+from gateway.pools.averages import REFRESH_EVERY
 from gateway.resilience.breaker import BreakerState
 from tests.support.dispatching import (
     ask,
@@ -88,7 +88,7 @@ async def test_nobody_else_is_asked_who_answers_in_time() -> None:
 async def test_how_long_is_long_is_learned_from_the_endpoint() -> None:
     line = hedging()
     line.play(a=late(A, 0.1))
-    for _ in range(RECOUNT):
+    for _ in range(REFRESH_EVERY):
         await ask(line, line.exchange("auto"))
     line.play(a=late(A, 5.0), b=B)
     line.transport.calls.clear()
@@ -199,7 +199,7 @@ async def test_nothing_is_hedged_after_a_sign_of_life() -> None:
 @in_virtual_time
 async def test_nothing_is_hedged_where_nobody_else_can_be_asked() -> None:
     line = hedging()
-    line.services.rotation.drain(["b", "c"])
+    line.services.rotation.set_drained(["b", "c"])
     line.play(a=late(A, 3.0))
     await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "a"

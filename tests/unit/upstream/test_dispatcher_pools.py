@@ -235,7 +235,7 @@ async def test_where_all_are_open_the_one_that_rests_least_longer_is_asked_anywa
 async def test_one_closed_breaker_in_the_chain_is_enough_not_to_force_another() -> None:
     line = line_of(TWO % ", all_open: soonest", more=BY_NAME + QUICK)
     await open_all(line, "a", "b")
-    line.services.rotation.drain(["c"])
+    line.services.rotation.set_drained(["c"])
     with pytest.raises(NoCapacity):
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == ""
@@ -290,7 +290,7 @@ async def test_a_half_open_breaker_lets_one_of_a_hundred_through() -> None:
 
 
 def _rest(line: Line) -> None:
-    line.endpoints["a/m-a"].rests_until = line.endpoints["a/m-a"].told_until = 1012.0
+    line.endpoints["a/m-a"].resting_until = line.endpoints["a/m-a"].retry_after_until = 1012.0
 
 
 def _refuse_key(line: Line) -> None:
@@ -298,11 +298,11 @@ def _refuse_key(line: Line) -> None:
 
 
 def _drain(line: Line) -> None:
-    line.services.rotation.drain(["a"])
+    line.services.rotation.set_drained(["a"])
 
 
 def _fall_ill(line: Line) -> None:
-    line.services.rotation.note_health(line.endpoints["a/m-a"], is_healthy=False)
+    line.services.rotation.set_health(line.endpoints["a/m-a"], is_healthy=False)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ async def test_higher_numbers_are_asked_only_where_no_lower_one_can_be() -> None
     for _ in range(4):
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "bcbc"
-    line.services.rotation.drain(["b", "c"])
+    line.services.rotation.set_drained(["b", "c"])
     await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "bcbca"
 
@@ -463,7 +463,7 @@ async def test_the_total_clock_bounds_the_wait_for_a_server() -> None:
 @in_virtual_time
 async def test_a_server_that_is_drained_is_not_waited_for() -> None:
     line = warming()
-    line.services.rotation.drain(["own"])
+    line.services.rotation.set_drained(["own"])
     since = asyncio.get_running_loop().time()
     with pytest.raises(NoCapacity):
         await ask(line, line.exchange("alone"))
@@ -475,7 +475,7 @@ async def test_a_server_that_was_drained_while_it_warmed_up_is_not_asked() -> No
     line = warming()
     task = asyncio.ensure_future(ask(line, line.exchange("alone")))
     await asyncio.sleep(1)
-    line.services.rotation.drain(["own"])
+    line.services.rotation.set_drained(["own"])
     line.services.child_changed("own", "up")
     with pytest.raises(NoCapacity):
         await task

@@ -298,7 +298,7 @@ async def test_what_a_fault_tells_is_noted_though_the_client_has_had_a_sign_of_l
     exchange.timeline.committed_at = 1.0
     with pytest.raises(UpstreamError):
         await ask(line, exchange)
-    assert line.endpoints["a/m-a"].rests_until > 0.0
+    assert line.endpoints["a/m-a"].resting_until > 0.0
 
 
 @pytest.mark.parametrize("has_next", [False, True], ids=["nobody behind", "a pool behind"])

@@ -90,7 +90,7 @@ async def test_without_a_told_wait_nothing_rests() -> None:
     for _ in range(3):
         await ask(line, line.exchange("auto"))
     assert hosts_of(line) == "ababab"
-    assert line.endpoints["a/m-a"].rests_until == 0.0
+    assert line.endpoints["a/m-a"].resting_until == 0.0
 
 
 @in_virtual_time

@@ -204,7 +204,7 @@ async def test_a_family_is_not_limited_as_one() -> None:
     search = search_of(line, line.exchange("m-1"))
     stage = search.stages[0]
     failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=5.0))
-    assert stage.targets[0].endpoint.rests_until == 0.0
+    assert stage.targets[0].endpoint.resting_until == 0.0
 
 
 @in_virtual_time
