@@ -21,7 +21,7 @@ NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
     "config/units.py": "an example in an error message",
     "runtime/model_server.py": "is the embedded model's server",
-    "simulator/heads.py": "plays providers, headers and all",
+    "simulator/headers.py": "plays providers, headers and all",
 }
 
 # Foreign packages that have one home each; each is the beginning of a path.

@@ -16,15 +16,15 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from gateway.core.clock import Clock
-from gateway.simulator.framing import Fate, Step, Until
+from gateway.simulator.framing import ConnectionFault, Step, WaitUntil
 from gateway.simulator.stats import Counts
 
 STEPS_PER_TURN: Final = 32
-LOOK_S: Final = 0.001
-MAX_LOOKS: Final = 5000
+POLL_S: Final = 0.001
+MAX_POLLS: Final = 5000
 
 
-class Played(web.StreamResponse):
+class AlreadySent(web.StreamResponse):
     """Stands for an answer that is on the wire already."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -36,7 +36,7 @@ class Played(web.StreamResponse):
 
 
 async def play(
-    steps: Iterable[Step], request: web.Request, clock: Clock, began: float, both: tuple[Counts, Counts]
+    steps: Iterable[Step], request: web.Request, clock: Clock, began: float, counters: tuple[Counts, Counts]
 ) -> None:
     """Play to the end; `began` is when the request had been read. Raises ConnectionError where the client has left."""
     transport = _transport(request)
@@ -47,14 +47,14 @@ async def play(
             await asyncio.sleep(0)
         if isinstance(step, bytes):
             _transport(request).write(step)
-            for counts in both:
+            for counts in counters:
                 counts.bytes += len(step)
             await request.writer.drain()
-        elif isinstance(step, Until):
+        elif isinstance(step, WaitUntil):
             await asyncio.sleep(began + step.seconds - clock.monotonic())
-        elif step is Fate.STALL:
+        elif step is ConnectionFault.STALL:
             await asyncio.get_running_loop().create_future()
-        elif step is Fate.CLOSE:
+        elif step is ConnectionFault.CLOSE:
             _transport(request).close()
         else:
             await _reset(_transport(request))
@@ -74,10 +74,10 @@ async def _reset(transport: asyncio.Transport) -> None:
     """
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family != socket.AF_UNIX:
-        for _ in range(MAX_LOOKS):
+        for _ in range(MAX_POLLS):
             if not _unsent(sock.fileno()):
                 break
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 

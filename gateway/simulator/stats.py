@@ -39,29 +39,29 @@ class Stats:
     models: dict[str, Counts] = field(default_factory=dict)
     calls: dict[tuple[str, str], Calls] = field(default_factory=dict)  # by path and model
 
-    def arrive(
+    def record_request(
         self, model: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, path: str, inputs: int = 1
     ) -> tuple[Counts, Counts]:
         """Count a request; gives what to count on: all, and the model's."""
         if model not in self.models and len(self.models) >= MAX_MODELS:
             del self.models[next(iter(self.models))]
-        both = self.total, self.models.setdefault(model, Counts())
-        for counts in both:
+        counters = self.total, self.models.setdefault(model, Counts())
+        for counts in counters:
             counts.requests += 1
             counts.active += 1
         self._call(path, model, inputs)
         if self.is_recording:
-            recorded = _recorded(headers, body)
-            for counts in both:
+            recorded = _record(headers, body)
+            for counts in counters:
                 counts.last_request = recorded
-        return both
+        return counters
 
-    def told_calls(self) -> dict[str, dict[str, dict[str, int]]]:
+    def calls_by_path(self) -> dict[str, dict[str, dict[str, int]]]:
         """Give the calls by path and model."""
-        told: dict[str, dict[str, dict[str, int]]] = {}
+        rendered: dict[str, dict[str, dict[str, int]]] = {}
         for (path, model), calls in self.calls.items():
-            told.setdefault(path, {})[model] = asdict(calls)
-        return told
+            rendered.setdefault(path, {})[model] = asdict(calls)
+        return rendered
 
     def _call(self, path: str, model: str, inputs: int) -> None:
         place = path, model
@@ -73,6 +73,6 @@ class Stats:
         calls.largest = max(calls.largest, inputs)
 
 
-def _recorded(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:
+def _record(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:
     pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
     return {"headers": pairs, "body_base64": base64.b64encode(body).decode()}

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from gateway.simulator.answer import Answer, encode
-from gateway.simulator.ask import Ask, decode, words_of
-from gateway.simulator.chat import ChatShape, model_of
-from gateway.simulator.face import Stream
+from gateway.simulator.chat import ChatConventions, model_of
+from gateway.simulator.handler import StreamedBody
+from gateway.simulator.model_output import ModelOutput, encode
+from gateway.simulator.request import SimulatedRequest, decode_body, words_of
 
 SOUND: Final = "audio/mpeg"
 BYTES: Final = "application/octet-stream"
@@ -36,17 +36,17 @@ _CATEGORIES: Final = (
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-class _Document(ChatShape):
+class _Document(ChatConventions):
     """Reads the whole body as an object and keeps it."""
 
     @classmethod
-    def read(cls, body: bytes, given: Mapping[str, Any]) -> Ask:
-        said = decode(body, _OBJECT, "JSON object") if body else {}
+    def read_request(cls, body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        said = decode_body(body, _OBJECT, "JSON object") if body else {}
         model = said.get("model")
-        return Ask(
-            model=model_of(model if isinstance(model, str) else "sim", given),
+        return SimulatedRequest(
+            model=model_of(model if isinstance(model, str) else "sim", params),
             words=max(1, words_of(said.get("input", said.get("query", said.get("prompt"))))),
-            kept={**said, **given},
+            extra={**said, **params},
         )
 
 
@@ -56,10 +56,10 @@ class Moderations(_Document):
     path: ClassVar[str] = "/v1/moderations"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        given = answer.ask.kept.get("input", "")
-        results = [_judged("flag" in str(one)) for one in (given if isinstance(given, list) else [given])]
-        return encode({"id": f"modr-sim-{answer.number}", "model": answer.ask.model, "results": results})
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        params = output.request.extra.get("input", "")
+        results = [_moderation("flag" in str(one)) for one in (params if isinstance(params, list) else [params])]
+        return encode({"id": f"modr-sim-{output.number}", "model": output.request.model, "results": results})
 
 
 class Rerank(_Document):
@@ -68,15 +68,15 @@ class Rerank(_Document):
     path: ClassVar[str] = "/v1/rerank"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        said = answer.ask.kept
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        said = output.request.extra
         asked = set(str(said.get("query", "")).split())
-        scores = [_likeness(asked, document) for document in said.get("documents", [])]
+        scores = [_relevance(asked, document) for document in said.get("documents", [])]
         order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))[: said.get("top_n")]
         results = [{"index": index, "relevance_score": scores[index]} for index in order]
-        usage = {"total_tokens": answer.prompt_tokens}
+        usage = {"total_tokens": output.prompt_tokens}
         return encode(
-            {"id": f"rerank-sim-{answer.number}", "model": answer.ask.model, "results": results, "usage": usage}
+            {"id": f"rerank-sim-{output.number}", "model": output.request.model, "results": results, "usage": usage}
         )
 
 
@@ -86,12 +86,12 @@ class Images(_Document):
     path: ClassVar[str] = "/v1/images/generations"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        pictures = [{"b64_json": _PIXEL}] * (answer.ask.kept.get("n") or 1)
-        tokens = {"input_tokens": answer.prompt_tokens, "output_tokens": answer.count}
-        details = {"text_tokens": answer.prompt_tokens, "image_tokens": 0}
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        pictures = [{"b64_json": _PIXEL}] * (output.request.extra.get("n") or 1)
+        tokens = {"input_tokens": output.prompt_tokens, "output_tokens": output.token_count}
+        details = {"text_tokens": output.prompt_tokens, "image_tokens": 0}
         usage = {**tokens, "total_tokens": sum(tokens.values()), "input_tokens_details": details}
-        return encode({"created": answer.created, "data": pictures, "usage": usage})
+        return encode({"created": output.created, "data": pictures, "usage": usage})
 
 
 class Speech(_Document):
@@ -100,8 +100,8 @@ class Speech(_Document):
     path: ClassVar[str] = "/v1/audio/speech"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        return Binary(SOUND, answer.count, answer.behaviour.bytes or CHUNK_BYTES)
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        return ByteStream(SOUND, output.token_count, output.behaviour.bytes or CHUNK_BYTES)
 
 
 class Batches(_Document):
@@ -110,29 +110,29 @@ class Batches(_Document):
     path: ClassVar[str] = "/v1/batches"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        said = answer.ask.kept
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        said = output.request.extra
         return encode(
             {
-                "id": said.get("id", f"batch_sim_{answer.number}"),
+                "id": said.get("id", f"batch_sim_{output.number}"),
                 "object": "batch",
                 "endpoint": said.get("endpoint", "/v1/chat/completions"),
                 "input_file_id": said.get("input_file_id", "file-sim-1-0"),
                 "completion_window": said.get("completion_window", "24h"),
                 "status": said.get("status", "validating"),
-                "created_at": answer.created,
+                "created_at": output.created,
                 "metadata": said.get("metadata"),
             }
         )
 
 
-class Binary:
+class ByteStream:
     """A stream of bytes without events: `count` chunks of `size`."""
 
     def __init__(self, content_type: str, count: int, size: int) -> None:
         self.content_type = content_type
         self._count = count
-        self._chunk = noise(size)
+        self._chunk = filler_bytes(size)
 
     def opening(self) -> Iterator[bytes]:
         yield from ()
@@ -143,20 +143,20 @@ class Binary:
     def ending(self) -> Iterator[bytes]:
         yield from ()
 
-    def mark(self) -> bytes:
+    def end_marker(self) -> bytes:
         return b""
 
-    def failure(self) -> bytes:
+    def error_event(self) -> bytes:
         return b""
 
 
-def noise(size: int) -> bytes:
+def filler_bytes(size: int) -> bytes:
     """Give bytes of all values, in which a hole or a swap would show; the same at every call."""
     block = hashlib.shake_256(b"simulator").digest(min(size, 65536))
     return (block * (size // len(block) + 1))[:size] if size else b""
 
 
-def _judged(is_flagged: bool) -> dict[str, Any]:
+def _moderation(is_flagged: bool) -> dict[str, Any]:
     flags = {name: is_flagged and name == "harassment" for name in _CATEGORIES}
     return {
         "flagged": is_flagged,
@@ -166,6 +166,6 @@ def _judged(is_flagged: bool) -> dict[str, Any]:
     }
 
 
-def _likeness(asked: set[str], document: Any) -> float:
+def _relevance(asked: set[str], document: Any) -> float:
     text = document.get("text", "") if isinstance(document, dict) else str(document)
     return round(len(asked & set(text.split())) / max(1, len(asked)), 6)

@@ -8,26 +8,26 @@ from typing import Final
 from aiohttp import BodyPartReader, web
 
 from gateway.core.clock import Clock
-from gateway.simulator.ask import BadAsk
 from gateway.simulator.files import Form, Upload
+from gateway.simulator.request import BadRequest
 
 PIECE_BYTES: Final = 16 * 1024
 
 # Gives how many bytes of files a second a model takes; None: all at once.
-Intake = Callable[[str], int | None]
+UploadRate = Callable[[str], int | None]
 
 
-async def read_form(request: web.Request, clock: Clock, intake: Intake) -> Form:
+async def read_form(request: web.Request, clock: Clock, intake: UploadRate) -> Form:
     """Read the whole form. Its model's `intake` holds for files that come behind the field `model`. Raises BadAsk."""
     if not request.content_type.startswith("multipart/"):
-        raise BadAsk("the body is no multipart form")
+        raise BadRequest("the body is no multipart form")
     texts: list[tuple[str, str]] = []
     files: list[Upload] = []
     pace: int | None = None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
-                raise BadAsk("a form stands within the form")
+                raise BadRequest("a form stands within the form")
             if part.filename is None:
                 texts.append((part.name or "", await part.text()))
                 if part.name == "model":
@@ -35,7 +35,7 @@ async def read_form(request: web.Request, clock: Clock, intake: Intake) -> Form:
             else:
                 files.append(await _file(part, clock, pace))
     except ValueError as error:
-        raise BadAsk(f"the body is no multipart form: {error}") from error
+        raise BadRequest(f"the body is no multipart form: {error}") from error
     return Form(tuple(texts), tuple(files))
 
 

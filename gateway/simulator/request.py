@@ -9,16 +9,16 @@ import msgspec
 T = TypeVar("T")
 
 
-class BadAsk(Exception):
+class BadRequest(Exception):
     """The request can't be answered; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SimulatedRequest:
     """The facts of a request that shape the answer.
 
-    `heard` is what came after the model's last turn, in order: texts, results of tools, and pictures as `[image …]`.
-    `schema` is the JSON Schema that the answer must fit; {}: any object. `kept` belongs to one face alone.
+    `new_input` is what came after the model's last turn, in order: texts, results of tools, and pictures as `[image …]`.
+    `schema` is the JSON Schema that the answer must fit; {}: any object. `extra` belongs to one face alone.
     """
 
     model: str
@@ -28,21 +28,21 @@ class Ask:
     words: int = 1  # of the whole prompt: its tokens where none are forced
     tool_names: tuple[str, ...] = ()
     tool_results: int = 0  # in the whole conversation
-    heard: tuple[str, ...] = ()
+    new_input: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
     choices: int = 1  # answers to give at once
     inputs: int = 1  # things to work on in this one call
-    has_forged_thoughts: bool = False  # thinking that comes back with a signature that is not ours
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    has_forged_thinking: bool = False  # thinking that comes back with a signature that is not ours
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
+def decode_body(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
     """Read a body; raises BadAsk."""
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadAsk(f"the body is no {what}: {error}") from error
+        raise BadRequest(f"the body is no {what}: {error}") from error
 
 
 def words_of(content: Any) -> int:

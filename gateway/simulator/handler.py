@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from gateway.providers.simulator import Behaviour
-from gateway.simulator.answer import Answer
-from gateway.simulator.ask import Ask
+from gateway.simulator.model_output import ModelOutput
+from gateway.simulator.request import SimulatedRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ErrorResponse:
     """Why a request is refused: the status, and a code and message as chat completions would name it."""
 
     status: int
@@ -18,7 +18,7 @@ class Trouble:
     message: str
 
 
-class Stream(Protocol):
+class StreamedBody(Protocol):
     """An answer event by event."""
 
     content_type: str
@@ -35,32 +35,32 @@ class Stream(Protocol):
         """Give the events behind the content, but for the mark."""
         ...
 
-    def mark(self) -> bytes:
+    def end_marker(self) -> bytes:
         """Give the event that says that the answer is whole; b"" where there is none."""
         ...
 
-    def failure(self) -> bytes:
+    def error_event(self) -> bytes:
         """Give the event that says that the answer failed."""
         ...
 
 
-class Face(Protocol):
+class ApiHandler(Protocol):
     """One endpoint's dialect."""
 
     path: ClassVar[str]
 
-    def read(self, body: bytes, given: Mapping[str, Any]) -> Ask:
-        """Read a request; `given` is what stood beside the body, as in its path. Raises BadAsk."""
+    def read_request(self, body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        """Read a request; `params` is what stood beside the body, as in its path. Raises BadAsk."""
         ...
 
-    def tell(self, answer: Answer) -> bytes | Stream:
+    def render(self, output: ModelOutput) -> bytes | StreamedBody:
         """Give the answer: whole, as JSON, or as a stream."""
         ...
 
-    def refusal(self, trouble: Trouble) -> tuple[int, bytes]:
+    def error_response(self, error: ErrorResponse) -> tuple[int, bytes]:
         """Give the status and the JSON of a refusal."""
         ...
 
-    def own_headers(self, behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[str, ...]:
+    def provider_headers(self, behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[str, ...]:
         """Give the headers that the provider sends beside its answer."""
         ...
