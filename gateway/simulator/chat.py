@@ -29,7 +29,7 @@ _MEMBERS: Final = {"text": b'{"content":', "thinking": b'{"reasoning_content":',
 
 
 class StreamOptions(msgspec.Struct):
-    """How usage is asked for."""
+    """The request's options for usage in a stream."""
 
     include_usage: bool | None = None
 
@@ -72,7 +72,7 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 
 
 class ChatConventions:
-    """How OpenAI says that something is wrong, and its headers: for every face of that vendor's."""
+    """OpenAI's error format and headers, shared by all handlers of that vendor's endpoints."""
 
     provider_headers = staticmethod(chat_headers)
 
@@ -89,7 +89,7 @@ class Chat(ChatConventions):
     @staticmethod
     def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
         read = decode_body(body, _BODY, "chat request")
-        wanted = read.response_format
+        response_format = read.response_format
         return SimulatedRequest(
             model=model_of(read.model, params),
             stream=bool(read.stream),
@@ -100,7 +100,9 @@ class Chat(ChatConventions):
             tool_results=sum(message.role == "tool" for message in read.messages),
             new_input=_new_input(read.messages),
             stop=stops_of(read.stop),
-            schema=None if wanted is None or wanted.type == "text" else wanted.json_schema.schema,
+            schema=None
+            if response_format is None or response_format.type == "text"
+            else response_format.json_schema.schema,
         )
 
     @staticmethod
@@ -140,7 +142,7 @@ def _whole(output: ModelOutput) -> bytes:
 
 
 class _Chunks:
-    """The events of a stream. All but the delta is the same in each, so it is written once."""
+    """The events of a stream. Everything except the delta is the same in each, so it is encoded once."""
 
     content_type = EVENT_STREAM
 
@@ -223,7 +225,7 @@ def _frame(output: ModelOutput, kind: str) -> dict[str, Any]:
 
 
 def usage_of(output: ModelOutput) -> dict[str, Any]:
-    """Give usage as chat completions and the legacy ones count it: all of the prompt, what was cached in it."""
+    """Return usage as chat and legacy completions report it: cached tokens are part of the prompt tokens."""
     prompt, count, behaviour = output.prompt_tokens, output.token_count, output.behaviour
     usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": count, "total_tokens": prompt + count}
     cached, written = behaviour.cached_tokens, behaviour.written_tokens
@@ -237,7 +239,7 @@ def usage_of(output: ModelOutput) -> dict[str, Any]:
 
 
 def error_body(error: ErrorResponse) -> bytes:
-    """Give an error in OpenAI's shape."""
+    """Encode an error in OpenAI's format."""
     kind = _ERROR_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
     if error.code == "insufficient_quota":
         kind = error.code
@@ -245,7 +247,7 @@ def error_body(error: ErrorResponse) -> bytes:
 
 
 def model_of(model: str, params: Mapping[str, Any]) -> str:
-    """Give the model's name: from the body, or from a path that names a deployment."""
+    """Return the model's name from the body, or from a path that names a deployment. Raises BadRequest."""
     found = model or params.get("deployment", "")
     if not found:
         raise BadRequest("the body names no model")

@@ -55,17 +55,17 @@ class Completions(ChatConventions):
         return _Chunks(output) if output.request.stream else _whole(output)
 
 
-def read_prompts(params: str | list[Any]) -> list[tuple[str, int]]:
-    """Give the text of each prompt, and how many tokens it has; tokens stand as their numbers. Raises BadAsk."""
-    listed = [params] if isinstance(params, str) or (params and all(isinstance(one, int) for one in params)) else params
+def read_prompts(value: str | list[Any]) -> list[tuple[str, int]]:
+    """Return each prompt as (text, number of tokens); the text of token ids is the ids. Raises BadRequest."""
+    is_single = isinstance(value, str) or (value and all(isinstance(one, int) for one in value))
     prompts = []
-    for one in listed:
+    for one in [value] if is_single else value:
         if isinstance(one, str):
             prompts.append((one, len(one.split())))
         elif isinstance(one, list) and one and all(isinstance(token, int) for token in one):
             prompts.append((" ".join(map(str, one)), len(one)))
         else:
-            raise BadRequest("an input is a text, or a list of tokens")
+            raise BadRequest("an input must be a text or a list of tokens")
     if not prompts:
         raise BadRequest("there is no input")
     return prompts
@@ -84,7 +84,7 @@ def _whole(output: ModelOutput) -> bytes:
 
 
 class _Chunks:
-    """The events of a stream, one prompt's after the other's."""
+    """The events of a stream, prompt after prompt."""
 
     content_type = EVENT_STREAM
 

@@ -1,4 +1,4 @@
-"""Embeddings: unit vectors that follow from the text alone.
+"""Embeddings: unit vectors that depend on the text only.
 
 Shapes: https://platform.openai.com/docs/api-reference/embeddings.
 """
@@ -76,7 +76,7 @@ class Embeddings(ChatConventions):
 
 
 def vector(text: str, dimensions: int) -> tuple[float, ...]:
-    """Give the embedding of a text: float32 [dimensions], of length 1."""
+    """Return the embedding of a text: float32 [dimensions], length 1."""
     numbers = struct.unpack(f"<{dimensions}h", shake_256(text.encode()).digest(2 * dimensions))
     length = sqrt(sum(number * number for number in numbers)) or 1.0
     return struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(number / length for number in numbers)))

@@ -1,7 +1,7 @@
-"""Uploads and downloads: what comes is counted and forgotten, what goes out follows from its id.
+"""Uploads and downloads. Nothing is stored: an upload is measured and dropped, a download is derived from its id.
 
-An uploaded file's id holds its length, so that its content can be given without keeping it: as many bytes of noise. An id that is
-a name of the simulator's language behaves so, as a stream of `tokens` chunks of `bytes` bytes.
+The id of an uploaded file holds its length; its content is that many filler bytes. An id in the language of model names
+behaves like that model: `sim-tokens20-bytes1k` is a stream of 20 chunks of 1000 bytes.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ ID_PREFIX: Final = "file-sim"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a form: where it stood, what it is called, how long it is, and a digest of it."""
+    """A file of a form: its field, its name, its size and its SHA-256."""
 
     field: str
     name: str
@@ -29,7 +29,7 @@ class Upload:
     size_bytes: int
     sha256: str
 
-    def shape(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -41,7 +41,7 @@ class Form:
     files: tuple[Upload, ...] = ()
 
     def text(self, name: str) -> str:
-        """Give a field's text; "" where it did not come."""
+        """Return the text of a field; "" if the form has no such field."""
         return dict(self.texts).get(name, "")
 
 
@@ -50,22 +50,22 @@ class _FormHandler(ChatConventions):
     def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
         form = params["form"]
         if not form.files:
-            raise BadRequest("the form holds no file")
+            raise BadRequest("the form has no file")
         return SimulatedRequest(model=form.text("model") or BASE_NAME, extra=params)
 
 
 class Transcriptions(_FormHandler):
-    """`POST /v1/audio/transcriptions`: the text says what came; `form` and `files` say it again, to be read."""
+    """`POST /v1/audio/transcriptions`: the text names the received files; `form` and `files` repeat them for tests."""
 
     path: ClassVar[str] = "/v1/audio/transcriptions"
 
     @staticmethod
     def render(output: ModelOutput) -> bytes | StreamedBody:
         form: Form = output.request.extra["form"]
-        files = [one.shape() for one in form.files]
-        said = " ".join(f"{one.name} {one.size_bytes} bytes" for one in form.files)
+        files = [one.as_dict() for one in form.files]
+        summary = " ".join(f"{one.name} {one.size_bytes} bytes" for one in form.files)
         usage = {"type": "duration", "seconds": 1}
-        return encode({"text": said, "usage": usage, "form": [list(pair) for pair in form.texts], "files": files})
+        return encode({"text": summary, "usage": usage, "form": [list(pair) for pair in form.texts], "files": files})
 
 
 class FileUploads(_FormHandler):
@@ -91,7 +91,7 @@ class _FileHandler(ChatConventions):
 
 
 class FileFacts(_FileHandler):
-    """`GET /v1/files`, with an id in the path those of one file."""
+    """`GET /v1/files`, and with an id in the path the facts of one file."""
 
     path: ClassVar[str] = FILES
 

@@ -1,4 +1,4 @@
-"""What a dialect owes to the simulator: to read a request, to put an answer into bytes, and to say what is wrong."""
+"""The interface of one API endpoint: read a request, encode the output, encode an error."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gateway.simulator.request import SimulatedRequest
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """Why a request is refused: the status, and a code and message as chat completions would name it."""
+    """An error to answer with; `code` and `message` as chat completions name them."""
 
     status: int
     code: str
@@ -19,48 +19,48 @@ class ErrorResponse:
 
 
 class StreamedBody(Protocol):
-    """An answer event by event."""
+    """A response body, event by event."""
 
     content_type: str
 
     def opening(self) -> Iterator[bytes]:
-        """Give the events that stand before all content."""
+        """Yield the events before the content."""
         ...
 
     def contents(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give the content events, one for each token, each with the events that must stand before it (b"": none)."""
+        """Yield the content events, one for each token, each after the bytes that must precede it (b"": none)."""
         ...
 
     def ending(self) -> Iterator[bytes]:
-        """Give the events behind the content, but for the mark."""
+        """Yield the events after the content, except the end marker."""
         ...
 
     def end_marker(self) -> bytes:
-        """Give the event that says that the answer is whole; b"" where there is none."""
+        """Return the event that marks the end of a complete stream; b"" if the format has none."""
         ...
 
     def error_event(self) -> bytes:
-        """Give the event that says that the answer failed."""
+        """Return the event that reports an error within the stream."""
         ...
 
 
 class ApiHandler(Protocol):
-    """One endpoint's dialect."""
+    """One API endpoint in its own format."""
 
     path: ClassVar[str]
 
     def read_request(self, body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
-        """Read a request; `params` is what stood beside the body, as in its path. Raises BadAsk."""
+        """Read a request; `params` are the path's parameters, or the parsed form. Raises BadRequest."""
         ...
 
     def render(self, output: ModelOutput) -> bytes | StreamedBody:
-        """Give the answer: whole, as JSON, or as a stream."""
+        """Encode the output: bytes of JSON, or a stream."""
         ...
 
     def error_response(self, error: ErrorResponse) -> tuple[int, bytes]:
-        """Give the status and the JSON of a refusal."""
+        """Return the status and the JSON body of an error."""
         ...
 
-    def provider_headers(self, behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[str, ...]:
-        """Give the headers that the provider sends beside its answer."""
+    def provider_headers(self, behaviour: Behaviour, created: int, is_error: bool) -> tuple[str, ...]:
+        """Return the header lines that this provider adds; `created` in seconds since the epoch."""
         ...

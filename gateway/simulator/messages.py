@@ -1,4 +1,4 @@
-"""Anthropic's messages, and the count of their tokens.
+"""Anthropic's messages, and their token count.
 
 Shapes: https://docs.anthropic.com/en/api/messages and .../messages-streaming.
 """
@@ -32,7 +32,7 @@ _ERROR_TYPES: Final = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-# Where this vendor says it with another status, and other words.
+# Errors for which this vendor uses another status and other words, by code.
 _ERROR_OVERRIDES: Final = {
     "insufficient_quota": (402, "Your credit balance is too low to access the API: simulated"),
     "content_policy_violation": (400, "Output blocked by content filtering policy: simulated"),
@@ -78,7 +78,7 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 
 
 class MessagesConventions:
-    """How Anthropic says that something is wrong, and its headers."""
+    """Anthropic's error format and headers."""
 
     provider_headers = staticmethod(messages_headers)
 
@@ -91,7 +91,7 @@ class MessagesConventions:
 
 
 class Messages(MessagesConventions):
-    """`POST /v1/messages`: as the real one it insists on `max_tokens`."""
+    """`POST /v1/messages`: requires `max_tokens`, as Anthropic does."""
 
     path: ClassVar[str] = "/v1/messages"
 
@@ -122,7 +122,7 @@ class CountTokens(MessagesConventions):
 
 
 def _read(read: _Body) -> SimulatedRequest:
-    wanted = (read.output_config and read.output_config.format) or read.output_format
+    output_format = (read.output_config and read.output_config.format) or read.output_format
     blocks = [block for message in read.messages if isinstance(message.content, list) for block in message.content]
     return SimulatedRequest(
         model=read.model,
@@ -134,7 +134,7 @@ def _read(read: _Body) -> SimulatedRequest:
         tool_results=sum(_is(block, "tool_result") for block in blocks),
         new_input=_new_input(read.messages),
         stop=stops_of(read.stop_sequences),
-        schema=wanted.schema if wanted else None,
+        schema=output_format.schema if output_format else None,
         has_forged_thinking=any(
             block.get("signature") != signature_of(block.get("thinking", ""))
             for block in blocks
@@ -166,13 +166,13 @@ def _whole(output: ModelOutput) -> bytes:
 
 
 class _Events:
-    """The events of a stream. All but the delta is the same within a block, so it is written once."""
+    """The events of a stream. Everything except the delta is the same within a block, so it is encoded once."""
 
     content_type = EVENT_STREAM
 
     def __init__(self, output: ModelOutput) -> None:
         self._output = output
-        self._closing = b""  # what ends the block that is open
+        self._closing = b""  # the bytes that end the open block
 
     def opening(self) -> Iterator[bytes]:
         message = _message(self._output, [])
@@ -238,7 +238,7 @@ def _stop(output: ModelOutput) -> dict[str, Any]:
 
 
 def _block(part: Part, text: str) -> dict[str, Any]:
-    """Give a block with `text` in it; "" for the one that a stream fills."""
+    """Return a block with `text`; "" for the empty block at the start of a stream's block."""
     match part.kind:
         case "thinking":
             return {"type": "thinking", "thinking": text, "signature": signature_of(text) if text else ""}
@@ -252,11 +252,11 @@ def _input(arguments: str) -> Any:
     try:
         return msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:
-        return {}  # cut by `max_tokens`
+        return {}  # truncated by `max_tokens`
 
 
 def _usage(output: ModelOutput, output_tokens: int) -> dict[str, Any]:
-    """Give usage; what the cache had or got stands beside the input, not in it."""
+    """Return usage; cache reads and writes are separate from the input tokens, not part of them."""
     cached, written = output.behaviour.cached_tokens or 0, output.behaviour.written_tokens or 0
     usage: dict[str, Any] = {
         "input_tokens": max(0, output.prompt_tokens - cached - written),
@@ -270,7 +270,7 @@ def _usage(output: ModelOutput, output_tokens: int) -> dict[str, Any]:
 
 
 def _whole_usage(output: ModelOutput, output_tokens: int) -> dict[str, Any]:
-    """Give usage as it stands in a message, where it says a little more than at a stream's end."""
+    """Return usage as a message has it, with more fields than at the end of a stream."""
     written = {"ephemeral_5m_input_tokens": output.behaviour.written_tokens or 0, "ephemeral_1h_input_tokens": 0}
     return {**_usage(output, output_tokens), "cache_creation": written, "service_tier": "standard"}
 

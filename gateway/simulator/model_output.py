@@ -1,4 +1,4 @@
-"""What is said, before a dialect puts it into bytes: thoughts, text, a refusal, calls of tools, token by token."""
+"""The model's output before a handler encodes it: thinking, text, a refusal and tool calls, token by token."""
 
 import re
 from base64 import b64encode
@@ -17,7 +17,7 @@ from gateway.simulator.schema_example import example_for
 Kind = Literal["thinking", "text", "refusal", "call"]
 Finish = Literal["stop", "stop_sequence", "length", "calls", "refusal"]
 
-# Every third word or so holds characters of two, three and four bytes: a cut anywhere meets one soon.
+# About every second word has characters of two, three or four bytes, so that a cut anywhere soon meets one.
 _WORDS: Final = (
     "lorem ",
     "café ",
@@ -42,7 +42,7 @@ encode = msgspec.json.encode
 
 
 class GeneratedTokens:
-    """So many tokens of a behaviour's text, made as they are taken: an answer may have a million."""
+    """`count` tokens of a behaviour's text, generated lazily: an output may have a million."""
 
     __slots__ = ("_behaviour", "_count", "_seed")
 
@@ -58,25 +58,25 @@ class GeneratedTokens:
         return islice(self._endless(), self._count)
 
     def first(self, count: int) -> "GeneratedTokens":
-        """Give the same, shorter."""
+        """Return the first `count` tokens."""
         return GeneratedTokens(self._behaviour, count, self._seed)
 
     def _endless(self) -> Iterator[str]:
         size = self._behaviour.bytes
         if size:
-            every: Iterator[str] = repeat(("lorem " * (size // 6 + 1))[:size])
+            tokens: Iterator[str] = repeat(("lorem " * (size // 6 + 1))[:size])
         else:
             start = self._seed * 5 % len(_WORDS)
-            every = cycle(_WORDS[start:] + _WORDS[:start])
+            tokens = cycle(_WORDS[start:] + _WORDS[:start])
         if self._behaviour.tricky:
-            next(every)
-            return chain((_TRICKY,), every)
-        return every
+            next(tokens)
+            return chain((_TRICKY,), tokens)
+        return tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of an answer. Calls have an `id`, the tool's `name`, and arguments for tokens."""
+    """One part of an output. A call has an `id` and the tool's `name`; its tokens are its arguments."""
 
     kind: Kind
     tokens: GeneratedTokens | tuple[str, ...]
@@ -90,7 +90,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """One answer: who asked for what, the behaviour, what makes it one of its kind (`number`, `created`), and what it says."""
+    """One output: the request, the behaviour, the parts, and what makes it unique (`number`, `created`)."""
 
     request: SimulatedRequest
     behaviour: Behaviour
@@ -102,7 +102,7 @@ class ModelOutput:
 
     @property
     def token_count(self) -> int:
-        """How many tokens, and so content events, the answer has."""
+        """The number of output tokens, which is also the number of content events."""
         return self.request.choices * sum(len(part.tokens) for part in self.parts)
 
     @property
@@ -111,12 +111,12 @@ class ModelOutput:
 
     @property
     def prompt_tokens(self) -> int:
-        """All of the prompt's tokens, whatever the cache had of them."""
+        """All tokens of the prompt, cached ones included."""
         forced = self.behaviour.prompt_tokens
         return self.request.words if forced is None else forced
 
     def text_of(self, kind: Kind) -> str:
-        """Give the text of all parts of a kind together."""
+        """Return the text of all parts of a kind, joined."""
         return "".join(part.text for part in self.parts if part.kind == kind)
 
     @property
@@ -125,14 +125,14 @@ class ModelOutput:
 
 
 def generate(request: SimulatedRequest, behaviour: Behaviour, number: int, created: int) -> ModelOutput:
-    """Give the answer to the `number`th request (from 1)."""
+    """Generate the output for the `number`th request (from 1)."""
     limit = request.max_tokens
-    wanted = tuple(_parts(request, behaviour, number))
+    full = tuple(_parts(request, behaviour, number))
     stop_sequence = None
     if request.stop:
-        wanted, stop_sequence = _cut_at_stop(wanted, request.stop)
-    parts = wanted if limit is None else tuple(_truncate(wanted, limit))
-    total = sum(len(part.tokens) for part in wanted)
+        full, stop_sequence = _cut_at_stop(full, request.stop)
+    parts = full if limit is None else tuple(_truncate(full, limit))
+    total = sum(len(part.tokens) for part in full)
     finish: Finish
     if limit is not None and limit < max(total, _tokens_of_calls(request, behaviour)):
         finish, stop_sequence = "length", None
@@ -146,7 +146,7 @@ def generate(request: SimulatedRequest, behaviour: Behaviour, number: int, creat
 
 
 def signature_of(thinking: str) -> str:
-    """Give what proves that a thought is the simulator's own."""
+    """Return the signature of a thinking text, by which the simulator recognizes its own thinking."""
     return b64encode(sha256(b"simulator" + thinking.encode()).digest()).decode()
 
 
@@ -172,18 +172,18 @@ def _parts(request: SimulatedRequest, behaviour: Behaviour, number: int) -> Iter
 
 
 def _tokens_of_calls(request: SimulatedRequest, behaviour: Behaviour) -> int:
-    """Give how many tokens the calls of `tools` want: they are fitted into a limit, whole, and not cut by it."""
+    """Return how many tokens the calls of `tools` need. A limit makes the calls shorter instead of cutting them off."""
     return behaviour.tokens if behaviour.tools and behaviour.script is None and not behaviour.refuse else 0
 
 
 def _calls(request: SimulatedRequest, behaviour: Behaviour, calls: int, number: int) -> Iterator[Part]:
-    """Deal the tokens out evenly in order; a call's tokens together are the JSON object `{"words": "…"}`."""
+    """Divide the tokens evenly among the calls; the tokens of a call together are the JSON object `{"words": "…"}`."""
     count = behaviour.tokens if request.max_tokens is None else min(behaviour.tokens, request.max_tokens)
     calls = min(calls, count)
     names = request.tool_names or ("lookup",)
     words = iter(GeneratedTokens(behaviour, count, behaviour.seed))
     for call in range(calls):
-        size = -(-(call + 1) * count // calls) + (-call * count // calls)  # shares that differ by one at most
+        size = -(-(call + 1) * count // calls) + (-call * count // calls)  # sizes differ by at most one
         pieces = [encode(word).decode()[1:-1] for word in islice(words, size)]
         pieces[0] = '{"words": "' + pieces[0]
         pieces[-1] += '"}'
@@ -201,16 +201,16 @@ def _truncate(parts: Iterable[Part], limit: int) -> Iterator[Part]:
 
 
 def _cut_at_stop(parts: Iterable[Part], stops: tuple[str, ...]) -> tuple[tuple[Part, ...], str | None]:
-    """End the text before the first of `stops` in it, and what would come after."""
-    extra: list[Part] = []
+    """Cut the text before the first stop sequence and drop the parts after it; return the parts and that sequence."""
+    kept: list[Part] = []
     for part in parts:
         text = part.text if part.kind == "text" else ""
         found = [(text.find(stop), stop) for stop in stops if stop and stop in text]
         if found:
             at, stop = min(found)
-            return (*extra, replace(part, tokens=tuple(_TOKEN.findall(text[:at])))), stop
-        extra.append(part)
-    return tuple(extra), None
+            return (*kept, replace(part, tokens=tuple(_TOKEN.findall(text[:at])))), stop
+        kept.append(part)
+    return tuple(kept), None
 
 
 def _pieces(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""OpenAI's responses: an answer is a list of items, and its stream tells how each comes to be.
+"""OpenAI's responses: a response is a list of items, and its stream reports how each item is built.
 
 Shapes: https://platform.openai.com/docs/api-reference/responses and .../responses-streaming. Nothing is stored.
 """
@@ -14,7 +14,7 @@ from gateway.simulator.headers import EVENT_STREAM
 from gateway.simulator.model_output import ModelOutput, Part, encode, signature_of
 from gateway.simulator.request import SimulatedRequest, decode_body, texts_of, words_of
 
-# What a response repeats of its request, and what stands there where the request does not say.
+# Fields that a response repeats from its request, with the defaults for fields that the request leaves out.
 _REPEATED: Final[Mapping[str, Any]] = {
     "instructions": None,
     "max_output_tokens": None,
@@ -78,11 +78,11 @@ class Responses(ChatConventions):
     @staticmethod
     def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
         read = decode_body(body, _BODY, "request for a response")
-        said = decode_body(body, _OBJECT, "request for a response")
+        fields = decode_body(body, _OBJECT, "request for a response")
         items = [{"role": "user", "content": read.input}] if isinstance(read.input, str) else read.input
         items = [item for item in items if isinstance(item, dict)]
-        wanted = read.text.format if read.text else None
-        repeated = {name: said[name] for name in _REPEATED if said.get(name) is not None}
+        text_format = read.text.format if read.text else None
+        repeated = {name: fields[name] for name in _REPEATED if fields.get(name) is not None}
         return SimulatedRequest(
             model=read.model,
             stream=bool(read.stream),
@@ -92,7 +92,7 @@ class Responses(ChatConventions):
             tool_names=tuple(tool.name for tool in read.tools or () if tool.type == "function"),
             tool_results=sum(item.get("type") == "function_call_output" for item in items),
             new_input=_new_input(items),
-            schema=None if wanted is None or wanted.type == "text" else wanted.schema,
+            schema=None if text_format is None or text_format.type == "text" else text_format.schema,
             extra={"repeated": {**_REPEATED, **repeated}, "is_encrypted": _ENCRYPTED in (read.include or ())},
         )
 
@@ -122,14 +122,14 @@ def _new_input(items: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 class _Events:
-    """The events of a stream, numbered. All but delta and number is the same within a part, so it is written once."""
+    """The numbered events of a stream. Everything except delta and number is the same within a part, so it is encoded once."""
 
     content_type = EVENT_STREAM
 
     def __init__(self, output: ModelOutput) -> None:
         self._output = output
         self._number = 0
-        self._open: tuple[int, Part] | None = None  # the item that is being written
+        self._open: tuple[int, Part] | None = None  # the item in progress
 
     def opening(self) -> Iterator[bytes]:
         response = _response(self._output, "in_progress", [])
@@ -141,8 +141,8 @@ class _Events:
             before = self._close() + self._begin(index, part)
             self._open = index, part
             kind = _DELTAS[part.kind]
-            place = encode({"type": kind, **_place(self._output, index, part), **_logprobs(part)})
-            start = b"event: %b\ndata: %b" % (kind.encode(), place[:-1] + b',"delta":')
+            position = encode({"type": kind, **_position(self._output, index, part), **_logprobs(part)})
+            start = b"event: %b\ndata: %b" % (kind.encode(), position[:-1] + b',"delta":')
             for token in part.tokens:
                 event = start + encode(token) + b',"sequence_number":%d}\n\n' % self._number
                 self._number += 1
@@ -165,11 +165,11 @@ class _Events:
         begun = self._event("response.output_item.added", {"output_index": index, "item": item})
         match part.kind:
             case "text" | "refusal":
-                place = {**_place(self._output, index, part), "part": _content(part, "")}
-                begun += self._event("response.content_part.added", place)
+                position = {**_position(self._output, index, part), "part": _content(part, "")}
+                begun += self._event("response.content_part.added", position)
             case "thinking":
-                place = {**_place(self._output, index, part), "part": {"type": "summary_text", "text": ""}}
-                begun += self._event("response.reasoning_summary_part.added", place)
+                position = {**_position(self._output, index, part), "part": {"type": "summary_text", "text": ""}}
+                begun += self._event("response.reasoning_summary_part.added", position)
         return begun
 
     def _close(self) -> bytes:
@@ -177,21 +177,21 @@ class _Events:
             return b""
         index, part = self._open
         self._open = None
-        text, place = part.text, _place(self._output, index, part)
+        text, position = part.text, _position(self._output, index, part)
         match part.kind:
             case "text":
-                closed = self._event("response.output_text.done", {**place, "text": text, **_logprobs(part)})
+                closed = self._event("response.output_text.done", {**position, "text": text, **_logprobs(part)})
             case "refusal":
-                closed = self._event("response.refusal.done", {**place, "refusal": text})
+                closed = self._event("response.refusal.done", {**position, "refusal": text})
             case "thinking":
-                closed = self._event("response.reasoning_summary_text.done", {**place, "text": text})
+                closed = self._event("response.reasoning_summary_text.done", {**position, "text": text})
                 summary = {"type": "summary_text", "text": text}
-                closed += self._event("response.reasoning_summary_part.done", {**place, "part": summary})
+                closed += self._event("response.reasoning_summary_part.done", {**position, "part": summary})
             case "call":
-                members = {**place, "name": part.name, "arguments": text}
+                members = {**position, "name": part.name, "arguments": text}
                 closed = self._event("response.function_call_arguments.done", members)
         if part.kind in ("text", "refusal"):
-            closed += self._event("response.content_part.done", {**place, "part": _content(part, text)})
+            closed += self._event("response.content_part.done", {**position, "part": _content(part, text)})
         item = _item(self._output, index, part, _item_status(self._output, index))
         return closed + self._event("response.output_item.done", {"output_index": index, "item": item})
 
@@ -206,7 +206,7 @@ def _status(output: ModelOutput) -> str:
 
 
 def _item_status(output: ModelOutput, index: int) -> str:
-    """Only the last item of a cut answer is incomplete."""
+    """Return the status of an item; only the last item of a truncated output is incomplete."""
     last = sum(bool(part.tokens) for part in output.parts) - 1
     return _status(output) if index == last else "completed"
 
@@ -221,7 +221,7 @@ def _item_id(output: ModelOutput, index: int, part: Part) -> str:
 
 
 def _item(output: ModelOutput, index: int, part: Part, status: str) -> dict[str, Any]:
-    """Give an item, empty while it is `in_progress`."""
+    """Return an item, empty while it is `in_progress`."""
     text = "" if status == "in_progress" else part.text
     shape: dict[str, Any] = {"id": _item_id(output, index, part)}
     match part.kind:
@@ -244,14 +244,14 @@ def _content(part: Part, text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _place(output: ModelOutput, index: int, part: Part) -> dict[str, Any]:
-    place: dict[str, Any] = {"item_id": _item_id(output, index, part), "output_index": index}
+def _position(output: ModelOutput, index: int, part: Part) -> dict[str, Any]:
+    position: dict[str, Any] = {"item_id": _item_id(output, index, part), "output_index": index}
     match part.kind:
         case "thinking":
-            place["summary_index"] = 0
+            position["summary_index"] = 0
         case "text" | "refusal":
-            place["content_index"] = 0
-    return place
+            position["content_index"] = 0
+    return position
 
 
 def _logprobs(part: Part) -> dict[str, Any]:

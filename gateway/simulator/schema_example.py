@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema: what a model answers where a form is asked for."""
+"""Generate a value that fits a JSON Schema, for requests that ask for structured output."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,7 +7,7 @@ MAX_DEPTH: Final = 12
 
 
 def example_for(schema: Mapping[str, Any]) -> Any:
-    """Give the plainest value that fits: every property, one item in a list, the first of several choices."""
+    """Return the simplest fitting value: every property, one item in a list, the first of several choices."""
     if not schema:
         return {"words": "lorem café"}
     return _value(schema, schema, 0)

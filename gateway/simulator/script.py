@@ -1,7 +1,7 @@
-"""An answer as a script: the exact bytes on the wire, the pauses between them, and how it ends.
+"""A response as a script: the exact bytes on the wire, the pauses between them, and how it ends.
 
-Pure: the same face, behaviour, request and number give the same script. Where several fields of a behaviour speak, the order
-is `cut_head`, `stall_head`, `error`, `quota`, `policy`, `window`, `html`, then what happens inside an answer.
+Pure: the same handler, behaviour, request and number produce the same script. If a behaviour has several faults, the order
+is `cut_head`, `stall_head`, `error`, `quota`, `policy`, `window`, `html`, then the faults within a response.
 """
 
 import zlib
@@ -20,7 +20,7 @@ _PIECE: Final = 65536
 
 
 def script(handler: ApiHandler, output: ModelOutput) -> Iterator[Step]:
-    """Give the steps that answer one request."""
+    """Yield the steps of the response to one request."""
     behaviour = output.behaviour
     if behaviour.head:
         yield WaitUntil(behaviour.head)
@@ -34,23 +34,23 @@ def script(handler: ApiHandler, output: ModelOutput) -> Iterator[Step]:
     if error is not None:
         yield error_bytes(handler, error, behaviour, output.created)
         return
-    own = handler.provider_headers(behaviour, output.created, False)
+    provider_headers = handler.provider_headers(behaviour, output.created, False)
     if behaviour.html:
-        yield from _whole(b"<!doctype html><title>Welcome</title><p>simulated page", HTML, behaviour, own)
+        yield from _whole(b"<!doctype html><title>Welcome</title><p>simulated page", HTML, behaviour, provider_headers)
         return
     rendered = handler.render(output)
     if isinstance(rendered, bytes):
         yield WaitUntil(behaviour.first + max(output.token_count - 1, 0) * _gap(behaviour))
-        yield from _whole(b'{"id": "chatcmpl-' if behaviour.garbage else rendered, JSON, behaviour, own)
+        yield from _whole(b'{"id": "chatcmpl-' if behaviour.garbage else rendered, JSON, behaviour, provider_headers)
     else:
-        more = (*own, "transfer-encoding: chunked", "cache-control: no-cache", *_encoding(behaviour))
+        more = (*provider_headers, "transfer-encoding: chunked", "cache-control: no-cache", *_encoding(behaviour))
         yield head(200, rendered.content_type, more)
         yield from encode_chunks(_events(rendered, behaviour), behaviour)
         yield from _trailing_faults(behaviour)
 
 
 def error_bytes(handler: ApiHandler, error: ErrorResponse, behaviour: Behaviour, created: int) -> bytes:
-    """Give the bytes of an error answer; a redirect where the status is one."""
+    """Return the bytes of an error response; a redirect if its status is one."""
     status, body = handler.error_response(error)
     more = [*handler.provider_headers(behaviour, created, True), f"content-length: {len(body)}"]
     if behaviour.retry_after is not None and error.code == "simulated":
@@ -69,8 +69,8 @@ def _error_of(output: ModelOutput) -> ErrorResponse | None:
     if behaviour.policy:
         return ErrorResponse(400, "content_policy_violation", "Rejected as a result of our safety system: simulated")
     if behaviour.window is not None and output.prompt_tokens > behaviour.window:
-        said = f"maximum context length is {behaviour.window} tokens, and your messages have {output.prompt_tokens}"
-        return ErrorResponse(400, "context_length_exceeded", f"This model's {said}")
+        details = f"maximum context length is {behaviour.window} tokens, and your messages have {output.prompt_tokens}"
+        return ErrorResponse(400, "context_length_exceeded", f"This model's {details}")
     if behaviour.batch is not None and output.request.inputs > behaviour.batch:
         return ErrorResponse(
             400, "invalid_request", f"at most {behaviour.batch} inputs in a call (got {output.request.inputs})"
@@ -80,11 +80,11 @@ def _error_of(output: ModelOutput) -> ErrorResponse | None:
     return None
 
 
-def _whole(body: bytes, content_type: str, behaviour: Behaviour, own: tuple[str, ...]) -> Iterator[Step]:
+def _whole(body: bytes, content_type: str, behaviour: Behaviour, provider_headers: tuple[str, ...]) -> Iterator[Step]:
     if behaviour.gzip:
         body = zlib.compress(body, wbits=31)
     length = len(body) + (behaviour.long_length or 0)
-    start = head(200, content_type, [*own, f"content-length: {length}", *_encoding(behaviour)])
+    start = head(200, content_type, [*provider_headers, f"content-length: {length}", *_encoding(behaviour)])
     if behaviour.cut_after is not None or behaviour.cut_inside is not None:
         yield start + body[: len(body) // 2]
         yield ConnectionFault.RESET
@@ -108,7 +108,7 @@ def _trailing_faults(behaviour: Behaviour) -> Iterator[Step]:
 
 
 def _events(stream: StreamedBody, behaviour: Behaviour) -> Iterator[Step]:
-    """Give the events of a stream, each as one step, unframed."""
+    """Yield the events of a stream, each as one step, not yet encoded as chunks."""
     if behaviour.garbage:
         yield b"data: {not json\n\n"
         return

@@ -1,4 +1,4 @@
-"""The endpoints of the scripted provider, and what it tells about itself."""
+"""The simulator's HTTP server: the endpoints of the scripted provider, and its statistics."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,7 +50,7 @@ PATH_HANDLERS: Final[tuple[tuple[str, str, ApiHandler], ...]] = (
     ("GET", Batches.path + "/{id}", Batches()),
     ("POST", Batches.path + "/{id}/cancel", Batches()),
 )
-# As a vendor's cloud has them: the model is named by the path.
+# As in a vendor's cloud: the path names the model.
 DEPLOYMENT_PATH: Final = "/{vendor}/deployments/{deployment}"
 DEPLOYMENT_HANDLERS: Final[tuple[ApiHandler, ...]] = (Chat(), Completions(), Embeddings())
 
@@ -61,10 +61,10 @@ class Simulator:
     def __init__(self, clock: Clock, stats: Stats) -> None:
         self._clock = clock
         self._stats = stats
-        self._behaviours: dict[str, Behaviour] = {}  # by name: reading one costs as much as a small answer
+        self._behaviours: dict[str, Behaviour] = {}  # by name: parsing one costs as much as a small response
 
     def application(self) -> web.Application:
-        """Give the application to serve; its runner must have `handler_cancellation` on."""
+        """Return the application to serve; its runner must enable `handler_cancellation`."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         add = app.router.add_route
         for handler in HANDLERS:
@@ -96,7 +96,7 @@ class Simulator:
     async def _respond(
         self, handler: ApiHandler, request: web.Request, body: bytes, params: Mapping[str, Any], error: str = ""
     ) -> web.StreamResponse:
-        """Answer one request; `error`: what is wrong with it already."""
+        """Answer one request; `error`: the message of an error found before, "" for none."""
         began = self._clock.monotonic()
         steps, counters = self._prepare(handler, request, body, params, error)
         try:
@@ -151,7 +151,7 @@ class Simulator:
         return known
 
     async def _models(self, request: web.Request) -> web.Response:
-        """The list of models, in the shape that the client's own vendor gives it."""
+        """List the models in the format of the client's vendor."""
         if wants_pages(request.headers):
             entry = _paged_model(BASE_NAME)
             return web.json_response({"data": [entry], "has_more": False, "first_id": BASE_NAME, "last_id": BASE_NAME})
@@ -165,13 +165,13 @@ class Simulator:
         return web.json_response({"status": "ok"})
 
     async def _show_stats(self, request: web.Request) -> web.Response:
-        """All counts, or with `?model=NAME` those of one model."""
+        """Return all counts, or with `?model=NAME` the counts of one model."""
         model = request.query.get("model")
         counts = self._stats.total if model is None else self._stats.models.get(model, Counts())
         return web.json_response({name: getattr(counts, name) for name in Counts.__slots__})
 
     async def _show_calls(self, request: web.Request) -> web.Response:
-        """How often each endpoint was called, by model."""
+        """Return how often each endpoint was called, by model."""
         return web.json_response(self._stats.calls_by_path())
 
 
@@ -183,7 +183,7 @@ def _upload_rate(model: str) -> int | None:
     try:
         return behaviour_of(model).intake
     except ValueError:
-        return None  # is refused in words when all is read
+        return None  # answered with an error after the form is read
 
 
 def _listed_model(name: str) -> dict[str, Any]:

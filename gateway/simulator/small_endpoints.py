@@ -1,4 +1,4 @@
-"""The small endpoints of OpenAI's: each takes JSON and gives one document, but for speech, which is a stream of bytes."""
+"""OpenAI's small endpoints: each takes JSON and returns one JSON document, except speech, which streams bytes."""
 
 import hashlib
 from base64 import b64encode
@@ -15,7 +15,7 @@ from gateway.simulator.request import SimulatedRequest, decode_body, words_of
 
 SOUND: Final = "audio/mpeg"
 BYTES: Final = "application/octet-stream"
-CHUNK_BYTES: Final = 1024  # of a binary stream, where `bytes` does not say
+CHUNK_BYTES: Final = 1024  # of a binary stream, unless `bytes` is set
 
 _PIXEL: Final = b64encode(b"\x89PNG\r\n\x1a\nsimulated").decode()
 _CATEGORIES: Final = (
@@ -37,42 +37,42 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Document(ChatConventions):
-    """Reads the whole body as an object and keeps it."""
+    """Keeps the whole body, a JSON object, in `extra`."""
 
     @classmethod
     def read_request(cls, body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
-        said = decode_body(body, _OBJECT, "JSON object") if body else {}
-        model = said.get("model")
+        fields = decode_body(body, _OBJECT, "JSON object") if body else {}
+        model = fields.get("model")
         return SimulatedRequest(
             model=model_of(model if isinstance(model, str) else "sim", params),
-            words=max(1, words_of(said.get("input", said.get("query", said.get("prompt"))))),
-            extra={**said, **params},
+            words=max(1, words_of(fields.get("input", fields.get("query", fields.get("prompt"))))),
+            extra={**fields, **params},
         )
 
 
 class Moderations(_Document):
-    """`POST /v1/moderations`: what holds the word `flag` is flagged as harassment."""
+    """`POST /v1/moderations`: an input with the letters `flag` is flagged as harassment."""
 
     path: ClassVar[str] = "/v1/moderations"
 
     @staticmethod
     def render(output: ModelOutput) -> bytes | StreamedBody:
-        params = output.request.extra.get("input", "")
-        results = [_moderation("flag" in str(one)) for one in (params if isinstance(params, list) else [params])]
+        value = output.request.extra.get("input", "")
+        results = [_moderation("flag" in str(one)) for one in (value if isinstance(value, list) else [value])]
         return encode({"id": f"modr-sim-{output.number}", "model": output.request.model, "results": results})
 
 
 class Rerank(_Document):
-    """`POST /v1/rerank`: documents by how many words they share with the query."""
+    """`POST /v1/rerank`: documents ordered by the number of words they share with the query."""
 
     path: ClassVar[str] = "/v1/rerank"
 
     @staticmethod
     def render(output: ModelOutput) -> bytes | StreamedBody:
-        said = output.request.extra
-        asked = set(str(said.get("query", "")).split())
-        scores = [_relevance(asked, document) for document in said.get("documents", [])]
-        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))[: said.get("top_n")]
+        fields = output.request.extra
+        query_words = set(str(fields.get("query", "")).split())
+        scores = [_relevance(query_words, document) for document in fields.get("documents", [])]
+        order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))[: fields.get("top_n")]
         results = [{"index": index, "relevance_score": scores[index]} for index in order]
         usage = {"total_tokens": output.prompt_tokens}
         return encode(
@@ -81,17 +81,17 @@ class Rerank(_Document):
 
 
 class Images(_Document):
-    """`POST /v1/images/generations`: `n` pictures, all the same."""
+    """`POST /v1/images/generations`: `n` identical images."""
 
     path: ClassVar[str] = "/v1/images/generations"
 
     @staticmethod
     def render(output: ModelOutput) -> bytes | StreamedBody:
-        pictures = [{"b64_json": _PIXEL}] * (output.request.extra.get("n") or 1)
+        images = [{"b64_json": _PIXEL}] * (output.request.extra.get("n") or 1)
         tokens = {"input_tokens": output.prompt_tokens, "output_tokens": output.token_count}
         details = {"text_tokens": output.prompt_tokens, "image_tokens": 0}
         usage = {**tokens, "total_tokens": sum(tokens.values()), "input_tokens_details": details}
-        return encode({"created": output.created, "data": pictures, "usage": usage})
+        return encode({"created": output.created, "data": images, "usage": usage})
 
 
 class Speech(_Document):
@@ -105,23 +105,23 @@ class Speech(_Document):
 
 
 class Batches(_Document):
-    """`POST /v1/batches`, and with an id in the path what became of it."""
+    """`POST /v1/batches`, and with an id in the path the state of that batch."""
 
     path: ClassVar[str] = "/v1/batches"
 
     @staticmethod
     def render(output: ModelOutput) -> bytes | StreamedBody:
-        said = output.request.extra
+        fields = output.request.extra
         return encode(
             {
-                "id": said.get("id", f"batch_sim_{output.number}"),
+                "id": fields.get("id", f"batch_sim_{output.number}"),
                 "object": "batch",
-                "endpoint": said.get("endpoint", "/v1/chat/completions"),
-                "input_file_id": said.get("input_file_id", "file-sim-1-0"),
-                "completion_window": said.get("completion_window", "24h"),
-                "status": said.get("status", "validating"),
+                "endpoint": fields.get("endpoint", "/v1/chat/completions"),
+                "input_file_id": fields.get("input_file_id", "file-sim-1-0"),
+                "completion_window": fields.get("completion_window", "24h"),
+                "status": fields.get("status", "validating"),
                 "created_at": output.created,
-                "metadata": said.get("metadata"),
+                "metadata": fields.get("metadata"),
             }
         )
 
@@ -151,7 +151,7 @@ class ByteStream:
 
 
 def filler_bytes(size: int) -> bytes:
-    """Give bytes of all values, in which a hole or a swap would show; the same at every call."""
+    """Return pseudorandom bytes, so that missing or swapped parts show; the same in every call."""
     block = hashlib.shake_256(b"simulator").digest(min(size, 65536))
     return (block * (size // len(block) + 1))[:size] if size else b""
 
@@ -166,6 +166,6 @@ def _moderation(is_flagged: bool) -> dict[str, Any]:
     }
 
 
-def _relevance(asked: set[str], document: Any) -> float:
+def _relevance(query_words: set[str], document: Any) -> float:
     text = document.get("text", "") if isinstance(document, dict) else str(document)
-    return round(len(asked & set(text.split())) / max(1, len(asked)), 6)
+    return round(len(query_words & set(text.split())) / max(1, len(query_words)), 6)

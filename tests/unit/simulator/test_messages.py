@@ -16,7 +16,9 @@ USER = {"role": "user", "content": "two words"}
 
 
 def read(**body: Any) -> SimulatedRequest:
-    return Messages.read_request(json.dumps({"model": "sim", "max_tokens": 99, "messages": [USER], **body}).encode(), {})
+    return Messages.read_request(
+        json.dumps({"model": "sim", "max_tokens": 99, "messages": [USER], **body}).encode(), {}
+    )
 
 
 def answer(model: str, **facts: Any) -> ModelOutput:

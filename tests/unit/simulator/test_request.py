@@ -52,5 +52,5 @@ def test_stops_are_one_or_many() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model": "\xff"}', b"[" * 100_000])
 def test_anything_else_is_refused(body: bytes) -> None:
-    with pytest.raises(BadRequest, match="the body is no object"):
+    with pytest.raises(BadRequest, match="the body is not a valid object"):
         decode_body(body, msgspec.json.Decoder(dict[str, Any]), "object")
