@@ -47,7 +47,7 @@ class Chat:
         )
         client = HttpClient(request, exchange, self._dialect, snapshot.spec.server.limits, services.clock)
         if self._cors is not None:
-            client.cors = self._cors.lines(request.headers)
+            client.cors = self._cors.header_lines(request.headers)
         return await attend(
             exchange, services, client, pipeline.serve(exchange, snapshot, services, client, self._obtain)
         )

@@ -72,7 +72,7 @@ class PassThrough:
         exchange = Exchange(self._ids.of(headers), services.clock.monotonic(), snapshot.generation, path, headers)
         client = PassingClient(request, exchange, snapshot.spec.server.limits, services.clock, services.tasks)
         if self._cors is not None:
-            client.cors = self._cors.lines(headers)
+            client.cors = self._cors.header_lines(headers)
         return await attend(exchange, services, client, pass_through.serve(exchange, snapshot, services, client))
 
 
