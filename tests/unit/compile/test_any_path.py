@@ -6,7 +6,7 @@ from gateway.core.tasks import Tasks
 from gateway.pools.route_plan import RoutePlan
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -25,7 +25,7 @@ routes:
 
 def compiled(text: str = TEXT) -> Snapshot:
     services = build_services(Tasks(), FakeClock())
-    snapshot = compile_snapshot(loaded(text).spec, 1, {}, services.directory)
+    snapshot = compile_snapshot(load_config(text).spec, 1, {}, services.directory)
     activate(services, snapshot)
     assert len(services.directory.identities()) == len(snapshot.endpoints)
     return snapshot

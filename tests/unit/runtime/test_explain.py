@@ -7,7 +7,7 @@ import pytest
 
 from gateway.runtime.explain import explain
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -32,7 +32,7 @@ tenants:
 
 def told(clock: FakeClock, tenant: str = "", **fields: Any) -> dict[str, Any]:
     body = {"model": "auto", "messages": [{"role": "user", "content": "x" * 400}], **fields}
-    return explain(loaded(TEXT), json.dumps(body).encode(), tenant, clock)
+    return explain(load_config(TEXT), json.dumps(body).encode(), tenant, clock)
 
 
 def test_the_way_and_its_clocks_are_told(clock: FakeClock) -> None:
@@ -47,7 +47,7 @@ def test_the_way_and_its_clocks_are_told(clock: FakeClock) -> None:
 
 def test_each_key_of_a_provider_is_an_endpoint_with_its_number(clock: FakeClock) -> None:
     text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
-    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    found = explain(load_config(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
     assert [one["endpoint"] for one in found["endpoints"]] == ["a/small", "a/small#2"]
 
 
@@ -83,6 +83,6 @@ def test_a_tenant_s_own_way_is_told(clock: FakeClock) -> None:
     ],
 )
 def test_a_request_that_would_be_refused_says_so(clock: FakeClock, body: bytes, status: int, code: str) -> None:
-    error = explain(loaded(TEXT), body, clock=clock)["error"]
+    error = explain(load_config(TEXT), body, clock=clock)["error"]
     assert (error["status"], error["code"]) == (status, code)
     assert error["message"]
