@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.accounting.prices import Price
-from gateway.core.chat import Usage
 from gateway.core.exchange import Exchange, Meter
 from gateway.core.tokens import tokens_of
+from gateway.core.usage import Usage
 from gateway.dialects.output_text import said_in_document, said_in_events
 
 LONGEST_DOCUMENT: Final = 2**20  # bytes of an answer without a count that are looked into

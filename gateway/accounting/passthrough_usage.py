@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.config.globs import fits
 from gateway.config.spec import ModelSpec
-from gateway.core.chat import Usage, bounded_tokens
+from gateway.core.usage import Usage, bounded_tokens
 
 COPY_LIMIT = 2**20  # bytes of an answer that is looked at
 

@@ -1,7 +1,7 @@
 """What tokens cost. Money is counted in integer picodollars (10^-12 USD), so that sums are exact."""
 
 from gateway.config.spec import PriceSpec
-from gateway.core.chat import Usage
+from gateway.core.usage import Usage
 
 _PICODOLLARS = 10**12
 

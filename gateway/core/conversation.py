@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from gateway.core.chat import Usage
+from gateway.core.usage import Usage
 
 Role = Literal["user", "assistant"]
 

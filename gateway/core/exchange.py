@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NewType
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
+from gateway.core.usage import Usage
 
 RequestId = NewType("RequestId", str)
 

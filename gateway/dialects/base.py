@@ -7,10 +7,11 @@ that runs. Where they differ `bridge.py` puts the neutral values of `core/conver
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.rejection import ProviderError
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec

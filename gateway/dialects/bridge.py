@@ -4,10 +4,11 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Failure, Finish, Start, StreamEvent, UsageReport
 from gateway.core.errors import GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.config.spec import BatchSpec
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected, UpstreamError, UpstreamTimeout
 from gateway.core.faults import Fault
 from gateway.core.tasks import Tasks
+from gateway.core.usage import Usage
 from gateway.providers.transport import UpstreamResponse
 
 TOKENS_LIMIT: Final = 100_000  # of one call, estimated; providers take some 300,000

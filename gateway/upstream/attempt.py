@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from gateway.config.spec import LimitsSpec
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
 from gateway.core.exchange import AttemptRecord, Exchange
+from gateway.core.usage import Usage
 from gateway.dialects import GATHERED
 from gateway.dialects.base import Gathering
 from gateway.pools import batches

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 
 from gateway.config.spec import BreakerSpec
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.clock import SystemClock
 from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
+from gateway.core.usage import Usage
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog

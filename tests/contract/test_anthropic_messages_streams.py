@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge

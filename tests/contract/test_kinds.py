@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 
 from gateway.config.spec import ProviderSpec
-from gateway.core.chat import Usage
 from gateway.core.errors import (
     ContentRefused,
     ContextTooLong,
@@ -25,6 +24,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import BY_NAME
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, HttpProvider

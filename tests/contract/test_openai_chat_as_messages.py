@@ -8,8 +8,9 @@ import pytest
 from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.bridge import Translator, bridge
 from gateway.streaming.sse import Framer, events

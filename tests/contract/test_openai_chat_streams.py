@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from tests.support import sse
 from tests.support.loops import VirtualTimeLoop
 from tests.support.streams import FakeReply, FakeSource, open_stream

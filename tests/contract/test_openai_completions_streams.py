@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError, StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import openai_chat, openai_completions
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, ProtocolError, StreamFailed, StreamInterrupted, UpstreamError
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import openai_chat, openai_responses
 from gateway.dialects.base import ConversationDialect
 from gateway.dialects.bridge import bridge

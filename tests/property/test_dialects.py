@@ -8,7 +8,6 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.chat import Usage
 from gateway.core.conversation import (
     Completion,
     Conversation,
@@ -33,6 +32,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import bridge

@@ -8,10 +8,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.tokens import prompt_tokens
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages.answer import decode_answer as decode_answer
 from gateway.dialects.anthropic_messages.answer import encode_answer as encode_answer
 from gateway.dialects.anthropic_messages.answer import encode_provider_error as encode_provider_error

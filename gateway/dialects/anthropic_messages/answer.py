@@ -7,9 +7,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.rejection import TOO_LONG, ProviderError
 

@@ -5,7 +5,6 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.chat import Usage
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -19,6 +18,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.anthropic_messages.answer import STOPS
 from gateway.dialects.json_text import Template, template_of

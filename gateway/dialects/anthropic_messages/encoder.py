@@ -7,7 +7,7 @@ its arguments are whole, and until then what comes for others waits.
 
 from typing import Any, Final
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -22,6 +22,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
 from gateway.dialects.anthropic_messages.answer import STOP_REASONS
 from gateway.dialects.json_text import Pieces, quote, unquote

@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages
 from gateway.streaming.relay import Codec
 

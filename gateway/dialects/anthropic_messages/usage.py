@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _CacheCreation(msgspec.Struct):
@@ -27,11 +27,11 @@ class Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None, before: chat.Usage | None = None) -> chat.Usage | None:
+def read_usage(usage: Usage | None, before: core_usage.Usage | None = None) -> core_usage.Usage | None:
     """Give usage in disjoint classes; what it does not say holds as `before`. None where nothing is known."""
     if usage is None:
         return before
-    known = before or chat.Usage()
+    known = before or core_usage.Usage()
     if before is None and usage.input_tokens is None and usage.output_tokens is None:
         return None
     written, kept = known.cache_write + known.cache_write_1h, known.cache_write_1h
@@ -46,7 +46,7 @@ def read_usage(usage: Usage | None, before: chat.Usage | None = None) -> chat.Us
         thinking = bounded_tokens(usage.output_tokens_details.thinking_tokens)
     thinking = min(thinking, output)
     read = usage.cache_read_input_tokens
-    return chat.Usage(
+    return core_usage.Usage(
         input=known.input if usage.input_tokens is None else bounded_tokens(usage.input_tokens),
         cached_input=known.cached_input if read is None else bounded_tokens(read),
         cache_write=written - kept,
@@ -56,7 +56,7 @@ def read_usage(usage: Usage | None, before: chat.Usage | None = None) -> chat.Us
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
     """Give usage as a client of Anthropic's expects it. Sound has no class of its own there."""
     shape: dict[str, Any] = {
         "input_tokens": usage.input + usage.audio_in,

@@ -10,10 +10,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.tokens import prompt_tokens
+from gateway.core.usage import Usage
 from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
 from gateway.dialects.openai_chat.answer import decode_answer as decode_answer
 from gateway.dialects.openai_chat.answer import encode_answer as encode_answer

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.chat import Usage as Tokens
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -22,6 +21,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage as Tokens
 from gateway.dialects.json_text import Pieces, Template, quote, template_of
 from gateway.dialects.openai_chat.answer import finish_reason, stop_reason
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _PromptDetails(msgspec.Struct):
@@ -28,7 +28,7 @@ class Usage(msgspec.Struct):
     completion_tokens_details: _CompletionDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> chat.Usage | None:
+def read_usage(usage: Usage | None) -> core_usage.Usage | None:
     """Give usage in disjoint classes; None where there is none."""
     if usage is None or usage.prompt_tokens is None:
         return None
@@ -39,7 +39,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
         audio_in = bounded_tokens(prompt.audio_tokens)
     if completion is not None:
         reasoning, audio_out = bounded_tokens(completion.reasoning_tokens), bounded_tokens(completion.audio_tokens)
-    return chat.Usage(
+    return core_usage.Usage(
         input=max(0, bounded_tokens(usage.prompt_tokens) - cached - written - audio_in),
         cached_input=cached,
         cache_write=written,
@@ -50,7 +50,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
     """Give usage as a client of OpenAI's expects it."""
     return {
         "prompt_tokens": usage.total_input,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -17,6 +17,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.json_text import Template, quote, template_of
 from gateway.dialects.openai_chat import usage as openai_usage
 from gateway.dialects.openai_chat.answer import STOPS

@@ -9,10 +9,11 @@ from typing import Annotated, Final, Literal, NoReturn
 import msgspec
 from msgspec import Raw
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.tokens import tokens_of
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat import encode_error_event as encode_error_event
 from gateway.dialects.openai_chat.usage import Usage as _Usage

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.usage import write_usage
 from gateway.dialects.openai_embeddings import inputs_of, read_answer
 from gateway.dialects.request_body import join_members

@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.tokens import prompt_tokens
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat import encode_error as encode_error
 from gateway.dialects.openai_chat.answer import encode_provider_error as encode_provider_error
 from gateway.dialects.openai_chat.answer import read_provider_error as read_provider_error

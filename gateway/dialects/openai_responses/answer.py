@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.chat import Usage as Tokens
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage as Tokens
 from gateway.dialects.openai_responses.reasoning import BETWEEN, take_item, write_reasoning
 from gateway.dialects.openai_responses.usage import Usage, read_usage, write_usage
 

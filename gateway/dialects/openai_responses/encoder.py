@@ -11,7 +11,6 @@ from typing import Any, Final
 from msgspec import Raw
 
 from gateway.core.chat import ChatRequest
-from gateway.core.chat import Usage as Tokens
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -27,6 +26,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage as Tokens
 from gateway.dialects.json_text import Pieces, quote
 from gateway.dialects.openai_responses.answer import (
     Frame,

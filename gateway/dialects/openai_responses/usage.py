@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.core import chat
-from gateway.core.chat import bounded_tokens
+from gateway.core import usage as core_usage
+from gateway.core.usage import bounded_tokens
 
 
 class _InputDetails(msgspec.Struct):
@@ -26,14 +26,14 @@ class Usage(msgspec.Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> chat.Usage | None:
+def read_usage(usage: Usage | None) -> core_usage.Usage | None:
     """Give usage in disjoint classes; None where there is none."""
     if usage is None or usage.input_tokens is None:
         return None
     told, thought = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
     cached, written = bounded_tokens(told.cached_tokens), bounded_tokens(told.cache_write_tokens)
     reasoning = bounded_tokens(thought.reasoning_tokens)
-    return chat.Usage(
+    return core_usage.Usage(
         input=max(0, bounded_tokens(usage.input_tokens) - cached - written),
         cached_input=cached,
         cache_write=written,
@@ -42,7 +42,7 @@ def read_usage(usage: Usage | None) -> chat.Usage | None:
     )
 
 
-def write_usage(usage: chat.Usage) -> dict[str, Any]:
+def write_usage(usage: core_usage.Usage) -> dict[str, Any]:
     """Give usage as a client of OpenAI's responses expects it. Sound has no class of its own there."""
     return {
         "input_tokens": usage.total_input,

@@ -3,8 +3,9 @@
 from gateway.accounting.cost import charge
 from gateway.accounting.prices import Price
 from gateway.config.spec import PriceSpec
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange, Meter, RequestId
+from gateway.core.usage import Usage
 
 PRICES = {"big": Price(PriceSpec(input=3, output=5, cached_input=1, cache_write=4))}
 

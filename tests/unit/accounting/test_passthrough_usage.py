@@ -7,7 +7,7 @@ import pytest
 
 from gateway.accounting.passthrough_usage import model_known_as, reported_usage
 from gateway.config.spec import ModelSpec, PriceSpec
-from gateway.core.chat import MOST_TOKENS, Usage
+from gateway.core.usage import MOST_TOKENS, Usage
 
 
 @pytest.mark.parametrize(

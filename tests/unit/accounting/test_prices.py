@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.accounting.prices import Price, dollars
 from gateway.config.spec import PriceSpec
-from gateway.core.chat import Usage
+from gateway.core.usage import Usage
 
 SONNET = Price(PriceSpec(input=3_000_000, cached_input=300_000, cache_write=3_750_000, output=15_000_000))
 AMOUNTS = st.integers(min_value=0, max_value=10**24)

@@ -5,9 +5,10 @@ import pytest
 from anthropic.types import Message
 from msgspec import Raw
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages.answer import (
     arguments_of,
     decode_answer,

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -17,6 +16,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages.decoder import Decoder
 
 

@@ -5,7 +5,7 @@ import pytest
 from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -20,6 +20,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages.encoder import Encoder
 from gateway.streaming.sse import events
 

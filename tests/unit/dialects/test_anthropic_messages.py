@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import InvalidRequest, NoCapacity, ProtocolError, Unauthenticated, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import BY_NAME
 from gateway.dialects import anthropic_messages as dialect
 

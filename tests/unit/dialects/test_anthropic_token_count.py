@@ -5,9 +5,9 @@ import json
 import pytest
 from anthropic.types import MessageTokensCount
 
-from gateway.core.chat import Usage
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import BY_NAME, BY_PATH, ESTIMATED, anthropic_messages
 from gateway.dialects.anthropic_messages import token_count as dialect
 from gateway.dialects.bridge import can_translate

@@ -1,6 +1,6 @@
 import msgspec
 
-from gateway.core import chat
+from gateway.core import usage as core_usage
 from gateway.dialects.anthropic_messages.usage import Usage, read_usage, write_usage
 
 TOLD = {
@@ -11,7 +11,7 @@ TOLD = {
     "output_tokens": 9,
     "output_tokens_details": {"thinking_tokens": 4},
 }
-CLASSES = chat.Usage(input=40, cached_input=20, cache_write=10, cache_write_1h=20, output=5, reasoning=4)
+CLASSES = core_usage.Usage(input=40, cached_input=20, cache_write=10, cache_write_1h=20, output=5, reasoning=4)
 
 
 def test_classes_are_disjoint_and_the_total_holds() -> None:
@@ -36,11 +36,13 @@ def test_nothing_told_is_nothing_known() -> None:
 def test_no_class_is_below_zero_or_over_its_whole() -> None:
     odd = {"input_tokens": -1, "output_tokens": 3, "cache_creation": {"ephemeral_1h_input_tokens": 7}}
     odd |= {"output_tokens_details": {"thinking_tokens": 9}, "cache_read_input_tokens": -2}
-    assert read_usage(msgspec.convert(odd, Usage)) == chat.Usage(reasoning=3)
+    assert read_usage(msgspec.convert(odd, Usage)) == core_usage.Usage(reasoning=3)
 
 
 def test_usage_is_written_as_wholes() -> None:
-    assert write_usage(chat.Usage(input=1, audio_in=2, cached_input=3, cache_write=4, cache_write_1h=5, output=6)) == {
+    assert write_usage(
+        core_usage.Usage(input=1, audio_in=2, cached_input=3, cache_write=4, cache_write_1h=5, output=6)
+    ) == {
         "input_tokens": 3,
         "cache_creation_input_tokens": 9,
         "cache_read_input_tokens": 3,

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ProtocolError, Rejected, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
 from gateway.dialects.base import Dialect
 from gateway.dialects.bridge import KEPT_LIMIT, bridge

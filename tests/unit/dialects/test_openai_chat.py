@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ModelNotFound, ProtocolError, Unavailable
 from gateway.core.tokens import PER_IMAGE
+from gateway.core.usage import Usage
 from gateway.dialects import openai_chat
 from gateway.dialects.openai_chat import decode_request, encode_request, read_answer
 

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.answer import decode_answer, encode_answer, encode_provider_error, read_provider_error
 from gateway.dialects.rejection import ProviderError
 

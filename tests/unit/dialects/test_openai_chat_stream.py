@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Failure,
     Finish,
@@ -20,6 +20,7 @@ from gateway.core.conversation import (
     UsageReport,
 )
 from gateway.core.errors import ProtocolError
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat.stream import DONE, Decoder, Encoder
 from gateway.streaming.sse import events
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects.openai_chat import read_stream
 from gateway.dialects.openai_chat.observer import ChatStream
 from tests.support.streams import DONE, ERROR, FINISH, ROLE, USAGE, chunk, text

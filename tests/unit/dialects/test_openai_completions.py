@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Completion,
     Failure,
@@ -23,6 +23,7 @@ from gateway.core.conversation import (
 )
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import openai_completions
 from gateway.dialects.openai_completions import decode_request, encode_request, read_stream
 

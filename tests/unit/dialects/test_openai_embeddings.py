@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import BY_NAME, BY_PATH, openai_embeddings
 from gateway.dialects.openai_embeddings import decode_request, encode_request, inputs_of, read_answer, read_stream
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects.openai_embeddings.batch import alike, count_inputs, divide, join, split
 from tests.support.embeddings import answer, request
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import InvalidRequest, ModelNotFound, ProtocolError, Unavailable
 from gateway.core.exchange import Meter
+from gateway.core.usage import Usage
 from gateway.dialects import openai_responses
 from gateway.dialects.openai_responses import decode_request, encode_error_event, encode_request, read_answer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.conversation import (
     Completion,
     Conversation,
@@ -20,6 +20,7 @@ from gateway.core.conversation import (
     Turn,
 )
 from gateway.core.errors import InvalidRequest, ProtocolError, Unavailable
+from gateway.core.usage import Usage
 from gateway.dialects import openai_responses
 from gateway.dialects.openai_responses import usage as openai_responses_usage
 from gateway.dialects.openai_responses.reasoning import give_back, read_reasoning, sealed, take_item

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from gateway.core import chat
+from gateway.core import usage as core_usage
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
 
 WHOLE = {
@@ -11,7 +11,7 @@ WHOLE = {
     "prompt_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 20, "audio_tokens": 10},
     "completion_tokens_details": {"reasoning_tokens": 25, "audio_tokens": 5},
 }
-CLASSES = chat.Usage(input=40, cached_input=30, cache_write=20, audio_in=10, output=20, reasoning=25, audio_out=5)
+CLASSES = core_usage.Usage(input=40, cached_input=30, cache_write=20, audio_in=10, output=20, reasoning=25, audio_out=5)
 
 
 def test_wholes_are_split_into_disjoint_classes_and_put_together_again() -> None:
@@ -39,5 +39,5 @@ def test_what_is_not_told_is_not_known() -> None:
 
 def test_no_class_is_more_than_an_answer_can_have() -> None:
     found = read_usage(Usage(prompt_tokens=10**30, completion_tokens=2**64))
-    assert found == chat.Usage(input=chat.MOST_TOKENS, output=chat.MOST_TOKENS)
+    assert found == core_usage.Usage(input=core_usage.MOST_TOKENS, output=core_usage.MOST_TOKENS)
     assert msgspec.json.encode(write_usage(found))

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.core.chat import ChatRequest, Usage
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import ShuttingDown, UpstreamTimeout
 from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
+from gateway.core.usage import Usage
 from gateway.observability.metrics import Metrics, Samples
 from gateway.observability.report import Reporter
 from gateway.observability.request_log import RequestLog

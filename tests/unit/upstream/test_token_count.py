@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from gateway.core.chat import Usage
 from gateway.core.errors import NoCapacity, Rejected
 from gateway.core.exchange import Exchange, RequestId
+from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import token_count as anthropic_token_count
 from gateway.pools.route_plan import RoutePlan
 from gateway.upstream.attempt import Upstream
