@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,18 @@ def test_every_metric_is_documented_as_it_is() -> None:
     }
     page = (ROOT / "docs/metrics.md").read_text()
     assert {row for row in page.splitlines() if re.match(r"\| `(llm|gateway)_", row)} == rows
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_generated_blocks_are_current(page: Path) -> None:
+    render = runpy.run_path(str(ROOT / "docs/generate.py"))["render"]
+    assert page.read_text() == render(page), f"{page.name} is out of date: make docs"
+
+
+def test_the_marks_of_generated_blocks_pair_up() -> None:
+    for page in ROOT.glob("docs/*.md"):
+        marks = re.findall(r"^<!-- (generated: [^>]+|end) -->$", page.read_text(), re.MULTILINE)
+        assert [mark == "end" for mark in marks] == [False, True] * (len(marks) // 2), page.name
 
 
 def test_every_error_code_is_documented_and_every_documented_one_exists() -> None:

@@ -1,4 +1,4 @@
-"""Requests that are wrong, one way each: raw bytes as a client would send them, with the status that they earn."""
+"""Invalid requests, one violation each: raw bytes as a client sends them, with the expected status."""
 
 from typing import Final
 
@@ -11,34 +11,34 @@ LAST: Final = b"0\r\n\r\n"
 
 
 def post(more: bytes = b"", *, head: bytes = HEAD, framing: bytes = LENGTH, body: bytes = BODY) -> bytes:
-    """Give a chat request with further header lines."""
+    """Return a chat request with further header lines."""
     return head + framing + more + b"\r\n" + body
 
 
 def with_target(target: bytes, method: bytes = b"POST", version: bytes = b"HTTP/1.1") -> bytes:
-    """Give the same for another request line."""
+    """Return a chat request with another request line."""
     return post(head=HEAD.replace(HEAD.partition(b"\r\n")[0], b"%b %b %b" % (method, target, version)))
 
 
 def chunked(body: bytes) -> bytes:
-    """Give a chat request whose body is framed as told."""
+    """Return a chunked chat request with this raw body."""
     return post(framing=b"transfer-encoding: chunked\r\n", body=body)
 
 
 def with_coding(value: bytes, framing: bytes = b"") -> bytes:
-    """Give a chat request with this Transfer-Encoding."""
+    """Return a chat request with this Transfer-Encoding."""
     return post(framing=framing + b"transfer-encoding:" + value + b"\r\n", body=CHUNK + LAST)
 
 
 def with_hosts(*lines: bytes) -> bytes:
-    """Give a request with these Host lines."""
+    """Return a request with these Host lines."""
     return b"GET /v1/models HTTP/1.1\r\n%b\r\n" % b"".join(line + b"\r\n" for line in lines)
 
 
 CHAT: Final = b"/v1/chat/completions"
 
 REJECTED: Final[dict[str, tuple[bytes, int]]] = {
-    # How long a request is, in two ways
+    # Ambiguous length
     "length and chunks": (with_coding(b" chunked", LENGTH), 400),
     "chunks and length": (post(LENGTH, framing=b"transfer-encoding: chunked\r\n", body=LAST), 400),
     "two lengths": (post(b"content-length: 2\r\n"), 400),
@@ -123,7 +123,7 @@ REJECTED: Final[dict[str, tuple[bytes, int]]] = {
     "a tab in the path": (with_target(b"/v1/chat\t/completions"), 400),
     "a byte beyond ASCII in the path": (with_target(b"/v1/chat\xff/completions"), 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), 400),
-    # Whom it is for
+    # The target
     "no Host": (with_hosts(b"accept: */*"), 400),
     "two Hosts": (with_hosts(b"host: x", b"host: y"), 400),
     "the same Host twice": (with_hosts(b"host: x", b"host: x"), 400),
@@ -145,7 +145,7 @@ REJECTED: Final[dict[str, tuple[bytes, int]]] = {
     "CONNECT to nothing": (b"CONNECT \r\n\r\nx:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 400),
     "nothing but a method": (b"GET \r\n\r\n", 400),
     "CONNECT to a path": (with_target(CHAT, method=b"CONNECT"), 405),
-    # What else it asks for
+    # Upgrade, Expect and Via
     "an upgrade to WebSocket": (GET + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 400),
     "an upgrade to h2c": (post(b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"), 400),
     "an upgrade without a connection": (post(b"upgrade: h2c\r\n"), 400),
@@ -157,7 +157,7 @@ REJECTED: Final[dict[str, tuple[bytes, int]]] = {
         post(b"via: 1.0 fred, 1.1 LLM-Gateway (x)\r\nvia: 1.1 other, 1.1 llm-gateway\r\n"),
         400,
     ),
-    # How large it is
+    # Size limits
     "a request line over its limit": (with_target(b"/" + b"a" * 9000), 414),
     "a query over its limit": (with_target(CHAT + b"?" + b"a" * 9000), 414),
     "a header over its limit": (post(b"x-a: " + b"a" * 17_000 + b"\r\n"), 431),
@@ -165,7 +165,7 @@ REJECTED: Final[dict[str, tuple[bytes, int]]] = {
     "too many headers": (post(b"".join(b"x-%d: 1\r\n" % number for number in range(100))), 431),
     "a head over its limit": (post(b"".join(b"x-%d: %b\r\n" % (number, b"a" * 1000) for number in range(40))), 431),
 }
-"""Refused before anything is asked or looked up; the connection ends."""
+"""Rejected before authentication and routing; the connection is closed."""
 
 NOT_SERVED: Final[dict[str, tuple[bytes, int]]] = {
     "an encoded slash": (with_target(b"/v1/chat%2Fcompletions"), 404),
@@ -188,7 +188,7 @@ NOT_SERVED: Final[dict[str, tuple[bytes, int]]] = {
     "gzip": (post(b"content-encoding: gzip\r\n"), 415),
     "gzip behind identity": (post(b"content-encoding: identity\r\ncontent-encoding: gzip\r\n"), 415),
 }
-"""Right as HTTP, and for nothing that is here; the connection lives."""
+"""Valid HTTP that the gateway does not serve; the connection stays open."""
 
 ACCEPTED: Final[dict[str, bytes]] = {
     "a length": post(),
@@ -205,4 +205,4 @@ ACCEPTED: Final[dict[str, bytes]] = {
     "an address for a host": post(head=HEAD.replace(b"host: x", b"host: [::1]:8000")),
     "a name with an underscore for a host": post(head=HEAD.replace(b"host: x", b"host: llm_gateway:8000")),
 }
-"""Odd, and right."""
+"""Unusual but valid requests."""

@@ -1,4 +1,4 @@
-"""The public listener over the real transport, before a provider that does what a script says."""
+"""The public listener with the real transport, and a scripted provider."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -45,7 +45,7 @@ tenants:
 
 @dataclass
 class PassthroughServer:
-    """What serves, and whom it asks."""
+    """A listener and its provider."""
 
     line: ReplayWorker
     port: int
@@ -55,7 +55,7 @@ class PassthroughServer:
         return RawClient(self.port)
 
     async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        """Ask once, on a connection of its own."""
+        """Send one request on a new connection."""
         async with self.connect() as client:
             client.request(method, path, body, {**WITH_KEY, **(headers or {})})
             return await client.read_answer(is_head=method == "HEAD")
@@ -65,7 +65,7 @@ class PassthroughServer:
         return self.line.reporter.filed
 
     async def last(self) -> Exchange:
-        """Give the exchange that was filed last, once one is there and none runs."""
+        """Wait until no request runs, then return the exchange that was filed last."""
         await until(lambda: not self.line.services.running and bool(self.filed))
         return self.filed[-1]
 
@@ -74,7 +74,7 @@ class PassthroughServer:
 async def passthrough_server(
     script: Script, *, keys: int = 1, edit: Callable[[str], str] = str
 ) -> AsyncIterator[PassthroughServer]:
-    """Serve `CONFIG` (as `edit` makes it) before a provider that plays `script`."""
+    """Serve `CONFIG` (changed by `edit`) with a provider that runs `script`."""
     async with upstream(script) as provider:
         names = ", ".join(PROVIDER_KEYS[:keys])
         text = CONFIG.format(port=provider.origin.port, keys=names, hash=sha256(KEY.encode()).hexdigest())
@@ -94,7 +94,7 @@ async def passthrough_server(
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request as the provider heard it."""
+    """A request as received by the provider."""
 
     line: str
     headers: dict[str, str]
@@ -102,19 +102,19 @@ class ReceivedRequest:
 
 
 async def receive_head(peer: Peer) -> ReceivedRequest:
-    """Read the head of a request; no header may stand twice but `via`."""
+    """Read the head of a request; only `via` may be repeated."""
     raw = await peer.reader.readuntil(b"\r\n\r\n")
     line, *rest = raw.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     headers: dict[str, str] = {}
     for one in rest:
         name, _, value = one.partition(": ")
-        assert name not in headers or name == "via", f"{name} stands twice"
+        assert name not in headers or name == "via", f"{name} is repeated"
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return ReceivedRequest(line, headers, b"")
 
 
 async def receive_request(peer: Peer) -> ReceivedRequest:
-    """Read a request whole."""
+    """Read a complete request."""
     head = await receive_head(peer)
     if head.headers.get("transfer-encoding") == "chunked":
         body = b""
@@ -127,6 +127,6 @@ async def receive_request(peer: Peer) -> ReceivedRequest:
 
 
 async def wait_soon(event: asyncio.Event) -> None:
-    """Wait for what must happen within a second or two."""
+    """Wait up to two seconds for an event."""
     async with asyncio.timeout(2):
         await event.wait()

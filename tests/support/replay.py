@@ -1,4 +1,4 @@
-"""The request path without a network: a transport that replays bytes, and everything around it as a worker has it."""
+"""The request path without a network: a transport that replays bytes, with everything else as in a worker."""
 
 import asyncio
 import json
@@ -31,19 +31,19 @@ SSE = {b"content-type": b"text/event-stream"}
 
 
 def load_config(text: str, env: Mapping[str, str] | None = None) -> Loaded:
-    """Read a configuration from its text."""
+    """Load a configuration from its text."""
     return load_text(text.encode(), FilePath("gateway.yaml"), env=env or {}, kinds=provider_kinds())
 
 
 def completion(content: str = "hello", usage: Mapping[str, int] | None = None) -> bytes:
-    """Give an unstreamed answer."""
+    """Return the body of an unstreamed response."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     document: dict[str, Any] = {"id": "c-1", "object": "chat.completion", "choices": [choice]}
     return json.dumps(document | ({"usage": usage} if usage else {})).encode()
 
 
 def chunk(content: str | None = None, *, role: bool = False, finish: str | None = None) -> bytes:
-    """Give one event of a stream."""
+    """Return one event of a stream."""
     delta = ({"role": "assistant"} if role else {}) | ({} if content is None else {"content": content})
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return b"data: %b\n\n" % json.dumps({"id": "c-1", "choices": [choice]}).encode()
@@ -55,14 +55,14 @@ STREAM = (ROLE, chunk("one "), chunk("two "), chunk("three"), chunk(finish="stop
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
+    """Run the loop until `is_so` returns true."""
     async with asyncio.timeout(5):
         for _ in iter(is_so, True):
             await asyncio.sleep(0)
 
 
 class FakeConnection:
-    """The connection under a replayed answer: notes what is done to it."""
+    """The connection of a replayed response: records calls."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -81,10 +81,10 @@ class FakeConnection:
 
 @dataclass
 class ScriptedResponse:
-    """What a provider does when it is asked: refuse with `error`, or answer `body` piece by piece, a turn of the loop each.
+    """A provider's response: fail with `error`, or send `body` piece by piece, one in each turn of the loop.
 
-    `cut`: the connection breaks behind the last piece. `is_open`: nothing follows it, nor does the answer end; with no
-    status it never begins. `delay_s` passes before any of it.
+    `cut`: the connection breaks after the last piece. `is_open`: the response does not end after it; without a status it
+    never begins. `delay_s` passes first.
     """
 
     body: tuple[bytes, ...] = ()
@@ -97,13 +97,13 @@ class ScriptedResponse:
 
 
 def full_response(body: bytes, status: int = 200, **headers: str) -> ScriptedResponse:
-    """Play an unstreamed answer."""
+    """Return an unstreamed response."""
     more = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     return ScriptedResponse((body,), status, {**JSON, **more})
 
 
 def stream(*events: bytes, cut: bool = False, is_open: bool = False) -> ScriptedResponse:
-    """Play a stream."""
+    """Return a streamed response."""
     return ScriptedResponse(events or STREAM, headers=SSE, cut=cut, is_open=is_open)
 
 
@@ -111,7 +111,7 @@ NO_RESPONSE = ScriptedResponse(status=0, is_open=True)
 
 
 class ReplayTransport(Transport):
-    """Plays for each host what is set for it, the last play again and again; notes every call and every wire."""
+    """Replays the responses set for each host, the last one repeatedly; records every call and connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class ReplayTransport(Transport):
 
     @property
     def hosts(self) -> list[str]:
-        """Who was asked, in order."""
+        """The called hosts, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
     async def send(self, call: WireRequest) -> UpstreamResponse:
@@ -154,7 +154,7 @@ def _begin(answer: UpstreamResponse, play: ScriptedResponse) -> None:
 
 
 def _feed(answer: UpstreamResponse, play: ScriptedResponse, index: int) -> None:
-    if answer._connection is None:  # closed, as a connection feeds nobody then
+    if answer._connection is None:  # closed: nothing is delivered any more
         return
     if index < len(play.body):
         answer.receive(play.body[index])
@@ -166,7 +166,7 @@ def _feed(answer: UpstreamResponse, play: ScriptedResponse, index: int) -> None:
 
 
 class RecordingReporter(Reporter):
-    """Keeps what is filed."""
+    """Keeps the filed exchanges."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         super().__init__(metrics, None, clock)
@@ -178,7 +178,7 @@ class RecordingReporter(Reporter):
 
 
 class ReplayWorker:
-    """A worker's request path over a transport that replays. Make it where a loop runs."""
+    """A worker's request path with a replaying transport. Needs a running loop."""
 
     def __init__(self, text: str, clock: Clock) -> None:
         metrics = Metrics()
@@ -198,7 +198,7 @@ class ReplayWorker:
         self.activate(text)
 
     def activate(self, text: str, addresses: Mapping[str, str] | None = None) -> None:
-        """Let another configuration serve."""
+        """Activate another configuration."""
         self._generation += 1
         spec = load_config(text).spec
         workers = worker_count(spec.server.workers)
@@ -211,16 +211,16 @@ class ReplayWorker:
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
-        """The living endpoints by id."""
+        """The live endpoints by id."""
         return {endpoint.id: endpoint for endpoint in self.snapshot.endpoints}
 
     def play(self, **plays: ScriptedResponse | list[ScriptedResponse]) -> None:
-        """Set what hosts do; `a` is the host `a.test`."""
+        """Set the responses of hosts; `a` is the host `a.test`."""
         for host, one in plays.items():
             self.transport.plays[f"{host}.test"] = one if isinstance(one, list) else [one]
 
     def exchange(self, model: str, **fields: Any) -> Exchange:
-        """Give a request for `model` that has been read."""
+        """Return an exchange with a decoded request for `model`."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
         exchange = Exchange(
             RequestId("r-1"),
@@ -234,7 +234,7 @@ class ReplayWorker:
         return exchange
 
     def path(self, exchange: Exchange) -> RoutePlan:
-        """Give where a request goes."""
+        """Return the route plan of a request."""
         assert exchange.request is not None
         match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
         plan = self.snapshot.plans[match]
@@ -243,7 +243,7 @@ class ReplayWorker:
 
 
 class Reply:
-    """A client of a stream that takes everything."""
+    """A client that accepts every write."""
 
     def __init__(self) -> None:
         self.written = b""

@@ -25,17 +25,17 @@ routes:
   - {name: all, match: [auto], to: main}
   - {name: direct, match: [m-a, m-b, "mock-*"], to: requested}
 """
-"""Without tenants: `auto` goes to one endpoint, then to another."""
+"""Without tenants; `auto` fails over from one endpoint to another."""
 
 KEY = "key-of-acme"
 WITH_KEY = {"authorization": f"Bearer {KEY}"}
 TENANT_CONFIG = f"{OPEN_CONFIG}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
-"""The same for one tenant, which may ask for `auto` and `mock-*`."""
+"""The same with one tenant, which may use `auto` and `mock-*`."""
 
 
 @dataclass
 class Serving:
-    """What serves, and where."""
+    """A served worker and its port."""
 
     line: ReplayWorker
     port: int
@@ -46,7 +46,7 @@ class Serving:
 
     @property
     def connection(self) -> ClientConnection:
-        """The one connection that is open."""
+        """The only open connection."""
         (connection,) = self.server.connections
         assert isinstance(connection, ClientConnection)
         return connection
@@ -56,7 +56,7 @@ ServeText = Callable[[str], Awaitable[Serving]]
 
 
 def loopback_listener() -> socket.socket:
-    """Give a listening socket on a free port of the loopback."""
+    """Return a listening socket on a free port of the loopback."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()

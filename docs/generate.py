@@ -1,0 +1,29 @@
+"""Write the generated blocks of the pages in this folder (`make docs`).
+
+A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; everything around it is written by hand. To add one,
+put the two marks into a page and the function that returns its Markdown into `BLOCKS`. `tests/test_docs.py` fails while a
+page differs from what this script writes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from gateway.observability import families
+
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "metrics": families.markdown_table,
+    "histogram buckets": families.bucket_list,
+}
+_BLOCK: Final = re.compile(r"(<!-- generated: ([^>]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+def render(page: Path) -> str:
+    """Return the text of a page with its generated blocks written anew; KeyError for an unknown block."""
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{BLOCKS[match[2]]()}\n{match[3]}", page.read_text())
+
+
+if __name__ == "__main__":
+    for path in sorted(Path(__file__).parent.glob("*.md")):
+        path.write_text(render(path))
