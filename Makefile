@@ -6,7 +6,7 @@
 #   make lint     the same without the tests
 #   make format   put the code into shape
 #   make bench    measure what the parts cost
-#   make docs     write the JSON Schema and the reference of settings
+#   make docs     write what is generated: the JSON Schema, the tables of settings and metrics
 #   make lock     write the lock files from what is installed now
 #   make clean    remove all that make has made
 #
@@ -44,7 +44,7 @@ bench: $(VENV)/dev.stamp
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(VENV)/dev.stamp
-	$(BIN)/python config/generate_docs.py
+	$(BIN)/python docs/generate.py
 
 lock: $(VENV)/dev.stamp $(VENV)/local.stamp $(VENV)/doubles.stamp
 	$(BIN)/python requirements/lock.py

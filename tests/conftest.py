@@ -1,4 +1,4 @@
-"""Fixtures for every test. Warnings are errors (setup.cfg), so whatever is opened here is closed here."""
+"""Fixtures for every test. Warnings are errors (setup.cfg), so everything opened here is closed here."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ StartGateway = Callable[..., GatewayProcess]
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock turned by hand."""
+    """A clock set by hand."""
     return FakeClock()
 
 
@@ -28,16 +28,16 @@ def port() -> int:
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
-    """One simulator for all tests of a run; they tell their requests apart by model name."""
+    """One simulator for all tests of a run; the tests distinguish their requests by model name."""
     with SimulatorProcess(tmp_path_factory.mktemp("simulator")) as process:
         yield process
         assert process.stop() == 0, process.log()
-        assert process.log() == "", "the simulator has complained"
+        assert process.log() == "", "the simulator logged something"
 
 
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
-    """Start gateways (arguments of `GatewayProcess` behind the folder); each must end cleanly when the test does."""
+    """Start gateways (arguments of `GatewayProcess` after the folder); each must exit cleanly with the test."""
     started: list[GatewayProcess] = []
 
     def start(body: str, **options: Any) -> GatewayProcess:

@@ -1,4 +1,4 @@
-"""What the import contract can't see. Every exception is named with its reason; the lists may only shrink."""
+"""Architecture rules beyond the import contract. Every exception is listed with its reason; the lists may only shrink."""
 
 import ast
 import re
@@ -16,15 +16,15 @@ TREES: Final = {name: ast.parse(path.read_text(), name) for name, path in SOURCE
 
 PROVIDER_NAME: Final = re.compile(r"(?i)openai|anthropic|llama_?cpp|ollama|vllm")
 
-# Where a provider is named outside `providers/` and `dialects/`, and why.
+# Files outside `providers/` and `dialects/` that name a provider, and why.
 NAMES_PROVIDERS: Final = {
     "config/definitions.py": "examples in the language's own help",
     "config/units.py": "an example in an error message",
-    "runtime/model_server.py": "is the embedded model's server",
-    "simulator/heads.py": "plays providers, headers and all",
+    "runtime/model_server.py": "runs the embedded model's server",
+    "simulator/headers.py": "imitates the headers of providers",
 }
 
-# Foreign packages that have one home each; each is the beginning of a path.
+# Third-party packages and the only paths (prefixes) that may import them.
 HOMES: Final = {
     "aiohttp": ("api/", "runtime/worker.py", "runtime/admin_listener.py", "runtime/simulator_process.py", "simulator/"),
     "aiohttp_cors": ("api/cors.py",),
@@ -38,7 +38,7 @@ HOMES: Final = {
     "yaml": ("config/",),
 }
 
-# The last catch of everything: each logs with a traceback and goes on.
+# The only places that catch every Exception: each logs the traceback and continues.
 CATCHES_ALL: Final = {
     "api/edge.py": "the edge of the request path",
     "core/tasks.py": "the runner of background tasks",
@@ -47,7 +47,7 @@ CATCHES_ALL: Final = {
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    """Give every node of a kind in the whole source, with the file it stands in."""
+    """Yield every node of a kind in all sources, with its file."""
     for name, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, kind):
@@ -59,14 +59,14 @@ def at(name: str, node: ast.AST) -> str:
 
 
 def docstrings(tree: ast.AST) -> set[ast.AST]:
-    """Give every string that stands alone: documentation, not code."""
+    """Return every string that is a statement of its own: documentation, not code."""
     return {
         node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
 
 
 def imported(tree: ast.AST) -> set[str]:
-    """Give the top-level packages that a module imports, wherever in it."""
+    """Return the top-level packages that a module imports, also within functions."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -80,8 +80,8 @@ def test_nothing_is_global() -> None:
     assert [at(name, node) for name, node in nodes(ast.Global)] == []
 
 
-def test_what_a_module_holds_is_constant() -> None:
-    """A list, dict or set at module level is named as a constant, and nobody changes one."""
+def test_module_level_values_are_constants() -> None:
+    """A list, dict or set at module level has a constant's name; the next test checks that no code changes one."""
     makers = {"dict", "list", "set", "defaultdict", "deque", "OrderedDict", "Counter", "WeakSet", "WeakValueDictionary"}
     mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
     found = []
@@ -96,7 +96,7 @@ def test_what_a_module_holds_is_constant() -> None:
     assert found == []
 
 
-def test_nobody_changes_a_constant() -> None:
+def test_no_code_changes_a_constant() -> None:
     changes = {
         "append",
         "add",
@@ -128,7 +128,7 @@ def is_constant(target: ast.expr) -> bool:
 
 
 def test_every_task_has_an_owner() -> None:
-    """Tasks are made by `core/tasks.py` or by a TaskGroup, which by habit is called `group`."""
+    """Only `core/tasks.py` and TaskGroups create tasks; a TaskGroup is called `group` by convention."""
     found = []
     for name, node in nodes(ast.Attribute):
         assert isinstance(node, ast.Attribute)
@@ -139,7 +139,7 @@ def test_every_task_has_an_owner() -> None:
 
 
 def test_only_the_clock_reads_the_time() -> None:
-    """The loop's own `time()` is what its timers are set by, and stays free."""
+    """The loop's own `time()` is allowed, because its timers use it."""
     found = [name for name, tree in TREES.items() if "time" in imported(tree)]
     assert found == ["core/clock.py"]
     calls = [at(name, node) for name, node in nodes(ast.Attribute) if getattr(node, "attr", "") in ("utcnow", "today")]
@@ -153,7 +153,7 @@ def test_only_the_clock_reads_the_time() -> None:
     assert calls + now == []
 
 
-def test_chance_is_passed_in() -> None:
+def test_randomness_is_passed_in() -> None:
     found = [
         at(name, node)
         for name, node in nodes(ast.Attribute)
@@ -178,13 +178,13 @@ def test_providers_are_named_in_their_own_rooms_only() -> None:
 
 
 @pytest.mark.parametrize("package", HOMES)
-def test_a_foreign_package_is_imported_in_its_home_only(package: str) -> None:
+def test_a_third_party_package_is_imported_in_its_home_only(package: str) -> None:
     users = [name for name, tree in TREES.items() if package in imported(tree)]
-    assert users, f"{package} is not used: take it out of setup.cfg and of this list"
+    assert users, f"{package} is not used: remove it from setup.cfg and from this list"
     assert [name for name in users if not name.startswith(HOMES[package])] == []
 
 
-def test_everything_is_caught_in_named_places_only() -> None:
+def test_every_exception_is_caught_in_listed_places_only() -> None:
     found = set()
     for name, node in nodes(ast.ExceptHandler):
         assert isinstance(node, ast.ExceptHandler)
@@ -194,7 +194,7 @@ def test_everything_is_caught_in_named_places_only() -> None:
     assert found == set(CATCHES_ALL)
 
 
-def test_what_catches_cancellation_raises_it_again() -> None:
+def test_caught_cancellation_is_raised_again() -> None:
     found = []
     for name, node in nodes(ast.ExceptHandler):
         assert isinstance(node, ast.ExceptHandler)
@@ -205,14 +205,14 @@ def test_what_catches_cancellation_raises_it_again() -> None:
     assert found == []
 
 
-def test_no_file_is_called_by_a_name_that_says_nothing() -> None:
+def test_no_file_has_a_meaningless_name() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools"}
     assert [name for name in SOURCES if set(name.removesuffix(".py").split("/")) & empty] == []
 
 
 @pytest.mark.timeout(240)
 def test_every_module_imports_alone() -> None:
-    """No module leans on another one having been imported before it: each is imported first, in turn, without the rest."""
+    """No module depends on another having been imported before it: each is imported first, in turn."""
     modules = [
         "gateway." + name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for name in SOURCES

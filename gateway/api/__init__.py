@@ -1,4 +1,5 @@
-"""HTTP as clients see it: connections, bodies, headers, errors; and the admin pages of control.
+"""HTTP towards clients: connections, request checks, bodies, responses, errors; and the admin API of the control process.
 
-May import everything but `runtime` and `cli`. Read `app.py` first, then `client.py`; what is refused before them, in `wire.py`.
+May import everything except `runtime`, `cli` and `simulator`. Read `app.py` first, then `http_client.py`;
+`request_checks.py` has the rules by which a request is rejected before it reaches them.
 """

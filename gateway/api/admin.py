@@ -1,8 +1,8 @@
-"""The admin surface, served by the control process: metrics, health, configuration, reload, endpoints.
+"""The admin API, served by the control process: metrics, health, configuration, reload, endpoints.
 
-Two doors. The TCP listener checks `Host` and `Origin` (a page in the operator's browser must not reach it by DNS
-rebinding) and asks for the admin key, but on `OPEN_PATHS`. The Unix socket for the local command line needs neither:
-only the user who runs the gateway may connect to it. Fails closed.
+It has two listeners. The TCP listener checks `Host` and `Origin` (a page in the operator's browser must not reach it by
+DNS rebinding) and requires the admin key, except on `OPEN_PATHS`. The Unix socket for the local command line checks
+neither: only the user who runs the gateway can connect to it. Fails closed.
 """
 
 import asyncio
@@ -33,66 +33,66 @@ from gateway.core.secret import Secret
 from gateway.observability.exposition import CONTENT_TYPE
 
 OPEN_PATHS: Final = frozenset({"/metrics", "/health", "/ready"})
-BODY_LIMIT: Final = 64 * 2**10  # bytes
+BODY_LIMIT_BYTES: Final = 64 * 2**10  # bytes
 BODY_TIMEOUT_S: Final = 5.0
 
 Document = Mapping[str, Any]
 Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
-class Named(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command is about: an endpoint, or a provider with all that it has."""
+class EndpointCommand(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a command: the name of an endpoint, or of a provider for all its endpoints."""
 
     endpoint: str
 
 
 class Control(Protocol):
-    """What the admin surface shows and moves. Documents are plain JSON values without secrets."""
+    """The operations behind the admin API. Documents are plain JSON values without secrets."""
 
     async def metrics(self) -> bytes:
-        """The exposition of all processes."""
+        """Return the metrics of all processes in Prometheus' text format."""
 
     async def health(self) -> Document:
-        """Whether all is well, and the circuits."""
+        """Return the health, and the state of every breaker."""
 
     def ready(self) -> tuple[bool, Document]:
-        """Whether requests are taken, and what still warms up."""
+        """Return whether requests are accepted, and which servers still start."""
 
     def configuration(self) -> Document:
-        """What is in force, and how the last reload ended."""
+        """Return the active configuration, and the outcome of the last reload."""
 
     async def reload(self) -> Document:
-        """Read the files again; gives the outcome, with `ok`."""
+        """Reload the configuration; return the outcome, with `ok`."""
 
     async def endpoints(self) -> Document:
-        """How every endpoint and pool stands."""
+        """Return the state of every endpoint and pool."""
 
     async def drain(self, name: str) -> Document:
-        """Let nothing new go there; gives the endpoints that are meant. Raises NotFound."""
+        """Stop sending new requests to an endpoint; return the endpoints concerned. Raises NotFound."""
 
     async def enable(self, name: str) -> Document:
-        """Take that back, and what else but a breaker keeps it out of rotation. Raises NotFound."""
+        """Undo `drain`, and everything except a breaker that keeps the endpoint out of rotation. Raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
-    """What a TCP listener asks of a request."""
+class AccessCheck:
+    """The checks of the TCP listener: Host, Origin and the admin key."""
 
     key: Secret
     listen: Listen
 
     def check(self, request: web.BaseRequest) -> None:
-        """Let the request pass, or raise what is wrong with it."""
+        """Raise a `CallerError` if the request is not allowed."""
         is_open = request.path in OPEN_PATHS
         if len(request.headers.getall("Host", [])) > 1:
-            raise InvalidRequest("more than one Host")
-        # Whoever listens beyond loopback is reached by names we can't know (a scraper's service name); what needs no
-        # key there is open to that network anyway.
+            raise InvalidRequest("the request has more than one Host header")
+        # A listener beyond loopback is reached by names that are unknown here (a scraper's service name). Paths without
+        # a key are open to that network anyway.
         if not self._is_own_host(request.headers.get("Host", "")) and (self.listen.is_local or not is_open):
-            raise Forbidden("this Host is not the admin listener's", code="unknown_host")
+            raise Forbidden("the Host header does not name the admin listener", code="unknown_host")
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
-            raise Forbidden("requests from other origins are not taken", code="foreign_origin")
+            raise Forbidden("requests from other origins are not allowed", code="foreign_origin")
         if not is_open and not self._is_authorized(request):
             raise Unauthenticated("the admin key is missing or wrong", code="invalid_admin_key")
 
@@ -104,7 +104,7 @@ class Guard:
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
-        # An address can't be rebound, but on a loopback listener only loopback addresses make sense.
+        # DNS rebinding needs a name, so any address is safe; on a loopback listener only loopback addresses make sense.
         return address.is_loopback or not self.listen.is_local
 
     def _is_authorized(self, request: web.BaseRequest) -> bool:
@@ -115,12 +115,12 @@ class Guard:
         )
 
 
-class Admin:
-    """Handles every request at one door; `guard` None: whoever can connect may do everything."""
+class AdminHandler:
+    """Handles every request of one listener. Without an `access_check`, every client that can connect is authorized."""
 
-    def __init__(self, control: Control, guard: Guard | None) -> None:
+    def __init__(self, control: Control, access_check: AccessCheck | None) -> None:
         self._control = control
-        self._guard = guard
+        self._access_check = access_check
         self._paths: dict[str, tuple[str, Handler]] = {
             "/metrics": ("GET", self._metrics),
             "/health": ("GET", self._health),
@@ -133,10 +133,10 @@ class Admin:
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serve one request."""
+        """Serve one request; a `GatewayError` becomes an error response."""
         try:
-            if self._guard is not None:
-                self._guard.check(request)
+            if self._access_check is not None:
+                self._access_check.check(request)
             response = await self._find(request)(request)
         except GatewayError as error:
             response = error_response(error)
@@ -175,34 +175,34 @@ class Admin:
         return _json(await self._control.endpoints())
 
     async def _drain(self, request: web.BaseRequest) -> web.Response:
-        return _json(await self._control.drain(await _name_in(request)))
+        return _json(await self._control.drain(await _read_endpoint_name(request)))
 
     async def _enable(self, request: web.BaseRequest) -> web.Response:
-        return _json(await self._control.enable(await _name_in(request)))
+        return _json(await self._control.enable(await _read_endpoint_name(request)))
 
 
-def make_admin_runner(control: Control, guard: Guard | None) -> web.ServerRunner:
-    """Give the server of one door, to be set up and given its sites."""
-    server = ClientServer(Admin(control, guard).handle, access_log=None)
+def make_admin_runner(control: Control, access_check: AccessCheck | None) -> web.ServerRunner:
+    """Return the server of one listener; the caller sets it up and adds its sites."""
+    server = ClientServer(AdminHandler(control, access_check).handle, access_log=None)
     return web.ServerRunner(server, shutdown_timeout=1.0)
 
 
-async def _name_in(request: web.BaseRequest) -> str:
-    """Give the endpoint that the body names. Raises `CallerError`."""
+async def _read_endpoint_name(request: web.BaseRequest) -> str:
+    """Return the name in the body of a command. Raises `CallerError`."""
     try:
-        return json.decode(await _read(request), type=Named).endpoint
+        return json.decode(await _read_body(request), type=EndpointCommand).endpoint
     except (DecodeError, UnicodeDecodeError):
         raise InvalidRequest('the body must be JSON: {"endpoint": "NAME"}', param="endpoint") from None
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def _read_body(request: web.BaseRequest) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             while part := await request.content.readany():
                 body += part
-                if len(body) > BODY_LIMIT:
-                    raise RequestTooLarge(f"the body is larger than {BODY_LIMIT} bytes")
+                if len(body) > BODY_LIMIT_BYTES:
+                    raise RequestTooLarge(f"the body is larger than {BODY_LIMIT_BYTES} bytes")
     except RequestPayloadError:
         raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
     except TimeoutError:
@@ -215,7 +215,7 @@ def _json(document: Document, status: int = 200) -> web.Response:
 
 
 def _host_name(host: str) -> str:
-    """Give the name in a Host header, without port and brackets."""
+    """Return the host name in a Host header, without port and brackets."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

@@ -118,4 +118,4 @@ def _entrance(services: Services) -> tuple[Handler, Callable[..., web.Request] |
     from gateway.api.cors import Cors  # nobody else pays for it
 
     cors = Cors(origins)
-    return cors.around(Public(services, cors).handle), cors.request_factory()
+    return cors.wrap(Public(services, cors).handle), cors.request_factory()

@@ -49,7 +49,7 @@ class Edge:
         )
         client = client_type(request, exchange, dialect, snapshot.spec.server.limits, services)
         if self._cors is not None:
-            client.cors = self._cors.lines(request.headers)
+            client.cors = self._cors.header_lines(request.headers)
         if services.draining:
             client.response.keep_alive = False  # the client's next request goes to a worker that stays
         task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""`/health` and `/ready`: what orchestrators and people ask a worker."""
+"""`/health` and `/ready` of a worker, for orchestrators and operators."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from gateway.snapshot import Services
 
 
 def health(services: Services) -> dict[str, Any]:
-    """Say `healthy` while every circuit is closed and nothing is ill, else `degraded`; and how each endpoint stands.
+    """Return `healthy` if every breaker is closed and no endpoint or server is down, otherwise `degraded`, with details.
 
-    What the operator has drained and what rests because a provider asked for it is `out` too, but no illness.
+    Endpoints that are drained, or that pause at their provider's request, are `out` but do not count as unhealthy.
     """
     circuits, out = services.circuits(), services.rotation.reasons_out_of_rotation()
     is_healthy = (
@@ -26,7 +26,7 @@ def health(services: Services) -> dict[str, Any]:
 
 
 def ready(services: Services) -> tuple[int, dict[str, Any]]:
-    """Give 200 while new requests are welcome, else 503; with what still warms up and the configuration's generation."""
+    """Return 200 while new requests are accepted, otherwise 503; with the servers still starting and the config generation."""
     body = {
         "ready": not services.draining,
         "warming": services.managed_servers.warming,

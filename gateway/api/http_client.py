@@ -57,7 +57,7 @@ class SentResponse:
 
     async def write_eof(self) -> None:
         if not self.keep_alive:
-            await self._connection.part()
+            await self._connection.close_gracefully()
 
 
 class HttpClient:

@@ -1,4 +1,4 @@
-"""Our errors as HTTP: the only place where they become a status and a body."""
+"""Convert gateway errors to HTTP: no other file gives an error its status, headers and body."""
 
 import math
 from http import HTTPStatus
@@ -10,19 +10,19 @@ from gateway.core.errors import GatewayError, MethodNotAllowed, QuotaUsedUp, Rej
 from gateway.dialects import DEFAULT, ID_HEADERS, id_lines
 from gateway.dialects.base import Dialect
 
-SERVER: Final = "llm-gateway"  # whoever asks need not know which versions of what serve
+SERVER: Final = "llm-gateway"  # reveals no software versions
 REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def error_body(error: GatewayError, dialect: Dialect = DEFAULT) -> tuple[bytes, str]:
-    """Give an error's body and content type; a provider's own rejection keeps the body that it came with."""
+    """Return an error's body and content type; a provider's rejection keeps its original body if that is JSON."""
     if isinstance(error, Rejected) and error.body and "json" in error.content_type:
         return error.body, error.content_type
     return dialect.encode_error(error), "application/json"
 
 
 def error_headers(error: GatewayError) -> dict[str, str]:
-    """Give the headers that a client needs to act on an error."""
+    """Return the headers that tell a client how to act on an error."""
     headers: dict[str, str] = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -30,13 +30,13 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["www-authenticate"] = 'Bearer realm="llm-gateway"'
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = error.allow
-    if isinstance(error, QuotaUsedUp):  # the official clients ask again after every 429 but this
+    if isinstance(error, QuotaUsedUp):  # the official clients retry after every other 429
         headers["x-should-retry"] = "false"
     return headers
 
 
 def error_response(error: GatewayError, request_id: str = "", dialect: Dialect = DEFAULT) -> web.Response:
-    """Give a whole response for an error outside the request path proper."""
+    """Return a complete response for an error outside the normal request path."""
     body, content_type = error_body(error, dialect)
     headers = {**error_headers(error), "content-type": content_type, "cache-control": "no-store", "server": SERVER}
     if request_id:
@@ -44,16 +44,16 @@ def error_response(error: GatewayError, request_id: str = "", dialect: Dialect =
     return web.Response(body=body, status=error.http_status, headers=headers)
 
 
-class Parting(Protocol):
-    """A connection that may have to be ended with care."""
+class ClosableConnection(Protocol):
+    """A connection that closes without losing the response."""
 
-    async def part(self) -> None: ...
+    async def close_gracefully(self) -> None: ...
 
 
-class LastAnswer:
-    """An error that ends its connection, as aiohttp asks for a response.
+class ClosingErrorResponse:
+    """An error response that ends its connection, with the methods that aiohttp expects of a response.
 
-    It stands for itself where aiohttp's own would repeat the version of a request that was none.
+    It writes its own head, because aiohttp's response would repeat the HTTP version of an invalid request.
     """
 
     __slots__ = ("_connection", "_data")
@@ -62,7 +62,7 @@ class LastAnswer:
 
     def __init__(
         self,
-        connection: "Parting",
+        connection: "ClosableConnection",
         error: GatewayError,
         request_id: str,
         *,
@@ -89,4 +89,4 @@ class LastAnswer:
             request.transport.write(self._data)
 
     async def write_eof(self) -> None:
-        await self._connection.part()
+        await self._connection.close_gracefully()

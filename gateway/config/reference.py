@@ -1,4 +1,4 @@
-"""The reference of all settings as Markdown, made from the JSON Schema; `make docs` puts it into docs/configuration.md."""
+"""The reference of all settings as Markdown, made from the JSON Schema; docs/generate.py puts it into docs/configuration.md."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -36,22 +36,6 @@ _SHORT: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What definitions take in a few words; the others are called by their names."""
-
-
-def fill_in(page: str, kinds: Mapping[str, ProviderKind]) -> str:
-    """Return a page with the text between each pair of markers made anew.
-
-    A pair is `<!-- generated: settings -->` (or `unavailable`) and `<!-- end of generated -->`, each on a line of its own.
-    """
-    blocks = {"settings": settings_table(kinds), "unavailable": unavailable_list()}
-    for name, text in blocks.items():
-        begin, end = f"<!-- generated: {name} -->\n", "<!-- end of generated -->"
-        before, marker, rest = page.partition(begin)
-        _, end_marker, after = rest.partition(end)
-        if not marker or not end_marker:
-            raise ValueError(f"the page has no place for the generated text: {begin.strip()} … {end}")
-        page = before + begin + text + end + after
-    return page
 
 
 def settings_table(kinds: Mapping[str, ProviderKind]) -> str:

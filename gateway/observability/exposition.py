@@ -1,6 +1,6 @@
-"""Metrics as the text that Prometheus reads, rendered by aioprometheus, whose escaping is mended here.
+"""Render the metrics in Prometheus' text format with aioprometheus, whose escaping is corrected here.
 
-aioprometheus 23.12 writes label values and help texts as they are: a quote in a model's name would make the whole page
+aioprometheus 23.12 does not escape label values and help texts: a quote in a model's name would make the whole page
 unreadable, a newline could forge a series.
 """
 
@@ -19,14 +19,14 @@ CONTENT_TYPE: Final = TEXT_CONTENT_TYPE
 
 
 def render(merged: Merged) -> bytes:
-    """Give the page that `/metrics` serves: every family with HELP and TYPE, whether or not it has samples yet."""
+    """Return the page that `/metrics` serves: every family with HELP and TYPE, even without samples."""
     registry = Registry()
     for name, samples in merged.samples().items():
         family = FAMILIES[name]
         collector = _collector(family, registry)
         for labels, numbers in samples.items():
-            named = dict(zip(family.labels, labels, strict=True))
-            collector.set_value(named, _buckets(family, numbers) if family.kind == "histogram" else numbers[0])
+            label_values = dict(zip(family.labels, labels, strict=True))
+            collector.set_value(label_values, _histogram(family, numbers) if family.kind == "histogram" else numbers[0])
     page: bytes = _EscapingFormatter().marshall(registry)
     return page
 
@@ -38,7 +38,7 @@ class _EscapingFormatter(TextFormatter):
 
 
 def escape(text: str) -> str:
-    """Write `text` as the exposition format has it in a HELP line; a label value also escapes its quotes."""
+    """Escape `text` for a HELP line; label values also need their quotes escaped."""
     return text.replace("\\", "\\\\").replace("\n", "\\n")
 
 
@@ -47,13 +47,13 @@ def _collector(family: Family, registry: Registry) -> Collector:
     return kinds[family.kind](family.name, escape(family.help), registry=registry)
 
 
-def _buckets(family: Family, numbers: Numbers) -> Buckets:
+def _histogram(family: Family, numbers: Numbers) -> Buckets:
     *counts, total = numbers
     buckets = Buckets(*family.buckets)
-    reached = 0
+    cumulative = 0
     for bound, count in zip(buckets.buckets, counts, strict=True):
-        reached += int(count)
-        buckets.buckets[bound] = reached
-    buckets.observations = reached
+        cumulative += int(count)
+        buckets.buckets[bound] = cumulative
+    buckets.observations = cumulative
     buckets.sum = total
     return buckets

@@ -1,6 +1,6 @@
-"""The process' own log: what happens to the gateway, as against to a request. On stderr, one line an event, no secrets.
+"""The process log: events of the gateway, not of single requests. On stderr, one line per event, secrets redacted.
 
-Messages are constant, what varies is in `extra`: `log.warning("provider off", extra={"provider": name})`.
+Messages are constant, variables go into `extra`: `log.warning("provider off", extra={"provider": name})`.
 """
 
 import logging
@@ -15,10 +15,10 @@ import msgspec
 Format = Literal["json", "text"]
 Level = Literal["debug", "info", "warning", "error"]
 
-# What every record has; anything beyond came through `extra`.
+# The attributes of every record; all others came through `extra`.
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-# None of the patterns can run across the end of a JSON string: they are applied to whole lines.
+# No pattern may match across the end of a JSON string, because they are applied to whole lines.
 _SECRETS: Final = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[a-z0-9._~+/=-]{4,}"), r"\1\2***"),
     (re.compile(r"\b(sk|pk|rk|gw)([-_])[A-Za-z0-9_-]{6,}"), r"\1\2***"),
@@ -33,7 +33,7 @@ _SECRETS: Final = (
 
 
 def setup(format: Format = "json", level: Level = "info", stream: TextIO | None = None) -> None:
-    """Send the log of the whole process, warnings included, to `stream` (default stderr); a later call replaces an earlier one."""
+    """Send the log of the whole process, Python warnings included, to `stream` (default stderr). The latest call wins."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     root = logging.getLogger()
@@ -43,17 +43,17 @@ def setup(format: Format = "json", level: Level = "info", stream: TextIO | None 
 
 
 def redact(text: str) -> str:
-    """Give `text` with everything that looks like a key, a credential or a password in a URL made unreadable."""
+    """Replace everything in `text` that looks like a key, a credential or a password in a URL with `***`."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the fields of `extra`, and `exception` where there is one."""
+    """Formats one JSON object per line: time, level, logger, message, the fields of `extra`, and `exception` if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line of `record`."""
+        """Return the line for `record`."""
         fields: dict[str, Any] = {
             "time": iso_time(record.created),
             "level": record.levelname.lower(),
@@ -67,10 +67,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people: time, level, message, then the fields as `name=value`; a traceback below."""
+    """Formats readable lines: time, level, message, the fields as `name=value`; a traceback follows below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line of `record`."""
+        """Return the line for `record`."""
         fields = "".join(f" {name}={value}" for name, value in _extra(record).items())
         line = f"{iso_time(record.created)} {record.levelname:<7} {record.getMessage()}{fields}"
         line = line.replace("\n", "\\n").replace("\r", "\\r")
@@ -80,7 +80,7 @@ class TextFormatter(logging.Formatter):
 
 
 def iso_time(wall_s: float) -> str:
-    """Write seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    """Format seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -89,7 +89,7 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Give `value` in what JSON can carry: text it can't is replaced, everything else becomes its `str`."""
+    """Convert `value` to JSON types: invalid Unicode is replaced, objects of other types become their `str`."""
     match value:
         case str():
             return value.encode(errors="replace").decode()

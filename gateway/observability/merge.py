@@ -1,4 +1,4 @@
-"""The metrics of all processes as one, kept by the control process."""
+"""Merge the metrics of all processes; the control process does this."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,18 +13,18 @@ _decoder = msgspec.msgpack.Decoder(Samples)
 
 
 class Merged:
-    """The last snapshot of every process that lives, and what those that ended had counted, so that no sum falls."""
+    """The latest snapshot of every running process, and the counts of ended ones, so that no counter decreases."""
 
     def __init__(self) -> None:
         self._live: dict[str, Samples] = {}
         self._retired: Samples = {}
 
     def update(self, worker: str, snapshot: bytes) -> None:
-        """Take `snapshot` as the state of `worker`; the name stands for one process until `retire`."""
+        """Store the latest snapshot of `worker`; the name identifies one process until `retire`."""
         self._live[worker] = _decoder.decode(snapshot)
 
     def retire(self, worker: str) -> None:
-        """Keep the counters and histograms of `worker`, which has ended, and forget its gauges."""
+        """Keep the counters and histograms of `worker`, which has ended, and drop its gauges."""
         last = self._live.pop(worker, None)
         if last is None:
             return
@@ -32,7 +32,7 @@ class Merged:
         self._retired = _merge([self._retired, counted])
 
     def samples(self) -> Mapping[str, Mapping[Labels, Numbers]]:
-        """Give every family with its samples; one without labels always has its one sample."""
+        """Return the merged samples by family; a family without labels always has its one sample."""
         return _merge([self._retired, *self._live.values()])
 
 

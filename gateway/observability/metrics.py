@@ -1,7 +1,7 @@
 """The metrics of one process: cells that the hot path adds to, and a snapshot of them for the bus.
 
-An update is an attribute or a dictionary look-up and an addition: `metrics.requests["gpt-4o", "200"].value += 1`. A cell
-is made when it is first asked for, so callers pass configured names only; `model_label` bounds what came from a client.
+An update is an attribute or dictionary look-up and an addition: `metrics.requests["gpt-4o", "200"].value += 1`. The first
+look-up creates a cell, so callers pass configured names only; `model_label` maps names from clients to those.
 """
 
 from bisect import bisect_left
@@ -13,7 +13,7 @@ import msgspec
 from gateway.observability.families import FAMILIES, Family
 from gateway.resilience.breaker import BreakerState
 
-OTHER: Final = "other"  # the label of every model that the configuration doesn't name
+OTHER: Final = "other"  # the label of all models that are not configured
 
 Labels = tuple[str, ...]
 Samples = dict[str, dict[Labels, list[int | float]]]
@@ -22,7 +22,7 @@ _K = TypeVar("_K", str, tuple[str, str])
 
 
 class Value:
-    """A counter or gauge. `value` is written directly; only a gauge's may fall."""
+    """A counter or gauge. Write `value` directly; a counter's must not decrease."""
 
     __slots__ = ("value",)
 
@@ -31,7 +31,7 @@ class Value:
 
 
 class Histogram:
-    """Observations sorted into buckets. `counts` has one place more than `bounds`, for what is above them all."""
+    """Observations in buckets. `counts` has one entry more than `bounds`, for observations above all bounds."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -41,13 +41,13 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, amount: float) -> None:
-        """Count one observation; a bound belongs to the bucket below it."""
+        """Count one observation; an observation equal to a bound belongs to the bucket below that bound."""
         self.counts[bisect_left(self.bounds, amount)] += 1
         self.total += amount
 
 
 class Values(dict[_K, Value], Generic[_K]):
-    """The cells of a labelled counter or gauge, by the value of its label or the pair of its two."""
+    """The cells of a labelled counter or gauge, by the value of its label, or by the pair of its two labels."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class Values(dict[_K, Value], Generic[_K]):
 
 
 class Histograms(dict[str, Histogram]):
-    """The cells of a histogram with one label, by its value."""
+    """The cells of a histogram with one label, by the label's value."""
 
     __slots__ = ("_bounds",)
 
@@ -70,14 +70,14 @@ class Histograms(dict[str, Histogram]):
 
 
 class Metrics:
-    """Every family of `families.py` as an attribute. One per process, made once; used from its event loop only."""
+    """Every family of `families.py` as an attribute. One per process, used from its event loop only."""
 
     def __init__(self) -> None:
         self._cells: dict[str, Value | Histogram | Values[str] | Values[tuple[str, str]] | Histograms] = {}
-        self._sources: list[Callable[[], None]] = []
+        self._collectors: list[Callable[[], None]] = []
         self.known_models: frozenset[str] = frozenset()
 
-        self.requests = self._pairs("llm_requests_total")
+        self.requests = self._values_by_pair("llm_requests_total")
         self.latency_s = self._histograms("llm_request_latency_seconds")
         self.input_tokens = self._values("llm_input_tokens_total")
         self.output_tokens = self._values("llm_output_tokens_total")
@@ -93,15 +93,15 @@ class Metrics:
         self.first_token_s = self._histograms("gateway_time_to_first_token_seconds")
         self.per_output_token_s = self._histograms("gateway_time_per_output_token_seconds")
         self.overhead_s = self._histogram("gateway_overhead_seconds")
-        self.attempts = self._pairs("gateway_attempts_total")
+        self.attempts = self._values_by_pair("gateway_attempts_total")
         self.fallbacks = self._values("gateway_fallbacks_total")
-        self.retries = self._pairs("gateway_retries_total")
+        self.retries = self._values_by_pair("gateway_retries_total")
         self.hedges = self._values("gateway_hedges_total")
         self.batches = self._values("gateway_batches_total")
         self.batched_requests = self._values("gateway_batched_requests_total")
         self.pool_in_flight = self._values("gateway_pool_in_flight")
         self.pool_waiting = self._values("gateway_pool_waiting")
-        self.pool_refusals = self._pairs("gateway_pool_refusals_total")
+        self.pool_refusals = self._values_by_pair("gateway_pool_refusals_total")
         self.queue_s = self._histograms("gateway_queue_seconds")
         self.requests_in_flight = self._value("gateway_requests_in_flight")
         self.streams_in_flight = self._value("gateway_streams_in_flight")
@@ -121,7 +121,7 @@ class Metrics:
             self.config_reloads[outcome]
 
     def configure(self, *, models: Iterable[str], endpoints: Iterable[str], pools: Iterable[str]) -> None:
-        """Take the names of a new configuration: their series show from now on, at 0. Those of earlier ones stay."""
+        """Create the series of the names of a new configuration, at 0. Series of earlier configurations stay."""
         self.known_models = frozenset(models)
         for model in sorted(self.known_models | {OTHER}):
             self.requests[model, "200"]
@@ -148,11 +148,11 @@ class Metrics:
                 self.retries[pool, outcome]
 
     def model_label(self, model: str) -> str:
-        """Give `model` where the configuration names it, else `other`."""
+        """Return `model` if it is configured, otherwise `other`."""
         return model if model in self.known_models else OTHER
 
     def set_breakers(self, states: Iterable[tuple[str, str, BreakerState]]) -> None:
-        """Show these breakers (endpoint, provider, state) and no others; a provider shows its worst."""
+        """Replace the breaker gauges with these (endpoint, provider, state); a provider shows its worst breaker."""
         self.endpoint_breaker.clear()
         self.provider_breaker.clear()
         for endpoint, provider, state in states:
@@ -160,23 +160,23 @@ class Metrics:
             cell = self.provider_breaker[provider]
             cell.value = worst_breaker((int(cell.value), int(state)))
 
-    def set_endpoints(self, figures: Iterable[tuple[str, int, bool, bool]]) -> None:
-        """Show these endpoints (id, requests in flight, is healthy, is drained) and no others."""
+    def set_endpoints(self, states: Iterable[tuple[str, int, bool, bool]]) -> None:
+        """Replace the endpoint gauges with these (id, requests in flight, is healthy, is drained)."""
         for cells in (self.endpoint_in_flight, self.endpoint_healthy, self.endpoint_drained):
             cells.clear()
-        for endpoint, in_flight, is_healthy, is_drained in figures:
+        for endpoint, in_flight, is_healthy, is_drained in states:
             self.endpoint_in_flight[endpoint].value = in_flight
             self.endpoint_healthy[endpoint].value = int(is_healthy)
             self.endpoint_drained[endpoint].value = int(is_drained)
 
-    def on_snapshot(self, source: Callable[[], None]) -> None:
-        """Call `source` before every snapshot, to fill in what is looked up rather than counted."""
-        self._sources.append(source)
+    def on_snapshot(self, collect: Callable[[], None]) -> None:
+        """Call `collect` before every snapshot, to set values that are looked up instead of counted."""
+        self._collectors.append(collect)
 
     def snapshot(self) -> bytes:
-        """Give all cells as msgpack of `Samples`: `[value]`, or of a histogram its counts and their total."""
-        for source in self._sources:
-            source()
+        """Return all cells as msgpack of `Samples`: `[value]`, or the counts and the sum of a histogram."""
+        for collect in self._collectors:
+            collect()
         samples: Samples = {name: dict(_read(FAMILIES[name], cell)) for name, cell in self._cells.items()}
         return msgspec.msgpack.encode(samples)
 
@@ -189,7 +189,7 @@ class Metrics:
         self._cells[name] = cells
         return cells
 
-    def _pairs(self, name: str) -> Values[tuple[str, str]]:
+    def _values_by_pair(self, name: str) -> Values[tuple[str, str]]:
         cells: Values[tuple[str, str]] = Values()
         self._cells[name] = cells
         return cells
@@ -204,7 +204,7 @@ class Metrics:
 
 
 def worst_breaker(states: Sequence[int | float]) -> int:
-    """Give the worst of breaker states as the metrics number them: open before half-open before closed."""
+    """Return the worst breaker state as the metrics number it: open, then half-open, then closed."""
     if BreakerState.OPEN in states:
         return BreakerState.OPEN.value
     return int(max(states))

@@ -5,7 +5,7 @@ import ssl
 
 from aiohttp import web
 
-from gateway.api.admin import Control, Guard, make_admin_runner
+from gateway.api.admin import AccessCheck, Control, make_admin_runner
 from gateway.compile.certificates import context_for, context_of
 from gateway.config.spec import Listen
 from gateway.core.secret import Secret
@@ -24,7 +24,7 @@ class AdminListener:
     ) -> None:
         """Serve on the `public` sockets, bound to `listen`, behind `key`; on the `private` ones without one."""
         self.renew(listen)
-        await self._open(public, Guard(key, listen), context_for(listen, lambda: self._certificate))
+        await self._open(public, AccessCheck(key, listen), context_for(listen, lambda: self._certificate))
         await self._open(private, None, None)
 
     def renew(self, listen: Listen) -> None:
@@ -36,7 +36,9 @@ class AdminListener:
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _open(self, sockets: list[socket.socket], guard: Guard | None, context: ssl.SSLContext | None) -> None:
+    async def _open(
+        self, sockets: list[socket.socket], guard: AccessCheck | None, context: ssl.SSLContext | None
+    ) -> None:
         runner = make_admin_runner(self._control, guard)
         self._runners.append(runner)
         await runner.setup()

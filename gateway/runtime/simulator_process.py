@@ -1,4 +1,4 @@
-"""The scripted provider as its own process.
+"""The simulator as a process.
 
 `python -m gateway.runtime.simulator_process --socket PATH | --listen HOST:PORT [--lifeline FD] [--record]`
 """
@@ -20,14 +20,16 @@ from gateway.runtime.lifeline import end_with
 from gateway.simulator.server import Simulator
 from gateway.simulator.stats import Stats
 
-HEAD_LIMIT: Final = 32 * 2**10  # bytes of a line: as much as the gateway accepts and forwards
+LINE_LIMIT_BYTES: Final = 32 * 2**10  # of the request line and of a header: all that the gateway accepts and forwards
 BACKLOG: Final = 1024
-SEND_BUFFER_BYTES: Final = 256 * 1024  # accepted connections inherit it: a slow reader causes backpressure soon
+SEND_BUFFER_BYTES: Final = (
+    256 * 1024
+)  # accepted connections inherit it; small, so that a slow reader causes backpressure soon
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen: a Unix socket, else an address."""
+    """Where to listen: a Unix socket, otherwise an address."""
 
     socket: str | None
     host: str
@@ -54,30 +56,30 @@ async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     app = Simulator(SystemClock(), Stats(options.is_recording)).application()
     runner = web.AppRunner(
         app,
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=0.1,
-        max_line_size=HEAD_LIMIT,
-        max_field_size=HEAD_LIMIT,
+        max_line_size=LINE_LIMIT_BYTES,
+        max_field_size=LINE_LIMIT_BYTES,
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, _listening(options), backlog=BACKLOG).start()
+        await web.SockSite(runner, _listening_socket(options), backlog=BACKLOG).start()
         await stop.wait()
     finally:
         await runner.cleanup()
 
 
-def _listening(options: Options) -> socket.socket:
+def _listening_socket(options: Options) -> socket.socket:
     if options.socket is not None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         address: str | tuple[str, int] = options.socket
-        Path(options.socket).unlink(missing_ok=True)  # of a simulator that was killed
+        Path(options.socket).unlink(missing_ok=True)  # left by a simulator that was killed
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -102,11 +104,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _options(arguments: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(prog="simulator_server", description="A scripted provider for demos and tests.")
+    parser = argparse.ArgumentParser(prog="simulator_process", description="A scripted provider for demos and tests.")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--socket", metavar="PATH", help="listen on a Unix socket")
     where.add_argument("--listen", metavar="HOST:PORT", type=_address, help="listen on an address")
-    parser.add_argument("--lifeline", metavar="FD", type=int, help="end when this pipe ends")
+    parser.add_argument("--lifeline", metavar="FD", type=int, help="exit when this pipe closes")
     parser.add_argument("--record", action="store_true", help="keep the last request of each model for GET /stats")
     read = parser.parse_args(arguments)
     host, port = read.listen or ("", 0)
@@ -116,7 +118,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
-        raise argparse.ArgumentTypeError(f"an address is written HOST:PORT (got {text!r})")
+        raise argparse.ArgumentTypeError(f"an address has the form HOST:PORT (got {text!r})")
     return host.strip("[]"), int(port)
 
 

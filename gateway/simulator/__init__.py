@@ -1,7 +1,8 @@
-"""The scripted provider's server: a request becomes a script of exact bytes and pauses, and the script is played.
+"""The simulator: a scripted provider that plays a request back as exact bytes, pauses and faults.
 
-May import `providers.simulator_behaviour` (the language of model names) and `core`. What is said (`answer.py`) and how a dialect puts it
-(a face: `chat.py`, `messages.py`, `responses.py`, `completions.py` and the small ones of `documents.py`) are apart, so every
-behaviour is the same in each. Read `script.py` first, then `face.py`; `ask.py` is what a face reads of a request,
-`heads.py` and `framing.py` are HTTP, `server.py` plays, and `gateway/runtime/simulator_server.py` is the process.
+May import `providers.simulator` (the language of model names) and `core`. The model's output (`model_output.py`) and its
+encoding in an API's format (one `ApiHandler` for each endpoint: `chat.py`, `messages.py`, `responses.py`, `completions.py`,
+`small_endpoints.py`, …) are separate, so every behaviour works the same in each format. Read `script.py` first, then
+`handler.py`. `request.py` holds the facts that a handler reads from a request, `headers.py` and `framing.py` are HTTP,
+`player.py` writes to the socket, `server.py` routes, and `gateway/runtime/simulator_process.py` is the process.
 """

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from gateway.simulator.answer import Answer, encode
-from gateway.simulator.ask import Ask, BadAsk, decode, stops_of
-from gateway.simulator.chat import DONE, FINGERPRINT, ChatShape, StreamOptions, error_body, model_of, usage_of
-from gateway.simulator.face import Stream, Trouble
-from gateway.simulator.heads import EVENT_STREAM
+from gateway.simulator.chat import DONE, FINGERPRINT, ChatConventions, StreamOptions, error_body, model_of, usage_of
+from gateway.simulator.handler import ErrorResponse, StreamedBody
+from gateway.simulator.headers import EVENT_STREAM
+from gateway.simulator.model_output import ModelOutput, encode
+from gateway.simulator.request import BadRequest, SimulatedRequest, decode_body, stops_of
 
 
 class _Body(msgspec.Struct):
@@ -28,109 +28,109 @@ class _Body(msgspec.Struct):
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
-class Completions(ChatShape):
+class Completions(ChatConventions):
     """`POST /v1/completions`: `prompt` is a text, tokens, or a list of either."""
 
     path: ClassVar[str] = "/v1/completions"
 
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        read = decode(body, _BODY, "completion request")
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        read = decode_body(body, _BODY, "completion request")
         prompts = read_prompts(read.prompt if read.prompt is not None else "")
         texts = tuple(text for text, _ in prompts)
-        return Ask(
-            model=model_of(read.model, given),
+        return SimulatedRequest(
+            model=model_of(read.model, params),
             stream=bool(read.stream),
             wants_usage=bool(read.stream_options and read.stream_options.include_usage),
             max_tokens=read.max_tokens,
             words=max(1, sum(tokens for _, tokens in prompts)),
-            heard=texts,
+            new_input=texts,
             stop=stops_of(read.stop),
             choices=len(prompts),
-            kept={"starts": texts if read.echo else ("",) * len(texts)},
+            extra={"starts": texts if read.echo else ("",) * len(texts)},
         )
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        return _Chunks(answer) if answer.ask.stream else _whole(answer)
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        return _Chunks(output) if output.request.stream else _whole(output)
 
 
-def read_prompts(given: str | list[Any]) -> list[tuple[str, int]]:
-    """Give the text of each prompt, and how many tokens it has; tokens stand as their numbers. Raises BadAsk."""
-    listed = [given] if isinstance(given, str) or (given and all(isinstance(one, int) for one in given)) else given
+def read_prompts(value: str | list[Any]) -> list[tuple[str, int]]:
+    """Return each prompt as (text, number of tokens); the text of token ids is the ids. Raises BadRequest."""
+    is_single = isinstance(value, str) or (value and all(isinstance(one, int) for one in value))
     prompts = []
-    for one in listed:
+    for one in [value] if is_single else value:
         if isinstance(one, str):
             prompts.append((one, len(one.split())))
         elif isinstance(one, list) and one and all(isinstance(token, int) for token in one):
             prompts.append((" ".join(map(str, one)), len(one)))
         else:
-            raise BadAsk("an input is a text, or a list of tokens")
+            raise BadRequest("an input must be a text or a list of tokens")
     if not prompts:
-        raise BadAsk("there is no input")
+        raise BadRequest("there is no input")
     return prompts
 
 
-def _whole(answer: Answer) -> bytes:
-    text = answer.text_of("text")
+def _whole(output: ModelOutput) -> bytes:
+    text = output.text_of("text")
     choices = [
-        {"text": start + text, "index": index, "logprobs": None, "finish_reason": _finish(answer)}
-        for index, start in enumerate(answer.ask.kept["starts"])
+        {"text": start + text, "index": index, "logprobs": None, "finish_reason": _finish(output)}
+        for index, start in enumerate(output.request.extra["starts"])
     ]
-    body = {**_frame(answer), "choices": choices}
-    if not answer.behaviour.no_usage:
-        body["usage"] = usage_of(answer)
+    body = {**_frame(output), "choices": choices}
+    if not output.behaviour.no_usage:
+        body["usage"] = usage_of(output)
     return encode(body)
 
 
 class _Chunks:
-    """The events of a stream, one prompt's after the other's."""
+    """The events of a stream, prompt after prompt."""
 
     content_type = EVENT_STREAM
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self._frame = encode(_frame(answer))[:-1]
+    def __init__(self, output: ModelOutput) -> None:
+        self._output = output
+        self._frame = encode(_frame(output))[:-1]
 
     def opening(self) -> Iterator[bytes]:
         yield from ()
 
     def contents(self) -> Iterator[tuple[bytes, bytes]]:
         before = b"data: " + self._frame + b',"choices":[{"text":'
-        for index, start in enumerate(self._answer.ask.kept["starts"]):
+        for index, start in enumerate(self._output.request.extra["starts"]):
             after = b',"index":%d,"logprobs":null,"finish_reason":null}]}\n\n' % index
             for token in self._tokens():
                 yield b"", before + encode(start + token) + after
                 start = ""
 
     def ending(self) -> Iterator[bytes]:
-        for index in range(self._answer.ask.choices):
-            choice = {"text": "", "index": index, "logprobs": None, "finish_reason": _finish(self._answer)}
+        for index in range(self._output.request.choices):
+            choice = {"text": "", "index": index, "logprobs": None, "finish_reason": _finish(self._output)}
             yield b"data: " + self._frame + b',"choices":[' + encode(choice) + b"]}\n\n"
-        if self._answer.ask.wants_usage and not self._answer.behaviour.no_usage:
-            yield b"data: " + self._frame + b',"choices":[],"usage":' + encode(usage_of(self._answer)) + b"}\n\n"
+        if self._output.request.wants_usage and not self._output.behaviour.no_usage:
+            yield b"data: " + self._frame + b',"choices":[],"usage":' + encode(usage_of(self._output)) + b"}\n\n"
 
-    def mark(self) -> bytes:
+    def end_marker(self) -> bytes:
         return DONE
 
-    def failure(self) -> bytes:
-        return b"data: " + error_body(Trouble(500, "simulated", "simulated failure in the stream")) + b"\n\n"
+    def error_event(self) -> bytes:
+        return b"data: " + error_body(ErrorResponse(500, "simulated", "simulated failure in the stream")) + b"\n\n"
 
     def _tokens(self) -> Iterator[str]:
-        for part in self._answer.parts:
+        for part in self._output.parts:
             if part.kind == "text":
                 yield from part.tokens
 
 
-def _finish(answer: Answer) -> str:
-    return "length" if answer.finish == "length" else "stop"
+def _finish(output: ModelOutput) -> str:
+    return "length" if output.finish == "length" else "stop"
 
 
-def _frame(answer: Answer) -> dict[str, Any]:
+def _frame(output: ModelOutput) -> dict[str, Any]:
     return {
-        "id": f"cmpl-sim-{answer.number}",
+        "id": f"cmpl-sim-{output.number}",
         "object": "text_completion",
-        "created": answer.created,
-        "model": answer.ask.model,
+        "created": output.created,
+        "model": output.request.model,
         "system_fingerprint": FINGERPRINT,
     }

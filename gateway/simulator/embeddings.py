@@ -1,4 +1,4 @@
-"""Embeddings: unit vectors that follow from the text alone.
+"""Embeddings: unit vectors that depend on the text only.
 
 Shapes: https://platform.openai.com/docs/api-reference/embeddings.
 """
@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
-from gateway.simulator.answer import Answer, encode
-from gateway.simulator.ask import Ask, BadAsk, decode
-from gateway.simulator.chat import ChatShape, model_of
+from gateway.simulator.chat import ChatConventions, model_of
 from gateway.simulator.completions import read_prompts
-from gateway.simulator.face import Stream
+from gateway.simulator.handler import StreamedBody
+from gateway.simulator.model_output import ModelOutput, encode
+from gateway.simulator.request import BadRequest, SimulatedRequest, decode_body
 
 MAX_INPUTS: Final = 2048
 
@@ -31,26 +31,26 @@ class _Body(msgspec.Struct):
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
-class Embeddings(ChatShape):
+class Embeddings(ChatConventions):
     """`POST /v1/embeddings`: `input` is a text, tokens, or a list of either; one empty input fails the whole call."""
 
     path: ClassVar[str] = "/v1/embeddings"
 
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        read = decode(body, _BODY, "request for embeddings")
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        read = decode_body(body, _BODY, "request for embeddings")
         inputs = read_prompts(read.input)
         if not all(text for text, _ in inputs):
-            raise BadAsk("'$.input' is invalid: an input must not be empty")
+            raise BadRequest("'$.input' is invalid: an input must not be empty")
         if len(inputs) > MAX_INPUTS:
-            raise BadAsk(f"'$.input' is invalid: at most {MAX_INPUTS} inputs (got {len(inputs)})")
+            raise BadRequest(f"'$.input' is invalid: at most {MAX_INPUTS} inputs (got {len(inputs)})")
         if read.dimensions is not None and read.dimensions < 1:
-            raise BadAsk("'$.dimensions' is invalid: must be 1 or more")
-        return Ask(
-            model=model_of(read.model, given),
+            raise BadRequest("'$.dimensions' is invalid: must be 1 or more")
+        return SimulatedRequest(
+            model=model_of(read.model, params),
             words=max(1, sum(tokens for _, tokens in inputs)),
             inputs=len(inputs),
-            kept={
+            extra={
                 "texts": [text for text, _ in inputs],
                 "dimensions": read.dimensions,
                 "is_base64": read.encoding_format == "base64",
@@ -58,25 +58,29 @@ class Embeddings(ChatShape):
         )
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        kept, behaviour = answer.ask.kept, answer.behaviour
-        dimensions = kept["dimensions"] or behaviour.dimensions
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        extra, behaviour = output.request.extra, output.behaviour
+        dimensions = extra["dimensions"] or behaviour.dimensions
         data = [
-            {"object": "embedding", "index": index, "embedding": _written(vector(text, dimensions), kept["is_base64"])}
-            for index, text in enumerate(kept["texts"])
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": _encode_vector(vector(text, dimensions), extra["is_base64"]),
+            }
+            for index, text in enumerate(extra["texts"])
         ]
-        body: dict[str, Any] = {"object": "list", "data": data, "model": answer.ask.model}
+        body: dict[str, Any] = {"object": "list", "data": data, "model": output.request.model}
         if not behaviour.no_usage:
-            body["usage"] = {"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens}
+            body["usage"] = {"prompt_tokens": output.prompt_tokens, "total_tokens": output.prompt_tokens}
         return encode(body)
 
 
 def vector(text: str, dimensions: int) -> tuple[float, ...]:
-    """Give the embedding of a text: float32 [dimensions], of length 1."""
+    """Return the embedding of a text: float32 [dimensions], length 1."""
     numbers = struct.unpack(f"<{dimensions}h", shake_256(text.encode()).digest(2 * dimensions))
     length = sqrt(sum(number * number for number in numbers)) or 1.0
     return struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(number / length for number in numbers)))
 
 
-def _written(numbers: tuple[float, ...], is_base64: bool) -> Any:
+def _encode_vector(numbers: tuple[float, ...], is_base64: bool) -> Any:
     return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if is_base64 else numbers

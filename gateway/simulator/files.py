@@ -1,7 +1,7 @@
-"""Uploads and downloads: what comes is counted and forgotten, what goes out follows from its id.
+"""Uploads and downloads. Nothing is stored: an upload is measured and dropped, a download is derived from its id.
 
-An uploaded file's id holds its length, so that its content can be given without keeping it: as many bytes of noise. An id that is
-a name of the simulator's language behaves so, as a stream of `tokens` chunks of `bytes` bytes.
+The id of an uploaded file holds its length; its content is that many filler bytes. An id in the language of model names
+behaves like that model: `sim-tokens20-bytes1k` is a stream of 20 chunks of 1000 bytes.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from gateway.providers.simulator_behaviour import BASE_NAME
-from gateway.simulator.answer import Answer, encode
-from gateway.simulator.ask import Ask, BadAsk
-from gateway.simulator.chat import ChatShape
-from gateway.simulator.documents import BYTES, CHUNK_BYTES, Binary
-from gateway.simulator.face import Stream
+from gateway.simulator.chat import ChatConventions
+from gateway.simulator.handler import StreamedBody
+from gateway.simulator.model_output import ModelOutput, encode
+from gateway.simulator.request import BadRequest, SimulatedRequest
+from gateway.simulator.small_endpoints import BYTES, CHUNK_BYTES, ByteStream
 
 FILES: Final = "/v1/files"
 ID_PREFIX: Final = "file-sim"
@@ -21,7 +21,7 @@ ID_PREFIX: Final = "file-sim"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a form: where it stood, what it is called, how long it is, and a digest of it."""
+    """A file of a form: its field, its name, its size and its SHA-256."""
 
     field: str
     name: str
@@ -29,7 +29,7 @@ class Upload:
     size_bytes: int
     sha256: str
 
-    def shape(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -41,96 +41,96 @@ class Form:
     files: tuple[Upload, ...] = ()
 
     def text(self, name: str) -> str:
-        """Give a field's text; "" where it did not come."""
+        """Return the text of a field; "" if the form has no such field."""
         return dict(self.texts).get(name, "")
 
 
-class _FormFace(ChatShape):
+class _FormHandler(ChatConventions):
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        form = given["form"]
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        form = params["form"]
         if not form.files:
-            raise BadAsk("the form holds no file")
-        return Ask(model=form.text("model") or BASE_NAME, kept=given)
+            raise BadRequest("the form has no file")
+        return SimulatedRequest(model=form.text("model") or BASE_NAME, extra=params)
 
 
-class Transcriptions(_FormFace):
-    """`POST /v1/audio/transcriptions`: the text says what came; `form` and `files` say it again, to be read."""
+class Transcriptions(_FormHandler):
+    """`POST /v1/audio/transcriptions`: the text names the received files; `form` and `files` repeat them for tests."""
 
     path: ClassVar[str] = "/v1/audio/transcriptions"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        form: Form = answer.ask.kept["form"]
-        files = [one.shape() for one in form.files]
-        said = " ".join(f"{one.name} {one.size_bytes} bytes" for one in form.files)
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        form: Form = output.request.extra["form"]
+        files = [one.as_dict() for one in form.files]
+        summary = " ".join(f"{one.name} {one.size_bytes} bytes" for one in form.files)
         usage = {"type": "duration", "seconds": 1}
-        return encode({"text": said, "usage": usage, "form": [list(pair) for pair in form.texts], "files": files})
+        return encode({"text": summary, "usage": usage, "form": [list(pair) for pair in form.texts], "files": files})
 
 
-class FileUploads(_FormFace):
+class FileUploads(_FormHandler):
     """`POST /v1/files`."""
 
     path: ClassVar[str] = FILES
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        form: Form = answer.ask.kept["form"]
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        form: Form = output.request.extra["form"]
         one = form.files[0]
-        name = f"{ID_PREFIX}-{answer.number}-{one.size_bytes}"
+        name = f"{ID_PREFIX}-{output.number}-{one.size_bytes}"
         return encode(
-            {**_file(name, one.size_bytes, answer.created, one.name, form.text("purpose")), "sha256": one.sha256}
+            {**_file(name, one.size_bytes, output.created, one.name, form.text("purpose")), "sha256": one.sha256}
         )
 
 
-class _FileFace(ChatShape):
+class _FileHandler(ChatConventions):
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        name = given.get("id", BASE_NAME)
-        return Ask(model=name if name.split("-")[0] == BASE_NAME else BASE_NAME, kept=given)
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        name = params.get("id", BASE_NAME)
+        return SimulatedRequest(model=name if name.split("-")[0] == BASE_NAME else BASE_NAME, extra=params)
 
 
-class FileFacts(_FileFace):
-    """`GET /v1/files`, with an id in the path those of one file."""
+class FileFacts(_FileHandler):
+    """`GET /v1/files`, and with an id in the path the facts of one file."""
 
     path: ClassVar[str] = FILES
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        name = answer.ask.kept.get("id")
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        name = output.request.extra.get("id")
         if name is None:
             return encode({"object": "list", "data": [], "has_more": False})
-        return encode(_file(name, _size(name, answer), answer.created, "simulated.bin", "batch"))
+        return encode(_file(name, _size(name, output), output.created, "simulated.bin", "batch"))
 
 
-class FileRemoval(_FileFace):
+class FileRemoval(_FileHandler):
     """`DELETE /v1/files/{id}`."""
 
     path: ClassVar[str] = FILES
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        return encode({"id": answer.ask.kept["id"], "object": "file", "deleted": True})
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        return encode({"id": output.request.extra["id"], "object": "file", "deleted": True})
 
 
-class FileContent(_FileFace):
+class FileContent(_FileHandler):
     """`GET /v1/files/{id}/content`."""
 
     path: ClassVar[str] = f"{FILES}/content"
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        name = answer.ask.kept["id"]
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        name = output.request.extra["id"]
         if name.split("-")[0] == BASE_NAME:
-            return Binary(BYTES, answer.count, answer.behaviour.bytes or CHUNK_BYTES)
-        return Binary(BYTES, 1, _size(name, answer))
+            return ByteStream(BYTES, output.token_count, output.behaviour.bytes or CHUNK_BYTES)
+        return ByteStream(BYTES, 1, _size(name, output))
 
 
-def _size(name: str, answer: Answer) -> int:
+def _size(name: str, output: ModelOutput) -> int:
     last = name.rpartition("-")[2]
     if name.startswith(ID_PREFIX) and last.isdigit():
         return int(last)
-    return answer.count * (answer.behaviour.bytes or CHUNK_BYTES)
+    return output.token_count * (output.behaviour.bytes or CHUNK_BYTES)
 
 
 def _file(name: str, size_bytes: int, created: int, filename: str, purpose: str) -> dict[str, Any]:

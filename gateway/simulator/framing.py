@@ -1,4 +1,4 @@
-"""Steps of a script, and how events become HTTP chunks."""
+"""The steps of a script, and the encoding of events as HTTP chunks."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -9,66 +9,66 @@ from gateway.providers.simulator_behaviour import Behaviour
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
-    """Wait until so many seconds after the request was read: pauses do not add up their own lateness."""
+class WaitUntil:
+    """Wait until `seconds` after the request was read. Measured from there, the delays of several waits don't add up."""
 
     seconds: float
 
 
-class Fate(Enum):
-    """How a script can end before its time."""
+class ConnectionFault(Enum):
+    """A fault of the connection that ends a script early."""
 
-    CUT = "cut"  # the connection is reset
-    STALL = "stall"  # nothing more comes, ever
-    CLOSE = "close"  # the connection is closed, in good order
-
-
-Step = bytes | Until | Fate
+    RESET = "reset"  # reset the connection
+    STALL = "stall"  # send nothing more, keep the connection open
+    CLOSE = "close"  # close the connection in good order
 
 
-def framed(events: Iterable[Step], behaviour: Behaviour) -> Iterator[Step]:
-    """Put events into HTTP chunks: some at a time (`join`), in pieces (`chunk`), compressed (`gzip`)."""
-    squeeze = zlib.compressobj(wbits=31) if behaviour.gzip else None
+Step = bytes | WaitUntil | ConnectionFault
+
+
+def encode_chunks(events: Iterable[Step], behaviour: Behaviour) -> Iterator[Step]:
+    """Encode events as HTTP chunks: several in one (`join`), in pieces (`chunk`), compressed (`gzip`)."""
+    compressor = zlib.compressobj(wbits=31) if behaviour.gzip else None
     pending: list[bytes] = []
     for step in events:
         if isinstance(step, bytes):
             pending.append(step)
             if len(pending) >= (behaviour.join or 1):
-                yield from _chunks(_taken(pending), behaviour, squeeze)
+                yield from _chunks(_pop_all(pending), behaviour, compressor)
             continue
-        if isinstance(step, Until):
+        if isinstance(step, WaitUntil):
             if not pending:
                 yield step
             continue
-        yield from _chunks(_taken(pending), behaviour, squeeze)
+        yield from _chunks(_pop_all(pending), behaviour, compressor)
         yield step
         return
-    yield from _chunks(_taken(pending), behaviour, squeeze)
-    if squeeze:
-        yield _chunk(squeeze.flush())
+    yield from _chunks(_pop_all(pending), behaviour, compressor)
+    if compressor:
+        yield _chunk(compressor.flush())
     yield b"0\r\n\r\n"
 
 
 def pieces(data: bytes, size: int) -> Iterator[Step]:
-    """Give `data` piece by piece; the wait of nothing between two lets each leave by itself."""
+    """Yield `data` in pieces of `size`; the empty wait between two makes each a write of its own."""
     for start in range(0, len(data), size):
         yield data[start : start + size]
-        yield Until(0.0)
+        yield WaitUntil(0.0)
 
 
-def _taken(pending: list[bytes]) -> bytes:
-    taken = b"".join(pending)
+def _pop_all(pending: list[bytes]) -> bytes:
+    data = b"".join(pending)
     pending.clear()
-    return taken
+    return data
 
 
-def _chunks(data: bytes, behaviour: Behaviour, squeeze: "zlib._Compress | None") -> Iterator[Step]:
+def _chunks(data: bytes, behaviour: Behaviour, compressor: "zlib._Compress | None") -> Iterator[Step]:
     if not data:
         return
     if behaviour.crlf:
         data = data.replace(b"\n", b"\r\n")
-    if squeeze:
-        data = squeeze.compress(data) + squeeze.flush(zlib.Z_SYNC_FLUSH)
+    if compressor:
+        data = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
     if not behaviour.chunk:
         yield _chunk(data)
         return

@@ -1,4 +1,4 @@
-"""Anthropic's messages, and the count of their tokens.
+"""Anthropic's messages, and their token count.
 
 Shapes: https://docs.anthropic.com/en/api/messages and .../messages-streaming.
 """
@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from gateway.simulator.answer import Answer, Part, encode, signature_of
-from gateway.simulator.ask import Ask, BadAsk, decode, stops_of, texts_of, words_of
-from gateway.simulator.face import Stream, Trouble
-from gateway.simulator.heads import EVENT_STREAM, messages_headers
+from gateway.simulator.handler import ErrorResponse, StreamedBody
+from gateway.simulator.headers import EVENT_STREAM, messages_headers
+from gateway.simulator.model_output import ModelOutput, Part, encode, signature_of
+from gateway.simulator.request import BadRequest, SimulatedRequest, decode_body, stops_of, texts_of, words_of
 
 PING: Final = b'event: ping\ndata: {"type":"ping"}\n\n'
 
@@ -32,8 +32,8 @@ _ERROR_TYPES: Final = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-# Where this vendor says it with another status, and other words.
-_SAID_OTHERWISE: Final = {
+# Errors for which this vendor uses another status and other words, by code.
+_ERROR_OVERRIDES: Final = {
     "insufficient_quota": (402, "Your credit balance is too low to access the API: simulated"),
     "content_policy_violation": (400, "Output blocked by content filtering policy: simulated"),
 }
@@ -77,54 +77,54 @@ class _Body(msgspec.Struct):
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
-class MessagesShape:
-    """How Anthropic says that something is wrong, and its headers."""
+class MessagesConventions:
+    """Anthropic's error format and headers."""
 
-    own_headers = staticmethod(messages_headers)
+    provider_headers = staticmethod(messages_headers)
 
     @staticmethod
-    def refusal(trouble: Trouble) -> tuple[int, bytes]:
-        status, message = _SAID_OTHERWISE.get(trouble.code, (trouble.status, trouble.message))
-        if trouble.code == "context_length_exceeded":
+    def error_response(error: ErrorResponse) -> tuple[int, bytes]:
+        status, message = _ERROR_OVERRIDES.get(error.code, (error.status, error.message))
+        if error.code == "context_length_exceeded":
             message = f"prompt is too long: {message}"
         return status, _error(status, message)
 
 
-class Messages(MessagesShape):
-    """`POST /v1/messages`: as the real one it insists on `max_tokens`."""
+class Messages(MessagesConventions):
+    """`POST /v1/messages`: requires `max_tokens`, as Anthropic does."""
 
     path: ClassVar[str] = "/v1/messages"
 
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        ask = _read(decode(body, _BODY, "request for a message"))
-        if ask.max_tokens is None:
-            raise BadAsk("max_tokens: Field required")
-        return ask
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        request = _read(decode_body(body, _BODY, "request for a message"))
+        if request.max_tokens is None:
+            raise BadRequest("max_tokens: Field required")
+        return request
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        return _Events(answer) if answer.ask.stream else _whole(answer)
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        return _Events(output) if output.request.stream else _whole(output)
 
 
-class CountTokens(MessagesShape):
+class CountTokens(MessagesConventions):
     """`POST /v1/messages/count_tokens`."""
 
     path: ClassVar[str] = "/v1/messages/count_tokens"
 
     @staticmethod
-    def read(body: bytes, given: Mapping[str, Any]) -> Ask:
-        return _read(decode(body, _BODY, "request for a count"))
+    def read_request(body: bytes, params: Mapping[str, Any]) -> SimulatedRequest:
+        return _read(decode_body(body, _BODY, "request for a count"))
 
     @staticmethod
-    def tell(answer: Answer) -> bytes | Stream:
-        return encode({"input_tokens": answer.prompt_tokens})
+    def render(output: ModelOutput) -> bytes | StreamedBody:
+        return encode({"input_tokens": output.prompt_tokens})
 
 
-def _read(read: _Body) -> Ask:
-    wanted = (read.output_config and read.output_config.format) or read.output_format
+def _read(read: _Body) -> SimulatedRequest:
+    output_format = (read.output_config and read.output_config.format) or read.output_format
     blocks = [block for message in read.messages if isinstance(message.content, list) for block in message.content]
-    return Ask(
+    return SimulatedRequest(
         model=read.model,
         stream=bool(read.stream),
         wants_usage=True,
@@ -132,10 +132,10 @@ def _read(read: _Body) -> Ask:
         words=max(1, words_of(read.system) + sum(words_of(message.content) for message in read.messages)),
         tool_names=tuple(tool.name for tool in read.tools or ()),
         tool_results=sum(_is(block, "tool_result") for block in blocks),
-        heard=_heard(read.messages),
+        new_input=_new_input(read.messages),
         stop=stops_of(read.stop_sequences),
-        schema=wanted.schema if wanted else None,
-        has_forged_thoughts=any(
+        schema=output_format.schema if output_format else None,
+        has_forged_thinking=any(
             block.get("signature") != signature_of(block.get("thinking", ""))
             for block in blocks
             if _is(block, "thinking")
@@ -143,47 +143,47 @@ def _read(read: _Body) -> Ask:
     )
 
 
-def _heard(messages: Sequence[_Message]) -> tuple[str, ...]:
-    heard: list[str] = []
+def _new_input(messages: Sequence[_Message]) -> tuple[str, ...]:
+    new_input: list[str] = []
     for message in reversed(messages):
         if message.role == "assistant":
             break
-        heard += reversed(texts_of(message.content))
-    return tuple(reversed(heard))
+        new_input += reversed(texts_of(message.content))
+    return tuple(reversed(new_input))
 
 
 def _is(block: Any, kind: str) -> bool:
     return isinstance(block, dict) and block.get("type") == kind
 
 
-def _whole(answer: Answer) -> bytes:
-    content = [_block(part, part.text) for part in answer.parts if part.tokens]
-    message = _message(answer, content)
-    message |= _stop(answer)
-    if not answer.behaviour.no_usage:
-        message["usage"] = _whole_usage(answer, answer.count)
+def _whole(output: ModelOutput) -> bytes:
+    content = [_block(part, part.text) for part in output.parts if part.tokens]
+    message = _message(output, content)
+    message |= _stop(output)
+    if not output.behaviour.no_usage:
+        message["usage"] = _whole_usage(output, output.token_count)
     return encode(message)
 
 
 class _Events:
-    """The events of a stream. All but the delta is the same within a block, so it is written once."""
+    """The events of a stream. Everything except the delta is the same within a block, so it is encoded once."""
 
     content_type = EVENT_STREAM
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self._closing = b""  # what ends the block that is open
+    def __init__(self, output: ModelOutput) -> None:
+        self._output = output
+        self._closing = b""  # the bytes that end the open block
 
     def opening(self) -> Iterator[bytes]:
-        message = _message(self._answer, [])
-        if not self._answer.behaviour.no_usage:
-            message["usage"] = _whole_usage(self._answer, min(1, self._answer.count))
+        message = _message(self._output, [])
+        if not self._output.behaviour.no_usage:
+            message["usage"] = _whole_usage(self._output, min(1, self._output.token_count))
         yield _event("message_start", {"message": message})
         yield PING
 
     def contents(self) -> Iterator[tuple[bytes, bytes]]:
-        ping = PING if self._answer.behaviour.pings else b""
-        for index, part in enumerate(part for part in self._answer.parts if part.tokens):
+        ping = PING if self._output.behaviour.pings else b""
+        for index, part in enumerate(part for part in self._output.parts if part.tokens):
             before = self._closing + _event("content_block_start", {"index": index, "content_block": _block(part, "")})
             delta = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":' % index
             delta += _DELTAS[part.kind]
@@ -197,13 +197,13 @@ class _Events:
     def ending(self) -> Iterator[bytes]:
         if self._closing:
             yield self._closing
-        more = {} if self._answer.behaviour.no_usage else {"usage": _usage(self._answer, self._answer.count)}
-        yield _event("message_delta", {"delta": _stop(self._answer), **more})
+        more = {} if self._output.behaviour.no_usage else {"usage": _usage(self._output, self._output.token_count)}
+        yield _event("message_delta", {"delta": _stop(self._output), **more})
 
-    def mark(self) -> bytes:
+    def end_marker(self) -> bytes:
         return b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
-    def failure(self) -> bytes:
+    def error_event(self) -> bytes:
         return b"event: error\ndata: " + _error(529, "simulated failure in the stream") + b"\n\n"
 
 
@@ -219,12 +219,12 @@ def _event(kind: str, members: Mapping[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode({"type": kind, **members}))
 
 
-def _message(answer: Answer, content: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(output: ModelOutput, content: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "id": f"msg_sim_{answer.number}",
+        "id": f"msg_sim_{output.number}",
         "type": "message",
         "role": "assistant",
-        "model": answer.ask.model,
+        "model": output.request.model,
         "content": content,
         "stop_reason": None,
         "stop_sequence": None,
@@ -232,13 +232,13 @@ def _message(answer: Answer, content: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _stop(answer: Answer) -> dict[str, Any]:
-    details = {"type": "refusal", "category": None, "explanation": None} if answer.finish == "refusal" else None
-    return {"stop_reason": _STOPS[answer.finish], "stop_sequence": answer.stop_sequence, "stop_details": details}
+def _stop(output: ModelOutput) -> dict[str, Any]:
+    details = {"type": "refusal", "category": None, "explanation": None} if output.finish == "refusal" else None
+    return {"stop_reason": _STOPS[output.finish], "stop_sequence": output.stop_sequence, "stop_details": details}
 
 
 def _block(part: Part, text: str) -> dict[str, Any]:
-    """Give a block with `text` in it; "" for the one that a stream fills."""
+    """Return a block with `text`; "" for the empty block at the start of a stream's block."""
     match part.kind:
         case "thinking":
             return {"type": "thinking", "thinking": text, "signature": signature_of(text) if text else ""}
@@ -252,27 +252,27 @@ def _input(arguments: str) -> Any:
     try:
         return msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:
-        return {}  # cut by `max_tokens`
+        return {}  # truncated by `max_tokens`
 
 
-def _usage(answer: Answer, output: int) -> dict[str, Any]:
-    """Give usage; what the cache had or got stands beside the input, not in it."""
-    cached, written = answer.behaviour.cached_tokens or 0, answer.behaviour.written_tokens or 0
+def _usage(output: ModelOutput, output_tokens: int) -> dict[str, Any]:
+    """Return usage; cache reads and writes are separate from the input tokens, not part of them."""
+    cached, written = output.behaviour.cached_tokens or 0, output.behaviour.written_tokens or 0
     usage: dict[str, Any] = {
-        "input_tokens": max(0, answer.prompt_tokens - cached - written),
+        "input_tokens": max(0, output.prompt_tokens - cached - written),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
-        "output_tokens": output,
+        "output_tokens": output_tokens,
     }
-    if answer.thinking_tokens:
-        usage["output_tokens_details"] = {"thinking_tokens": min(output, answer.thinking_tokens)}
+    if output.thinking_tokens:
+        usage["output_tokens_details"] = {"thinking_tokens": min(output_tokens, output.thinking_tokens)}
     return usage
 
 
-def _whole_usage(answer: Answer, output: int) -> dict[str, Any]:
-    """Give usage as it stands in a message, where it says a little more than at a stream's end."""
-    written = {"ephemeral_5m_input_tokens": answer.behaviour.written_tokens or 0, "ephemeral_1h_input_tokens": 0}
-    return {**_usage(answer, output), "cache_creation": written, "service_tier": "standard"}
+def _whole_usage(output: ModelOutput, output_tokens: int) -> dict[str, Any]:
+    """Return usage as a message has it, with more fields than at the end of a stream."""
+    written = {"ephemeral_5m_input_tokens": output.behaviour.written_tokens or 0, "ephemeral_1h_input_tokens": 0}
+    return {**_usage(output, output_tokens), "cache_creation": written, "service_tier": "standard"}
 
 
 def _error(status: int, message: str) -> bytes:

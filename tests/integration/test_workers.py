@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import StartGateway
 from tests.support.gateway import GatewayProcess
 from tests.support.http import Connection, Truncated, ask, chat_body, fetch
-from tests.support.processes import descriptors, is_alive, wait_for_end
+from tests.support.processes import is_alive, open_descriptors, wait_for_end
 from tests.support.waiting import wait_for
 
 BODY = """
@@ -271,7 +271,7 @@ def crowd(folder: Path) -> None:
         (worker,) = gateway.worker_pids
         idle = [socket.create_connection(gateway.address) for _ in range(120)]
         wait_for(lambda: "no descriptors for more connections" in gateway.log(), "the worker to notice")
-        assert descriptors(worker) < 150
+        assert open_descriptors(worker) < 150
         early.request("POST", "/v1/chat/completions", chat_body("quick"))  # whoever is in is served, upstream and all
         assert early.read_answer().status == 200
         late = Connection(gateway.address)

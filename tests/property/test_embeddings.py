@@ -16,7 +16,7 @@ from gateway.dialects.openai_embeddings import read_answer
 from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
 from gateway.dialects.openai_embeddings.request_in import inputs_of
 from gateway.pools.batches import Batches, BatchItem
-from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
+from tests.support.embeddings import BAD_INPUT, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -58,7 +58,7 @@ def test_shares_add_up_and_are_off_by_less_than_one(total: int, weights: list[in
 
 
 caller = st.tuples(
-    st.lists(texts.filter(lambda text: text != BAD) | st.just(BAD), min_size=1, max_size=4),
+    st.lists(texts.filter(lambda text: text != BAD_INPUT) | st.just(BAD_INPUT), min_size=1, max_size=4),
     st.floats(0, 0.05),  # when it comes
     st.none() | st.floats(0, 0.1),  # when it leaves
 )
@@ -76,7 +76,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
         inputs = inputs_in(json.loads(join(requests, "e")))
         calls.append(inputs)
         await asyncio.sleep(0.02)
-        if BAD in inputs:
+        if BAD_INPUT in inputs:
             raise Rejected("an input is bad", status=400, body=b"{}", content_type="application/json")
         counted += sum(map(tokens, inputs))
         return [
@@ -109,7 +109,7 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
     for (inputs, _, leaves_s), outcome in zip(callers, outcomes, strict=True):
         if outcome is None:
             assert leaves_s is not None
-        elif BAD in inputs:
+        elif BAD_INPUT in inputs:
             assert isinstance(outcome, Rejected)
         else:
             assert isinstance(outcome, Response) and outcome.usage is not None

@@ -1,1 +1,1 @@
-"""What tests share: processes that never leak, a raw HTTP client, an SSE reader of its own, a clock that is turned by hand."""
+"""Shared test support: processes that never leak, a raw HTTP client, an independent SSE reader, a clock set by hand."""

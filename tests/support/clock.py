@@ -1,11 +1,11 @@
-"""A clock that stands still until it is told otherwise."""
+"""A clock that only moves when a test advances it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class FakeClock:
-    """Both of the gateway's clocks; `advance` turns them together."""
+    """The monotonic and the wall clock; `advance` moves both."""
 
     monotonic_s: float = 1000.0
     wall_s: float = 1_700_000_000.0
@@ -17,6 +17,6 @@ class FakeClock:
         return self.wall_s
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Move both clocks forward."""
         self.monotonic_s += seconds
         self.wall_s += seconds

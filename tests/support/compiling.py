@@ -1,4 +1,4 @@
-"""Configurations compiled for tests, and what is asked of them most."""
+"""Compiled configurations for tests."""
 
 from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
@@ -7,7 +7,7 @@ from gateway.routing.router import Match
 from gateway.runtime.cpus import worker_count
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 HEAD = """
 version: 1
@@ -55,16 +55,16 @@ routes:
 
 
 def compiled(text: str, clock: FakeClock) -> Snapshot:
-    """Compile a configuration that nothing is alive of yet."""
-    spec = loaded(text, ENV).spec
+    """Compile a configuration with an empty endpoint directory."""
+    spec = load_config(text, ENV).spec
     return compile_snapshot(spec, 1, {}, Directory(clock), worker_count(spec.server.workers))
 
 
-def order(path: RoutePlan) -> list[tuple[str, list[str]]]:
-    """Give the pools of a path, and the models of each, in the order in which they are asked."""
+def pool_order(path: RoutePlan) -> list[tuple[str, list[str]]]:
+    """Return the pools of a plan in order of failover, each with the models of its targets."""
     return [(stage.pool, [target.model.name for target in stage.targets]) for stage in path.stages]
 
 
-def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
-    """Give the pool that is asked first."""
+def first_stage(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
+    """Return the first stage of a plan."""
     return compiled(text, clock).plans[match or Match("all", "main")].stages[0]

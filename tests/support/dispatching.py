@@ -1,4 +1,4 @@
-"""Requests through `dispatch` on a loop whose time is virtual, and whether anything is left of them."""
+"""Run requests through `dispatch` in virtual time, and check that they leak nothing."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from gateway.core.exchange import Exchange
 from gateway.pools.directory import PoolState
 from gateway.upstream.dispatcher import dispatch
-from tests.support.replay import Line, Play, Reply
+from tests.support.replay import ReplayWorker, Reply, ScriptedResponse
 
 WALL_S = 1_700_000_000.0
 
 
 class LoopClock:
-    """The gateway's clocks as the running loop has them: they stand and jump with it."""
+    """The gateway's clocks on the running loop's time, which may be virtual."""
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
@@ -22,8 +22,8 @@ class LoopClock:
 
 
 def config(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = "") -> str:
-    """Give a configuration with a provider and a model for each of `hosts` (`a.test`, `m-a`), and `pools`, of which `main`
-    is asked as `auto`. `models` and `providers` are settings that each of them has."""
+    """Return a configuration with a provider and a model for each of `hosts` (`a.test`, `m-a`), and `pools`; `auto` leads
+    to the pool `main`. `models` and `providers` are settings of every model and provider."""
     lines = ["version: 1", "providers:"]
     lines += [f'  {host}: {{kind: openai, url: "http://{host}.test/v1"{providers}}}' for host in hosts]
     lines += ["models:"]
@@ -35,13 +35,15 @@ def config(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", 
     return "\n".join(lines) + "\n"
 
 
-def line_of(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = "") -> Line:
-    """Give a line over `config`, in the running loop's time."""
-    return Line(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
+def replay_worker(
+    pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = ""
+) -> ReplayWorker:
+    """Return a worker with `config`, on the running loop's time."""
+    return ReplayWorker(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
 
 
-async def ask(line: Line, exchange: Exchange) -> bytes:
-    """Take an answer to its end; gives what a client would have got of it."""
+async def dispatch_and_read(line: ReplayWorker, exchange: Exchange) -> bytes:
+    """Dispatch a request and return the body that the client would receive."""
     with await dispatch(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
@@ -52,18 +54,18 @@ async def ask(line: Line, exchange: Exchange) -> bytes:
         return reply.written
 
 
-def hosts_of(line: Line) -> str:
-    """Give who was asked, in order, a letter each."""
+def called_hosts(line: ReplayWorker) -> str:
+    """Return the called hosts in order, one letter each."""
     return "".join(host.removesuffix(".test") for host in line.transport.hosts)
 
 
-def pool(line: Line, name: str = "main") -> PoolState:
-    """Give what is alive of a pool."""
+def pool(line: ReplayWorker, name: str = "main") -> PoolState:
+    """Return the live state of a pool."""
     return line.services.directory.pool(name)
 
 
-def left_over(line: Line) -> list[str]:
-    """Give what is still held although nothing runs: nothing, it is hoped."""
+def leaks(line: ReplayWorker) -> list[str]:
+    """Describe everything still held although no request runs; should be empty."""
     found = []
     for name, endpoint in line.endpoints.items():
         if endpoint.in_flight or endpoint.load.in_flight:
@@ -73,7 +75,7 @@ def left_over(line: Line) -> list[str]:
     for name in line.snapshot.pools:
         state = pool(line, name)
         if state.limiter.in_flight or state.limiter.waiting:
-            found.append(f"{name}: {state.limiter.in_flight} running in the pool, {state.limiter.waiting} waiting")
+            found.append(f"{name}: {state.limiter.in_flight} in flight, {state.limiter.waiting} waiting")
         if state.budget._running or state.budget._waiting:
             found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
     for number, answer in enumerate(line.transport.answers):
@@ -88,35 +90,35 @@ def lost_picodollars(exchange: Exchange) -> int:
 
 
 def outcomes(exchange: Exchange) -> list[str]:
-    """Give how the attempts of a request ended, in order."""
+    """Return the outcomes of a request's attempts, in order."""
     return [attempt.outcome for attempt in exchange.attempts]
 
 
 @dataclass
-class Asked:
-    """When each host was asked, in seconds since the beginning."""
+class CallTimes:
+    """The time of each call by host, in seconds since the recording began."""
 
     times: list[tuple[str, float]]
 
     @property
     def gaps_s(self) -> list[float]:
-        """Between one call and the next."""
+        """The time between one call and the next."""
         return [later - sooner for (_, sooner), (_, later) in zip(self.times, self.times[1:], strict=False)]
 
 
-def watch_calls(line: Line) -> Asked:
-    """Note from now on when hosts are asked."""
+def record_calls(line: ReplayWorker) -> CallTimes:
+    """Record the times of all further calls."""
     loop = asyncio.get_running_loop()
-    since, asked, plain = loop.time(), Asked([]), line.transport.send
+    since, asked, plain = loop.time(), CallTimes([]), line.transport.send
 
-    async def ask(call):  # type: ignore[no-untyped-def]
+    async def dispatch_and_read(call):  # type: ignore[no-untyped-def]
         asked.times.append(((call.origin.host or call.origin.unix).removesuffix(".test"), loop.time() - since))
         return await plain(call)
 
-    line.transport.send = ask  # type: ignore[method-assign]
+    line.transport.send = dispatch_and_read  # type: ignore[method-assign]
     return asked
 
 
-def late(play: Play, delay_s: float) -> Play:
-    """Give the same play, begun later."""
-    return Play(play.body, play.status, play.headers, play.error, play.cut, play.is_open, delay_s)
+def delayed(play: ScriptedResponse, delay_s: float) -> ScriptedResponse:
+    """Return the same response, delayed."""
+    return ScriptedResponse(play.body, play.status, play.headers, play.error, play.cut, play.is_open, delay_s)

@@ -1,4 +1,4 @@
-"""A provider of embeddings: vectors that follow from the input alone, and a memory of every call."""
+"""A provider of embeddings: vectors that depend only on the input, and a record of every call."""
 
 import asyncio
 import json
@@ -8,33 +8,33 @@ from typing import Any
 from gateway.core.chat import ChatRequest
 from gateway.dialects.openai_embeddings import decode_request
 from gateway.providers.transport import UpstreamResponse, WireRequest
-from tests.support.replay import Play, ReplayTransport, whole
+from tests.support.replay import ReplayTransport, ScriptedResponse, full_response
 
 Input = str | list[int]
 
-BAD = "bad"
+BAD_INPUT = "bad"
 """An input that fails the whole call."""
 
 
 def vector(given: Input) -> list[float]:
-    """Give what stands for an input."""
+    """Return the vector of an input."""
     numbers = list(given.encode()) if isinstance(given, str) else given
     return [len(numbers) + 0.5, sum(numbers) / 256, *numbers[:4]]
 
 
 def tokens(given: Input) -> int:
-    """Give what the provider counts for an input."""
+    """Return the provider's token count of an input."""
     return len(given.split()) + 1 if isinstance(given, str) else len(given)
 
 
 def inputs_in(body: dict[str, Any]) -> list[Input]:
-    """Give the inputs of a request, however they are written."""
+    """Return the inputs of a request as a list."""
     given = body["input"]
     return given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
 
 
 def answer(inputs: Sequence[Input], model: str = "e", **usage: int) -> dict[str, Any]:
-    """Give the answer to a call."""
+    """Return the response to a call."""
     count = sum(map(tokens, inputs))
     data = [{"object": "embedding", "index": at, "embedding": vector(one)} for at, one in enumerate(inputs)]
     return {
@@ -46,29 +46,29 @@ def answer(inputs: Sequence[Input], model: str = "e", **usage: int) -> dict[str,
 
 
 def request(given: Any, model: str = "e", **fields: Any) -> ChatRequest:
-    """Give a request that has been read."""
+    """Return a decoded request."""
     return decode_request(json.dumps({"model": model, "input": given, **fields}).encode())
 
 
-def refusal(message: str, status: int = 400, **headers: str) -> Play:
-    """Play a refusal in OpenAI's shape."""
+def error_response(message: str, status: int = 400, **headers: str) -> ScriptedResponse:
+    """Return an error in OpenAI's format."""
     body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": "input", "code": None}})
-    return whole(body.encode(), status, **headers)
+    return full_response(body.encode(), status, **headers)
 
 
-class Embedder(ReplayTransport):
-    """Answers every call after `takes_s`: what `play` gives for it, else its vectors, or 400 where an input is `BAD`."""
+class EmbeddingTransport(ReplayTransport):
+    """Answers every call after `takes_s`: with what `play` returns, otherwise with vectors, or 400 if an input is `BAD_INPUT`."""
 
     def __init__(self, takes_s: float = 0.0) -> None:
         super().__init__()
         self.takes_s = takes_s
         self.bodies: list[dict[str, Any]] = []
         self.cancelled = 0
-        self.play: Callable[[list[Input]], Play | None] = lambda inputs: None
+        self.play: Callable[[list[Input]], ScriptedResponse | None] = lambda inputs: None
 
     @property
     def sizes(self) -> list[int]:
-        """How many inputs each call had."""
+        """The number of inputs of each call."""
         return [len(inputs_in(body)) for body in self.bodies]
 
     async def send(self, call: WireRequest) -> UpstreamResponse:
@@ -82,7 +82,11 @@ class Embedder(ReplayTransport):
             raise
         play = self.play(inputs)
         if play is None:
-            bad = BAD in inputs
-            play = refusal("an input is bad") if bad else whole(json.dumps(answer(inputs, body["model"])).encode())
+            bad = BAD_INPUT in inputs
+            play = (
+                error_response("an input is bad")
+                if bad
+                else full_response(json.dumps(answer(inputs, body["model"])).encode())
+            )
         self.plays[call.origin.host] = [play]
         return await super().send(call)

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 from tests.support.http import Answer, fetch
-from tests.support.processes import PythonProcess, children_of, command_of, descriptors, free_port, rss_bytes
+from tests.support.processes import PythonProcess, children_of, command_of, free_port, open_descriptors, rss_bytes
 from tests.support.waiting import wait_for
 
 ADMIN_KEY = "test-admin-key-0123456789"
@@ -16,8 +16,8 @@ START_S = 20.0
 
 
 class GatewayProcess(PythonProcess):
-    """A gateway on free ports. `body` is its gateway.yaml without `version:` and `server:`; `server` adds to the latter,
-    `listen` has further listeners, as YAML."""
+    """A gateway on free ports. `body` is its gateway.yaml without `version:` and `server:`; `server` is added to the latter,
+    `listen` are further listeners, all as YAML."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class GatewayProcess(PythonProcess):
                 raise
 
     def write_config(self, body: str) -> None:
-        """Write the file anew, ports and all; it takes effect at the next reload."""
+        """Rewrite the configuration file, ports included; it takes effect at the next reload."""
         head = f"""\
             version: 1
             server:
@@ -64,7 +64,7 @@ class GatewayProcess(PythonProcess):
 
     @property
     def base_url(self) -> str:
-        """As the official clients take it."""
+        """The base URL for the official clients."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -77,28 +77,28 @@ class GatewayProcess(PythonProcess):
 
     @property
     def all_pids(self) -> list[int]:
-        """Control and every process that it has started."""
+        """The control process and its children."""
         return [self.pid, *children_of(self.pid)]
 
     def rss(self) -> int:
-        """Give the resident bytes of control and workers, without the servers of providers."""
+        """Return the resident bytes of control and workers, without managed servers."""
         return rss_bytes(self.pid) + sum(map(rss_bytes, self.worker_pids))
 
     def fds(self) -> int:
-        """Give how many descriptors control and workers have open."""
-        return descriptors(self.pid) + sum(map(descriptors, self.worker_pids))
+        """Return the number of open descriptors of control and workers."""
+        return open_descriptors(self.pid) + sum(map(open_descriptors, self.worker_pids))
 
     def admin(self, path: str, *, post: bool = False) -> Answer:
-        """Ask the admin listener with the admin key."""
+        """Send a request to the admin listener, with the admin key."""
         headers = {"authorization": f"Bearer {ADMIN_KEY}", "host": f"127.0.0.1:{self.admin_port}"}
         return fetch(self.admin_address, path, b"" if post else None, headers)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Give the JSON lines of its log."""
+        """Return the JSON lines of the log."""
         return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     def wait_until_ready(self, timeout_s: float = START_S) -> None:
-        """Wait for 200 of `/ready`."""
+        """Wait until `/ready` answers 200."""
         wait_for(self._is_ready, "the gateway to be ready", timeout_s)
 
     def _is_ready(self) -> bool:
@@ -112,8 +112,8 @@ class GatewayProcess(PythonProcess):
 PROVIDER_KEY = "provider-key-of-the-gateway"
 
 
-def simulated(url: str, more: str = "") -> str:
-    """Give a configuration whose every `sim-*` model is the simulator's at `url`; `more` stands between models and routes."""
+def simulator_config(url: str, more: str = "") -> str:
+    """Return a configuration that routes `sim-*` models to the simulator at `url`; `more` is inserted before the routes."""
     return f"""
 providers:
   sim: {{kind: openai, url: "{url}", key: "${{SIM_KEY}}"}}
@@ -127,8 +127,8 @@ routes:
 
 
 @contextmanager
-def gateway_over(folder: Path, body: str, **options: Any) -> Iterator[GatewayProcess]:
-    """Run a gateway for as long as the context lasts; it must end cleanly."""
+def running_gateway(folder: Path, body: str, **options: Any) -> Iterator[GatewayProcess]:
+    """Run a gateway within the context; it must exit cleanly."""
     env = {"SIM_KEY": PROVIDER_KEY, **options.pop("env", {})}
     with GatewayProcess(folder, body, env=env, **options) as process:
         yield process

@@ -1,4 +1,4 @@
-"""A provider that sends whatever bytes it was told, for each model its own: for tests against a gateway as a process."""
+"""A provider that sends arbitrary bytes, chosen by model, for tests of a gateway process."""
 
 import json
 import socket
@@ -14,8 +14,8 @@ End = Literal["keep", "close", "reset", "stall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Bytes to send, each piece after `pause_s`, and what becomes of the connection. `again`: the last piece is sent for ever."""
+class HostileReply:
+    """Bytes to send, each piece after `pause_s`, and how the connection ends. `again`: repeat the last piece for ever."""
 
     pieces: tuple[bytes, ...]
     end: End = "keep"
@@ -24,10 +24,10 @@ class Deed:
 
 
 class HostileProvider:
-    """Listens on the loopback; what it does for a model is `deed(model)`. A context: closes everything."""
+    """Listens on the loopback; answers with `reply_for(model)`. A context manager that closes everything."""
 
-    def __init__(self, deed: Callable[[str], Deed], context: ssl.SSLContext | None = None) -> None:
-        self._deed = deed
+    def __init__(self, reply_for: Callable[[str], HostileReply], context: ssl.SSLContext | None = None) -> None:
+        self._reply_for = reply_for
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._open: set[socket.socket] = set()
@@ -73,7 +73,7 @@ class HostileProvider:
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as reader:
-                while (model := self._read(reader)) is not None and self._act(connection, self._deed(model)):
+                while (model := self._read(reader)) is not None and self._act(connection, self._reply_for(model)):
                     pass
         except (OSError, ValueError):  # the gateway hung up
             pass
@@ -96,20 +96,20 @@ class HostileProvider:
             self.requests[model] = self.requests.get(model, 0) + 1
         return model
 
-    def _act(self, connection: socket.socket, deed: Deed) -> bool:
-        """Do a deed; give whether the connection goes on."""
-        for piece in deed.pieces:
-            if deed.pause_s:
-                self._over.wait(deed.pause_s)
+    def _act(self, connection: socket.socket, reply: HostileReply) -> bool:
+        """Send a reply; return whether the connection stays open."""
+        for piece in reply.pieces:
+            if reply.pause_s:
+                self._over.wait(reply.pause_s)
             connection.sendall(piece)
-        while deed.again and not self._over.wait(deed.pause_s):
-            connection.sendall(deed.pieces[-1])
-        match deed.end:
+        while reply.again and not self._over.wait(reply.pause_s):
+            connection.sendall(reply.pieces[-1])
+        match reply.end:
             case "stall":
                 connection.recv(1)  # until the gateway gives up
             case "reset":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return deed.end == "keep"
+        return reply.end == "keep"
 
 
 def _shut(one: socket.socket) -> None:

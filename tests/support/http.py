@@ -1,4 +1,4 @@
-"""A client that hides nothing: bytes out, heads and chunks in, over a blocking socket."""
+"""A low-level HTTP client on a blocking socket: raw bytes out, heads and chunks in."""
 
 import json
 import socket
@@ -15,22 +15,22 @@ CHAT = "/v1/chat/completions"
 
 
 class Truncated(Exception):
-    """The connection ended before the answer did; `got` is the body until then."""
+    """The connection ended before the response was complete; `got` is the body so far."""
 
     def __init__(self, got: bytes) -> None:
-        super().__init__(f"the answer breaks off after {len(got)} bytes")
+        super().__init__(f"the response breaks off after {len(got)} bytes")
         self.got = got
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and headers, names in lower case, in the order that they came."""
+    """Status and headers in order of arrival, names in lower case."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
 
     def get(self, name: str) -> str | None:
-        """Give the one value of a header, or None."""
+        """Return the single value of a header, or None."""
         values = [value for key, value in self.headers if key == name]
         assert len(values) < 2, f"header {name} came {len(values)} times"
         return values[0] if values else None
@@ -42,7 +42,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer."""
+    """A complete response."""
 
     head: Head
     body: bytes
@@ -58,14 +58,14 @@ class Answer:
         return json.loads(self.body)
 
     def error(self) -> dict[str, Any]:
-        """Give the error of a failed request; it has exactly OpenAI's four fields."""
+        """Return the error of a failed request; it must have exactly OpenAI's four fields."""
         error = self.json()["error"]
         assert set(error) == {"message", "type", "param", "code"}, error
         return dict(error)
 
 
 class Connection:
-    """One connection. A context: closes it."""
+    """One connection. A context manager that closes it."""
 
     def __init__(self, address: Address, *, timeout_s: float = 15.0, receive_buffer: int | None = None) -> None:
         family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
@@ -87,11 +87,11 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Leave in good order."""
+        """Close in good order."""
         self.socket.close()
 
     def reset(self) -> None:
-        """Leave as a crash would: with a reset."""
+        """Close with a reset, as a crash would."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -99,7 +99,7 @@ class Connection:
         self.socket.sendall(data)
 
     def request(self, method: str, path: str, body: Body = None, headers: Mapping[str, str] | None = None) -> None:
-        """Send a request with the framing that it needs."""
+        """Send a request with the headers it needs."""
         self.send(request_bytes(method, path, body, headers))
 
     def read_head(self) -> Head:
@@ -113,7 +113,7 @@ class Connection:
         return Head(int(first.split(" ")[1]), tuple((name.lower(), value.strip()) for name, _, value in pairs))
 
     def read_chunks(self) -> Iterator[bytes]:
-        """Give the chunks of a chunked body as they come."""
+        """Yield the chunks of a chunked body as they arrive."""
         got = b""
         while True:
             while b"\r\n" not in self._buffer:
@@ -145,14 +145,14 @@ class Connection:
         return body
 
     def read_answer(self) -> Answer:
-        """Read one whole answer, past interim ones."""
+        """Read one complete response; skips 1xx responses."""
         head = self.read_head()
         while head.status < 200:
             head = self.read_head()
         return Answer(head, b"" if head.status in (204, 304) else self.read_body(head))
 
     def read_until(self, text: bytes) -> bytes:
-        """Read raw bytes until `text` has come; gives everything until its end."""
+        """Read raw bytes up to and including `text`; return them."""
         while text not in self._buffer:
             if not self._receive():
                 raise Truncated(self._buffer)
@@ -161,7 +161,7 @@ class Connection:
         return got
 
     def is_closed(self) -> bool:
-        """Wait for the other side to end the connection; False where it sends something instead."""
+        """Wait for the peer to close the connection; return False if it sends data instead."""
         try:
             return not self._buffer and not self.socket.recv(1)
         except ConnectionResetError:
@@ -177,7 +177,7 @@ class Connection:
 
 
 def request_bytes(method: str, path: str, body: Body = None, headers: Mapping[str, str] | None = None) -> bytes:
-    """Give a request as bytes: a mapping becomes JSON, and what is not given is filled in."""
+    """Return a request as bytes: a mapping becomes JSON, missing headers get defaults."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     all_headers = {"host": "localhost"}
     if data is not None:
@@ -190,17 +190,17 @@ def request_bytes(method: str, path: str, body: Body = None, headers: Mapping[st
 def fetch(
     address: Address, path: str, body: Body = None, headers: Mapping[str, str] | None = None, *, timeout_s: float = 15.0
 ) -> Answer:
-    """Ask once on a connection of its own: POST where there is a body, else GET."""
+    """Send one request on a new connection: POST if there is a body, otherwise GET."""
     with Connection(address, timeout_s=timeout_s) as connection:
         connection.request("GET" if body is None else "POST", path, body, headers)
         return connection.read_answer()
 
 
 def ask(address: Address, model: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> Answer:
-    """Ask for a chat completion."""
+    """Request a chat completion."""
     return fetch(address, CHAT, chat_body(model, **fields), headers)
 
 
 def chat_body(model: str, **fields: Any) -> dict[str, Any]:
-    """Give the body of a small chat request."""
+    """Return the body of a small chat request."""
     return {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}

@@ -1,4 +1,4 @@
-"""Event loops for tests: one whose time is not ours, and every one that the gateway runs on."""
+"""Event loops for tests: one with virtual time, and all loops that the gateway supports."""
 
 import asyncio
 import inspect
@@ -12,11 +12,11 @@ import uvloop
 
 AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
-NETWORK_S = 0.005  # real time in which what the test itself has sent arrives for certain
+NETWORK_S = 0.005  # real time within which data sent by the test itself arrives
 
 
 class _Selector(selectors.DefaultSelector):
-    """Where nothing happens until a timer, the timer's moment comes at once."""
+    """Skips the waiting time if nothing happens before the next timer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop whose time stands still while anything happens, and jumps to the next timer when nothing does."""
+    """A loop whose time stands still while anything happens, and otherwise jumps to the next timer."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()
@@ -43,14 +43,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def in_virtual_time(test: AsyncTest) -> Callable[..., None]:
-    """Run a test in virtual time: an hour of waiting takes no time, and always the same."""
+    """Run a test in virtual time: an hour of waiting takes no real time and is deterministic."""
 
     @wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             runner.run(test(*args, **kwargs))
 
-    del run.__wrapped__  # else it would be taken for a coroutine function
+    del run.__wrapped__  # otherwise pytest takes it for a coroutine function
     run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
     return run
 
@@ -74,7 +74,7 @@ def on_every_loop(test: AsyncTest) -> Callable[..., None]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until `condition` holds."""
+    """Run the loop until `condition` holds."""
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 def form(texts: Mapping[str, str], content: bytes, name: str = "a.wav") -> bytes:
-    """Give a form of texts, and behind them one file."""
+    """Return a form with texts, followed by one file."""
     parts = [
         f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{one}"\r\n\r\n{text}\r\n'.encode()
         for one, text in texts.items()

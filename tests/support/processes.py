@@ -1,4 +1,4 @@
-"""Real processes for tests: started in a session of their own, watched, and always ended."""
+"""Real processes for tests: started in their own session, watched, and always terminated."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ STOP_S = 15.0
 
 
 def free_port() -> int:
-    """Give a TCP port of the loopback that nobody listens on."""
+    """Return an unused TCP port of the loopback."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 class PythonProcess:
-    """`python -m MODULE …`, its output in a file. A context: starts nothing, but ends what was started."""
+    """`python -m MODULE …` with its output in a file. As a context manager it only ends the process."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class PythonProcess:
         return self._popen.poll()
 
     def log(self) -> str:
-        """Give all that it has printed."""
+        """Return its output so far."""
         return self._log.read_text(errors="replace")
 
     def __enter__(self) -> Self:
@@ -70,11 +70,11 @@ class PythonProcess:
         os.kill(self.pid, number)
 
     def wait(self, timeout_s: float = STOP_S) -> int:
-        """Wait for its end; gives the exit code."""
+        """Wait until it ends; return the exit code."""
         return self._popen.wait(timeout_s)
 
     def stop(self) -> int:
-        """Ask it to end and wait; gives the exit code."""
+        """Send SIGTERM and wait; return the exit code."""
         if self.exit_code is None:
             self._popen.terminate()
         try:
@@ -85,9 +85,9 @@ class PythonProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it, and whatever it has left in its session's process group, at once."""
+        """Kill it and its process group."""
         if self._is_over:
-            return  # the number of the group may be somebody else's by now
+            return  # the group id may have been reused
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
@@ -95,29 +95,29 @@ class PythonProcess:
 
 
 def children_of(pid: int) -> list[int]:
-    """Give the direct children of a process."""
+    """Return the direct children of a process."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in _read(task).split()]
 
 
 def command_of(pid: int) -> str:
-    """Give the command line of a process; "" where it is gone."""
+    """Return the command line of a process; "" if it is gone."""
     return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ")
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     return ") Z " not in (stat := _read(Path(f"/proc/{pid}/stat"))) and bool(stat)
 
 
 def rss_bytes(pid: int) -> int:
-    """Give the resident memory of a process."""
+    """Return the resident memory of a process."""
     lines = _read(Path(f"/proc/{pid}/status")).splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
-def descriptors(pid: int) -> int:
-    """Give how many file descriptors a process has open."""
+def open_descriptors(pid: int) -> int:
+    """Return the number of open file descriptors of a process."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 

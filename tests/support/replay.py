@@ -1,4 +1,4 @@
-"""The request path without a network: a transport that replays bytes, and everything around it as a worker has it."""
+"""The request path without a network: a transport that replays bytes, with everything else as in a worker."""
 
 import asyncio
 import json
@@ -30,20 +30,20 @@ JSON = {b"content-type": b"application/json"}
 SSE = {b"content-type": b"text/event-stream"}
 
 
-def loaded(text: str, env: Mapping[str, str] | None = None) -> Loaded:
-    """Read a configuration from its text."""
+def load_config(text: str, env: Mapping[str, str] | None = None) -> Loaded:
+    """Load a configuration from its text."""
     return load_text(text.encode(), FilePath("gateway.yaml"), env=env or {}, kinds=provider_kinds())
 
 
 def completion(content: str = "hello", usage: Mapping[str, int] | None = None) -> bytes:
-    """Give an unstreamed answer."""
+    """Return the body of an unstreamed response."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     document: dict[str, Any] = {"id": "c-1", "object": "chat.completion", "choices": [choice]}
     return json.dumps(document | ({"usage": usage} if usage else {})).encode()
 
 
 def chunk(content: str | None = None, *, role: bool = False, finish: str | None = None) -> bytes:
-    """Give one event of a stream."""
+    """Return one event of a stream."""
     delta = ({"role": "assistant"} if role else {}) | ({} if content is None else {"content": content})
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return b"data: %b\n\n" % json.dumps({"id": "c-1", "choices": [choice]}).encode()
@@ -55,14 +55,14 @@ STREAM = (ROLE, chunk("one "), chunk("two "), chunk("three"), chunk(finish="stop
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
+    """Run the loop until `is_so` returns true."""
     async with asyncio.timeout(5):
         for _ in iter(is_so, True):
             await asyncio.sleep(0)
 
 
-class Wire:
-    """The connection under a replayed answer: notes what is done to it."""
+class FakeConnection:
+    """The connection of a replayed response: records calls."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -80,11 +80,11 @@ class Wire:
 
 
 @dataclass
-class Play:
-    """What a provider does when it is asked: refuse with `error`, or answer `body` piece by piece, a turn of the loop each.
+class ScriptedResponse:
+    """A provider's response: fail with `error`, or send `body` piece by piece, one in each turn of the loop.
 
-    `cut`: the connection breaks behind the last piece. `is_open`: nothing follows it, nor does the answer end; with no
-    status it never begins. `delay_s` passes before any of it.
+    `cut`: the connection breaks after the last piece. `is_open`: the response does not end after it; without a status it
+    never begins. `delay_s` passes first.
     """
 
     body: tuple[bytes, ...] = ()
@@ -96,33 +96,33 @@ class Play:
     delay_s: float = 0.0
 
 
-def whole(body: bytes, status: int = 200, **headers: str) -> Play:
-    """Play an unstreamed answer."""
+def full_response(body: bytes, status: int = 200, **headers: str) -> ScriptedResponse:
+    """Return an unstreamed response."""
     more = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return Play((body,), status, {**JSON, **more})
+    return ScriptedResponse((body,), status, {**JSON, **more})
 
 
-def stream(*events: bytes, cut: bool = False, is_open: bool = False) -> Play:
-    """Play a stream."""
-    return Play(events or STREAM, headers=SSE, cut=cut, is_open=is_open)
+def stream(*events: bytes, cut: bool = False, is_open: bool = False) -> ScriptedResponse:
+    """Return a streamed response."""
+    return ScriptedResponse(events or STREAM, headers=SSE, cut=cut, is_open=is_open)
 
 
-SILENCE = Play(status=0, is_open=True)
+NO_RESPONSE = ScriptedResponse(status=0, is_open=True)
 
 
 class ReplayTransport(Transport):
-    """Plays for each host what is set for it, the last play again and again; notes every call and every wire."""
+    """Replays the responses set for each host, the last one repeatedly; records every call and connection."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.plays: dict[str, list[Play]] = {}
+        self.plays: dict[str, list[ScriptedResponse]] = {}
         self.calls: list[WireRequest] = []
-        self.wires: list[Wire] = []
+        self.wires: list[FakeConnection] = []
         self.answers: list[UpstreamResponse] = []
 
     @property
     def hosts(self) -> list[str]:
-        """Who was asked, in order."""
+        """The called hosts, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
     async def send(self, call: WireRequest) -> UpstreamResponse:
@@ -132,7 +132,7 @@ class ReplayTransport(Transport):
         await asyncio.sleep(play.delay_s)
         if play.error is not None:
             raise play.error
-        wire = Wire()
+        wire = FakeConnection()
         self.wires.append(wire)
         answer = UpstreamResponse(wire, call)  # type: ignore[arg-type]
         self.answers.append(answer)
@@ -146,15 +146,15 @@ class ReplayTransport(Transport):
         return answer
 
 
-def _begin(answer: UpstreamResponse, play: Play) -> None:
+def _begin(answer: UpstreamResponse, play: ScriptedResponse) -> None:
     if not answer.head.done():
         answer.status, answer.headers = play.status, dict(play.headers)
         answer.head.set_result(None)
         answer._loop.call_soon(_feed, answer, play, 0)
 
 
-def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
-    if answer._connection is None:  # closed, as a connection feeds nobody then
+def _feed(answer: UpstreamResponse, play: ScriptedResponse, index: int) -> None:
+    if answer._connection is None:  # closed: nothing is delivered any more
         return
     if index < len(play.body):
         answer.receive(play.body[index])
@@ -165,8 +165,8 @@ def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
         answer.end(None)
 
 
-class Filing(Reporter):
-    """Keeps what is filed."""
+class RecordingReporter(Reporter):
+    """Keeps the filed exchanges."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         super().__init__(metrics, None, clock)
@@ -177,13 +177,13 @@ class Filing(Reporter):
         super().report(exchange)
 
 
-class Line:
-    """A worker's request path over a transport that replays. Make it where a loop runs."""
+class ReplayWorker:
+    """A worker's request path with a replaying transport. Needs a running loop."""
 
     def __init__(self, text: str, clock: Clock) -> None:
         metrics = Metrics()
         self.transport = ReplayTransport()
-        self.reporter = Filing(metrics, clock)
+        self.reporter = RecordingReporter(metrics, clock)
         self.services = Services(
             clock=clock,
             tasks=Tasks(),
@@ -198,9 +198,9 @@ class Line:
         self.activate(text)
 
     def activate(self, text: str, addresses: Mapping[str, str] | None = None) -> None:
-        """Let another configuration serve."""
+        """Activate another configuration."""
         self._generation += 1
-        spec = loaded(text).spec
+        spec = load_config(text).spec
         workers = worker_count(spec.server.workers)
         snapshot = compile_snapshot(spec, self._generation, addresses or {}, self.services.directory, workers)
         activate(self.services, snapshot)
@@ -211,16 +211,16 @@ class Line:
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
-        """The living endpoints by id."""
+        """The live endpoints by id."""
         return {endpoint.id: endpoint for endpoint in self.snapshot.endpoints}
 
-    def play(self, **plays: Play | list[Play]) -> None:
-        """Set what hosts do; `a` is the host `a.test`."""
+    def play(self, **plays: ScriptedResponse | list[ScriptedResponse]) -> None:
+        """Set the responses of hosts; `a` is the host `a.test`."""
         for host, one in plays.items():
             self.transport.plays[f"{host}.test"] = one if isinstance(one, list) else [one]
 
     def exchange(self, model: str, **fields: Any) -> Exchange:
-        """Give a request for `model` that has been read."""
+        """Return an exchange with a decoded request for `model`."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
         exchange = Exchange(
             RequestId("r-1"),
@@ -234,7 +234,7 @@ class Line:
         return exchange
 
     def path(self, exchange: Exchange) -> RoutePlan:
-        """Give where a request goes."""
+        """Return the route plan of a request."""
         assert exchange.request is not None
         match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
         plan = self.snapshot.plans[match]
@@ -243,7 +243,7 @@ class Line:
 
 
 class Reply:
-    """A client of a stream that takes everything."""
+    """A client that accepts every write."""
 
     def __init__(self) -> None:
         self.written = b""

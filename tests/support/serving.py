@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.api.connection import ClientConnection, ClientServer
-from tests.support.raw import Raw
-from tests.support.replay import Line
+from tests.support.raw import RawClient
+from tests.support.replay import ReplayWorker
 
-OPEN = """
+OPEN_CONFIG = """
 version: 1
 providers:
   a: {kind: openai, url: "http://a.test/v1"}
@@ -25,28 +25,28 @@ routes:
   - {name: all, match: [auto], to: main}
   - {name: direct, match: [m-a, m-b, "mock-*"], to: requested}
 """
-"""Without tenants: `auto` goes to one endpoint, then to another."""
+"""Without tenants; `auto` fails over from one endpoint to another."""
 
 KEY = "key-of-acme"
 WITH_KEY = {"authorization": f"Bearer {KEY}"}
-CLOSED = f"{OPEN}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
-"""The same for one tenant, which may ask for `auto` and `mock-*`."""
+TENANT_CONFIG = f"{OPEN_CONFIG}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
+"""The same with one tenant, which may use `auto` and `mock-*`."""
 
 
 @dataclass
 class Serving:
-    """What serves, and where."""
+    """A served worker and its port."""
 
-    line: Line
+    line: ReplayWorker
     port: int
     server: ClientServer
 
-    def connect(self) -> Raw:
-        return Raw(self.port)
+    def connect(self) -> RawClient:
+        return RawClient(self.port)
 
     @property
     def connection(self) -> ClientConnection:
-        """The one connection that is open."""
+        """The only open connection."""
         (connection,) = self.server.connections
         assert isinstance(connection, ClientConnection)
         return connection
@@ -56,7 +56,7 @@ ServeText = Callable[[str], Awaitable[Serving]]
 
 
 def loopback_listener() -> socket.socket:
-    """Give a listening socket on a free port of the loopback."""
+    """Return a listening socket on a free port of the loopback."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()

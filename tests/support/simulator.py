@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, with a memory of what reached it."""
+"""The simulator as a process, with a record of received requests."""
 
 import base64
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.waiting import wait_for
 
 
 class SimulatorProcess(PythonProcess):
-    """A simulator on a free port; `stats` and `recorded` tell what it has seen of one model, or of all."""
+    """A simulator on a free port; `stats` and `recorded` return what it received for one model, or in total."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -31,21 +31,21 @@ class SimulatorProcess(PythonProcess):
 
     @property
     def url(self) -> str:
-        """The base URL, as a provider of kind `openai` takes it."""
+        """The base URL for a provider of kind `openai`."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def stats(self, model: str | None = None) -> dict[str, Any]:
-        """Give the counts of one model, or of all."""
+        """Return the counts of one model, or the total."""
         query = "" if model is None else "?model=" + model.replace("%", "%25")
         return dict(fetch(self.address, "/stats" + query).json())
 
     def recorded(self, model: str | None = None) -> tuple[list[tuple[str, str]], bytes]:
-        """Give headers and body of the last request."""
+        """Return headers and body of the last request."""
         last = self.stats(model)["last_request"]
         return [(name, value) for name, value in last["headers"]], base64.b64decode(last["body_base64"])
 
     def wait_until(self, count: str, at_least: int, model: str, timeout_s: float = 10.0) -> dict[str, Any]:
-        """Wait until a count of a model has reached a figure; gives the counts then."""
+        """Wait until a count of a model reaches a value; return the counts."""
 
         def look() -> dict[str, Any] | None:
             stats = self.stats(model)

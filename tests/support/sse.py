@@ -1,4 +1,4 @@
-"""Read a stream of server-sent events whole, to compare: simple where the gateway's reader is fast."""
+"""Parse a complete stream of server-sent events, independently of the gateway's parser."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ DONE = "[DONE]"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One block of a stream: the text of its data lines, its name, and whether it held nothing but comments."""
+    """One block of a stream: the text of its data lines, its name, and whether it has only comments."""
 
     data: str
     name: str = ""
@@ -20,7 +20,7 @@ class Event:
 
 
 def split(stream: bytes) -> list[Event]:
-    """Split a finished stream; a last block without its empty line is an error."""
+    """Split a complete stream; a last block without its empty line is an error."""
     text = stream.decode().replace("\r\n", "\n").replace("\r", "\n")
     *blocks, rest = text.split("\n\n")
     assert not rest.strip("\n"), f"the stream ends inside an event: {rest[:200]!r}"
@@ -28,23 +28,23 @@ def split(stream: bytes) -> list[Event]:
 
 
 def data_events(stream: bytes) -> list[Event]:
-    """As `split`, without the comments."""
+    """Split a complete stream and drop the comments."""
     return [event for event in split(stream) if not event.is_comment]
 
 
 def chunks_of(stream: bytes) -> list[Any]:
-    """Give the JSON of every data event but [DONE]."""
+    """Return the JSON of every data event except [DONE]."""
     return [event.json() for event in data_events(stream) if event.data != DONE]
 
 
 def text_of(stream: bytes) -> str:
-    """Give the content of all deltas together."""
+    """Return the joined content of all deltas."""
     choices = (choice for chunk in chunks_of(stream) for choice in chunk.get("choices", []))
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def is_complete(stream: bytes) -> bool:
-    """Tell whether it ends as a finished answer does."""
+    """Return whether the stream ends with [DONE]."""
     events = data_events(stream)
     return bool(events) and events[-1].data == DONE
 

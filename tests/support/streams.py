@@ -1,4 +1,4 @@
-"""Both ends of a relay as doubles, and the stream that passes between them as a chat completion."""
+"""Test doubles for both ends of a relay, and chat completion events to send through it."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, index: int = 0, **more: Any) -> bytes:
-    """Give one event of a chat completion."""
+    """Return one event of a chat completion."""
     choice = {"index": index, "delta": delta or {}, "finish_reason": finish}
     body = {"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [choice], **more}
     return b"data: " + json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
@@ -29,12 +29,12 @@ ERROR = b'data: {"error":{"message":"it broke","type":"server_error","param":nul
 
 
 def text(content: str, **more: Any) -> bytes:
-    """Give one event with content."""
+    """Return one event with content."""
     return chunk({"content": content}, **more)
 
 
 class FakeSource:
-    """The provider's side: notes whether it may send; closed, it is silent."""
+    """The provider's side: records pauses; sends nothing once closed."""
 
     def __init__(
         self, timeouts: Timeouts | None = None, *, total_at: float | None = None, write_timeout_s: float = 60.0
@@ -63,14 +63,14 @@ class FakeSource:
         self.sink.finish(error)
 
     def send(self, data: bytes) -> None:
-        """Send, as a connection would: noted by the watch, and nothing after it is closed."""
+        """Send as a connection does: updates the timers, sends nothing once closed."""
         assert self.sink is not None
         if not self.is_closed:
             self.timers.last_at = asyncio.get_running_loop().time()
             self.sink.feed(data)
 
     def end(self, error: GatewayError | None = None) -> None:
-        """End the answer, in good order or with an error."""
+        """End the response, normally or with an error."""
         assert self.sink is not None
         if not self.is_closed:
             self.close()
@@ -78,7 +78,7 @@ class FakeSource:
 
 
 class FakeReply:
-    """The client's side: keeps every write; with `room` None it takes all, else so many bytes until `drain`."""
+    """The client's side: keeps every write; `room` is the number of bytes it takes before `drain`, None: unlimited."""
 
     def __init__(self, room: int | None = None) -> None:
         self.writes: list[bytes] = []
@@ -93,7 +93,7 @@ class FakeReply:
         return self.room is None or self._waiting <= self.room
 
     def drain(self) -> None:
-        """Take all that waits."""
+        """Take all waiting bytes."""
         self._waiting = 0
         on_drain, self.on_drain = self.on_drain, None
         if on_drain is not None:
@@ -107,7 +107,7 @@ class FakeReply:
 def open_stream(
     source: FakeSource, meter: Meter | None = None, *, hides_usage: bool = True, choices: int = 1, limit: int = 2**20
 ) -> EventStream:
-    """Give the stream of a source."""
+    """Return the event stream of a source."""
     codec = openai_chat.read_stream(meter or Meter(), hides_usage=hides_usage, choices=choices)
     source.sink = EventStream(source, codec, limit)
     return source.sink

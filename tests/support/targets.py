@@ -1,4 +1,4 @@
-"""Endpoints and targets as a pool holds them, made of the real parts."""
+"""Endpoints and targets as a pool holds them, built from real parts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def target(
     latency_s: float | None = None,
     **settings: Any,
 ) -> Target:
-    """Give a target for a model of that name; "big#2" is the second key or URL of "big".
+    """Return a target for a model of that name; "big#2" is the second key or URL of "big".
 
     `settings` are the target's own (`weight`, `priority`, `slow_start_s`, …); `price`: input and output.
     """
@@ -41,5 +41,5 @@ def target(
 
 
 def names(targets: Sequence[Target]) -> str:
-    """Give the names of targets with short ones, in one word."""
+    """Return the names of targets, joined; for names of one letter."""
     return "".join(target.endpoint.id.removeprefix("web/") for target in targets)

@@ -1,4 +1,4 @@
-"""A provider in the test's own loop that does byte by byte what a script says."""
+"""A provider on the test's own loop that a script controls byte by byte."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 @dataclass(slots=True)
 class Peer:
-    """One connection, from the provider's side. `number` counts connections from 0, `requests` what has come on it."""
+    """One connection, from the provider's side. `number` counts connections from 0, `requests` its requests."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -27,7 +27,7 @@ class Peer:
     )  # the script has ended, as it does when the gateway closes
 
     async def request(self) -> bytes:
-        """Read one request and give its body; raises IncompleteReadError where the gateway closed."""
+        """Read one request and return its body. Raises IncompleteReadError if the gateway closed."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         body = await self.reader.readexactly(int(length or 0))
@@ -39,13 +39,13 @@ class Peer:
         await self.writer.drain()
 
     def reset(self) -> None:
-        """Break off as a crash would."""
+        """Reset the connection, as a crash would."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def closed(self) -> None:
-        """Wait until the gateway has closed."""
+        """Wait until the gateway has closed the connection."""
         while await self._receive():
             pass
 
@@ -61,7 +61,7 @@ Script = Callable[[Peer], Awaitable[None]]
 
 @dataclass(slots=True)
 class Upstream:
-    """Runs the script for each connection; when it returns the connection is closed in good order."""
+    """Runs the script for each connection; when it returns, the connection is closed in good order."""
 
     script: Script
     origin: Origin = field(default_factory=Origin)
@@ -70,7 +70,7 @@ class Upstream:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a connection; at once, so that none is forgotten."""
+        """Accept a connection; synchronous, so that none is missed."""
         peer = Peer(reader, writer, len(self.peers))
         self.peers.append(peer)
         task = asyncio.ensure_future(self._play(peer))
@@ -89,7 +89,7 @@ class Upstream:
             peer.gone.set()
 
     async def stop(self) -> None:
-        """Break off what is still going on."""
+        """Abort all connections and scripts."""
         for peer in self.peers:
             peer.writer.transport.abort()
         for task in self._tasks:
@@ -99,7 +99,7 @@ class Upstream:
 
 
 async def turns(count: int) -> None:
-    """Let the loop turn."""
+    """Run `count` turns of the loop."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -117,7 +117,7 @@ async def upstream(script: Script, *, unix: str = "") -> AsyncIterator[Upstream]
     try:
         yield served
     finally:
-        await turns(5)  # what was connected last is accepted
+        await turns(5)  # so that the latest connection is accepted
         server.close()
         await turns(5)
         await served.stop()
@@ -132,13 +132,13 @@ def call(
     is_stream: bool = False,
     total_at: float | None = None,
 ) -> WireRequest:
-    """Give a request of a test."""
+    """Return a request to send."""
     head = HEAD[:-2] + b"content-length: %d\r\n\r\n" % len(body)
     return WireRequest(origin, head, body, timeouts or Timeouts(), is_stream, total_at, write_timeout_s=60.0)
 
 
-class Collected:
-    """A sink that keeps everything."""
+class CollectingSink:
+    """A sink that keeps all data."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -156,8 +156,8 @@ class Collected:
 
 
 async def body_of(answer: UpstreamResponse) -> bytes:
-    """Read an answer to its end. Raises what it breaks off with."""
-    sink = Collected()
+    """Read a response to its end. Raises the error with which it breaks off."""
+    sink = CollectingSink()
     answer.attach(sink)
     async with asyncio.timeout(10):
         await sink.done
@@ -167,11 +167,11 @@ async def body_of(answer: UpstreamResponse) -> bytes:
 
 
 def ok(body: bytes, headers: bytes = b"") -> bytes:
-    """Give a right answer."""
+    """Return a valid response."""
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%b\r\n%b" % (len(body), headers, body)
 
 
 def chunked(*parts: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
-    """Give a right answer in chunks."""
+    """Return a valid chunked response."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     return head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + last

@@ -1,4 +1,4 @@
-"""Wait for something to become true in another process, no longer than it takes."""
+"""Wait for a condition in another process by polling."""
 
 import time
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LOOK_S = 0.005
+POLL_S = 0.005
 
 
 def wait_for(look: Callable[[], T], what: str, timeout_s: float = 10.0) -> T:
-    """Give the first truthy value of `look`; fails the test, naming `what`, when none comes in time."""
+    """Return the first truthy value of `look`; fail the test, naming `what`, after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = look()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout_s:g} s in vain for {what}; last seen: {value!r}")
-        time.sleep(LOOK_S)
+            raise AssertionError(f"{what}: timed out after {timeout_s:g} s; last value: {value!r}")
+        time.sleep(POLL_S)

@@ -23,7 +23,17 @@ from gateway.core.response import Response
 from gateway.lifecycle import serve
 from gateway.pools.route_plan import RoutePlan
 from tests.support.clock import FakeClock
-from tests.support.replay import DONE, Line, Play, Reply, chunk, completion, stream, until, whole
+from tests.support.replay import (
+    DONE,
+    ReplayWorker,
+    Reply,
+    ScriptedResponse,
+    chunk,
+    completion,
+    full_response,
+    stream,
+    until,
+)
 
 KEY = "a-client-key"
 KEY_HASH = "b45e10ec0c52e8e4c7a2ff0bf3dbf5a8dc7e4a2dbe0b9e7c6a5d5e0f0c0b0a09"
@@ -36,7 +46,7 @@ models:
 routes:
   - {name: all, match: [auto], to: m-a}
 """
-REFUSED = Play(error=Unavailable("no connection to the provider (refused)", code="upstream_connect"))
+REFUSED = ScriptedResponse(error=Unavailable("no connection to the provider (refused)", code="upstream_connect"))
 
 
 class FakeClient:
@@ -81,11 +91,11 @@ class FakeClient:
 
 
 @pytest.fixture
-async def line(clock: FakeClock) -> Line:
-    return Line(TEXT, clock)
+async def line(clock: FakeClock) -> ReplayWorker:
+    return ReplayWorker(TEXT, clock)
 
 
-def begin(line: Line, clock: FakeClock, model: str = "auto", **fields: object) -> tuple[Exchange, FakeClient]:
+def begin(line: ReplayWorker, clock: FakeClock, model: str = "auto", **fields: object) -> tuple[Exchange, FakeClient]:
     """Give a request that has arrived and was not read."""
     exchange = line.exchange(model, **fields)
     request, exchange.request = exchange.request, None
@@ -93,13 +103,13 @@ def begin(line: Line, clock: FakeClock, model: str = "auto", **fields: object) -
     return exchange, FakeClient(exchange, clock, request)
 
 
-async def run(line: Line, exchange: Exchange, client: FakeClient) -> None:
+async def run(line: ReplayWorker, exchange: Exchange, client: FakeClient) -> None:
     await serve(exchange, line.snapshot, line.services, MODEL_REQUEST, client)
 
 
-async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, clock: FakeClock) -> None:
+async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: ReplayWorker, clock: FakeClock) -> None:
     body = completion(usage={"prompt_tokens": 10, "completion_tokens": 5})
-    line.play(a=whole(body))
+    line.play(a=full_response(body))
     exchange, client = begin(line, clock)
     await run(line, exchange, client)
     assert client.steps == ["read", "expect", "send"]
@@ -108,7 +118,7 @@ async def test_an_unstreamed_answer_is_sent_whole_with_its_cost(line: Line, cloc
     assert line.reporter.filed == [exchange]
 
 
-async def test_a_stream_is_relayed_and_then_priced(line: Line, clock: FakeClock) -> None:
+async def test_a_stream_is_relayed_and_then_priced(line: ReplayWorker, clock: FakeClock) -> None:
     usage = b'data: {"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":7}}\n\n'
     line.play(a=stream(chunk("one "), chunk(finish="stop"), usage, DONE))
     exchange, client = begin(line, clock, stream=True)
@@ -121,7 +131,7 @@ async def test_a_stream_is_relayed_and_then_priced(line: Line, clock: FakeClock)
     assert not exchange.usage.is_estimated
 
 
-async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: Line, clock: FakeClock) -> None:
+async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: ReplayWorker, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), cut=True))
     exchange, client = begin(line, clock, stream=True)
     await run(line, exchange, client)
@@ -135,7 +145,7 @@ async def test_a_stream_that_is_cut_is_charged_for_what_was_seen(line: Line, clo
     assert exchange.cost_picodollars == exchange.request.tokens * 1_000_000 + 2 * 2_000_000
 
 
-async def test_a_stream_whose_client_leaves_is_charged_for_what_was_seen(line: Line, clock: FakeClock) -> None:
+async def test_a_stream_whose_client_leaves_is_charged_for_what_was_seen(line: ReplayWorker, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
     exchange, client = begin(line, clock, stream=True)
     task = asyncio.ensure_future(run(line, exchange, client))
@@ -149,7 +159,7 @@ async def test_a_stream_whose_client_leaves_is_charged_for_what_was_seen(line: L
     assert line.reporter.filed == [exchange]
 
 
-async def test_an_answer_that_never_began_costs_nothing(line: Line, clock: FakeClock) -> None:
+async def test_an_answer_that_never_began_costs_nothing(line: ReplayWorker, clock: FakeClock) -> None:
     line.play(a=REFUSED)
     exchange, client = begin(line, clock)
     await run(line, exchange, client)
@@ -159,7 +169,7 @@ async def test_an_answer_that_never_began_costs_nothing(line: Line, clock: FakeC
 
 
 async def test_who_asks_is_known_before_the_body_is_read(clock: FakeClock) -> None:
-    line = Line(TEXT + f'tenants: {{acme: {{keys: ["sha256:{KEY_HASH}"]}}}}\n', clock)
+    line = ReplayWorker(TEXT + f'tenants: {{acme: {{keys: ["sha256:{KEY_HASH}"]}}}}\n', clock)
     exchange, client = begin(line, clock)
     await run(line, exchange, client)
     assert client.steps == ["fail"]
@@ -176,9 +186,9 @@ async def test_who_asks_is_known_before_the_body_is_read(clock: FakeClock) -> No
     ids=["shutting down", "full"],
 )
 async def test_no_body_is_read_where_no_request_can_be_taken(
-    clock: FakeClock, prepare: Callable[[Line], None], kind: type[GatewayError]
+    clock: FakeClock, prepare: Callable[[ReplayWorker], None], kind: type[GatewayError]
 ) -> None:
-    line = Line(TEXT + "server: {limits: {in_flight: 1}}\n", clock)
+    line = ReplayWorker(TEXT + "server: {limits: {in_flight: 1}}\n", clock)
     prepare(line)
     exchange, client = begin(line, clock)
     await run(line, exchange, client)
@@ -187,7 +197,7 @@ async def test_no_body_is_read_where_no_request_can_be_taken(
     assert client.failed[0].retry_after_s == 1.0
 
 
-async def test_a_body_at_fault_asks_nobody(line: Line, clock: FakeClock) -> None:
+async def test_a_body_at_fault_asks_nobody(line: ReplayWorker, clock: FakeClock) -> None:
     exchange = line.exchange("auto")
     exchange.request = None
     client = FakeClient(exchange, clock, InvalidRequest("messages is missing", param="messages"))
@@ -196,7 +206,7 @@ async def test_a_body_at_fault_asks_nobody(line: Line, clock: FakeClock) -> None
     assert line.transport.calls == []
 
 
-async def test_an_unknown_model_asks_nobody(line: Line, clock: FakeClock) -> None:
+async def test_an_unknown_model_asks_nobody(line: ReplayWorker, clock: FakeClock) -> None:
     exchange, client = begin(line, clock, "autoo")
     await run(line, exchange, client)
     assert isinstance(client.failed[0], ModelNotFound)
@@ -204,7 +214,9 @@ async def test_an_unknown_model_asks_nobody(line: Line, clock: FakeClock) -> Non
 
 
 @pytest.mark.parametrize("steps", range(16))
-async def test_a_client_that_leaves_is_told_nothing_and_filed_once(line: Line, clock: FakeClock, steps: int) -> None:
+async def test_a_client_that_leaves_is_told_nothing_and_filed_once(
+    line: ReplayWorker, clock: FakeClock, steps: int
+) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
     exchange, client = begin(line, clock, stream=True)
     task = asyncio.ensure_future(run(line, exchange, client))
@@ -222,7 +234,7 @@ async def test_a_client_that_leaves_is_told_nothing_and_filed_once(line: Line, c
 
 
 @pytest.mark.parametrize("steps", range(16))
-async def test_a_request_that_the_gateway_cuts_is_told_so(line: Line, clock: FakeClock, steps: int) -> None:
+async def test_a_request_that_the_gateway_cuts_is_told_so(line: ReplayWorker, clock: FakeClock, steps: int) -> None:
     line.play(a=stream(chunk("one "), chunk("two "), is_open=True))
     exchange, client = begin(line, clock, stream=True)
     task = asyncio.ensure_future(run(line, exchange, client))
@@ -237,8 +249,8 @@ async def test_a_request_that_the_gateway_cuts_is_told_so(line: Line, clock: Fak
     assert all(wire.is_aborted for wire in line.transport.wires)
 
 
-async def test_a_mistake_of_our_own_is_filed_as_500_and_left_to_the_edge(line: Line, clock: FakeClock) -> None:
-    line.play(a=whole(completion()))
+async def test_a_mistake_of_our_own_is_filed_as_500_and_left_to_the_edge(line: ReplayWorker, clock: FakeClock) -> None:
+    line.play(a=full_response(completion()))
     exchange, client = begin(line, clock)
 
     def break_down(*_: object) -> None:
@@ -251,7 +263,7 @@ async def test_a_mistake_of_our_own_is_filed_as_500_and_left_to_the_edge(line: L
     assert line.reporter.filed == [exchange]
 
 
-async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: Line, clock: FakeClock) -> None:
+async def test_a_request_ends_on_the_snapshot_that_it_began_with(line: ReplayWorker, clock: FakeClock) -> None:
     line.play(a=stream(chunk("one "), is_open=True))
     exchange, client = begin(line, clock, stream=True)
     task = asyncio.ensure_future(run(line, exchange, client))

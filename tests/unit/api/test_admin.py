@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.api.admin import Guard, make_admin_runner
+from gateway.api.admin import AccessCheck, make_admin_runner
 from gateway.config.spec import Listen
 from gateway.core.errors import NotFound
 from gateway.core.secret import Secret
@@ -81,7 +81,7 @@ class Door:
             return connection.read_answer()
 
 
-async def serve(guard: Guard | None) -> AsyncIterator[Door]:
+async def serve(guard: AccessCheck | None) -> AsyncIterator[Door]:
     control = Control()
     runner = make_admin_runner(control, guard)
     await runner.setup()
@@ -92,14 +92,14 @@ async def serve(guard: Guard | None) -> AsyncIterator[Door]:
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
-    async for one in serve(Guard(Secret(KEY), LOOPBACK)):
+    async for one in serve(AccessCheck(Secret(KEY), LOOPBACK)):
         yield one
 
 
 @pytest.fixture
 async def wide_door() -> AsyncIterator[Door]:
     """As for a listener on all addresses."""
-    async for one in serve(Guard(Secret(KEY), Listen("0.0.0.0", 9000))):
+    async for one in serve(AccessCheck(Secret(KEY), Listen("0.0.0.0", 9000))):
         yield one
 
 
@@ -238,7 +238,7 @@ async def test_what_is_no_http_is_400_in_our_shape(door: Door) -> None:
 
 
 def test_the_key_does_not_show() -> None:
-    assert KEY not in repr(Guard(Secret(KEY), LOOPBACK))
+    assert KEY not in repr(AccessCheck(Secret(KEY), LOOPBACK))
 
 
 async def test_endpoints_show_to_whoever_has_the_key(door: Door) -> None:

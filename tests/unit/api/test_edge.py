@@ -7,10 +7,20 @@ import pytest
 
 from gateway.streaming.relay import EventStream
 from tests.support.http import CHAT, chat_body
-from tests.support.replay import DONE, ROLE, SILENCE, Play, chunk, completion, stream, until, whole
-from tests.support.serving import OPEN, ServeText, Serving
+from tests.support.replay import (
+    DONE,
+    NO_RESPONSE,
+    ROLE,
+    ScriptedResponse,
+    chunk,
+    completion,
+    full_response,
+    stream,
+    until,
+)
+from tests.support.serving import OPEN_CONFIG, ServeText, Serving
 
-MISTAKE = Play(error=ZeroDivisionError("a secret path"))  # type: ignore[arg-type]
+MISTAKE = ScriptedResponse(error=ZeroDivisionError("a secret path"))  # type: ignore[arg-type]
 
 
 async def test_a_mistake_of_our_own_is_500_and_logged_with_the_id(
@@ -54,7 +64,7 @@ async def test_a_mistake_in_the_middle_of_a_stream_cuts_the_connection(
 
 
 async def test_one_request_more_than_allowed_is_503(serve_text: ServeText) -> None:
-    serving = await serve_text(OPEN + "server: {limits: {in_flight: 1}}\n")
+    serving = await serve_text(OPEN_CONFIG + "server: {limits: {in_flight: 1}}\n")
     serving.line.play(a=stream(ROLE, chunk("one "), is_open=True))
     async with serving.connect() as one, serving.connect() as other:
         one.chat(stream=True)
@@ -66,14 +76,14 @@ async def test_one_request_more_than_allowed_is_503(serve_text: ServeText) -> No
         serving.line.transport.answers[0].receive(chunk(finish="stop") + DONE)
         serving.line.transport.answers[0].end(None)
         await until(lambda: not serving.line.services.running)
-        serving.line.play(a=whole(completion()))
+        serving.line.play(a=full_response(completion()))
         other.chat()
         assert (await other.read_answer()).status == 200
 
 
 async def test_not_ready_at_once_but_serving_while_it_drains(serving: Serving) -> None:
     serving.line.services.draining = True
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.request("GET", "/ready")
         assert (await client.read_answer()).status == 503
@@ -113,7 +123,7 @@ async def test_streams_that_are_cut_end_with_an_error_event(serving: Serving) ->
 
 
 async def test_requests_that_are_cut_before_their_answer_get_503(serving: Serving) -> None:
-    serving.line.play(a=SILENCE)
+    serving.line.play(a=NO_RESPONSE)
     async with serving.connect() as client:
         client.chat()
         await until(lambda: len(serving.line.transport.calls) == 1)
@@ -124,8 +134,8 @@ async def test_requests_that_are_cut_before_their_answer_get_503(serving: Servin
         assert await client.read_rest() == b""
 
 
-@pytest.mark.parametrize("play", [SILENCE, stream(ROLE, is_open=True), stream(chunk("one "), is_open=True)])
-async def test_a_client_that_leaves_ends_the_call_to_the_provider(serving: Serving, play: Play) -> None:
+@pytest.mark.parametrize("play", [NO_RESPONSE, stream(ROLE, is_open=True), stream(chunk("one "), is_open=True)])
+async def test_a_client_that_leaves_ends_the_call_to_the_provider(serving: Serving, play: ScriptedResponse) -> None:
     serving.line.play(a=play)
     async with serving.connect() as client:
         client.chat(stream=True)
@@ -148,7 +158,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_abandoned(servi
 
 
 async def test_many_requests_at_once_are_told_apart(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
 
     async def ask(number: int) -> None:
         async with serving.connect() as client:

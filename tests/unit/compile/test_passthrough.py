@@ -7,7 +7,7 @@ from gateway.pools.route_plan import RoutePlan
 from gateway.runtime.services import activate, build_services
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -26,7 +26,7 @@ routes:
 
 def compiled(text: str = TEXT) -> Snapshot:
     services = build_services(Tasks(), FakeClock())
-    snapshot = compile_snapshot(loaded(text).spec, 1, {}, services.directory, workers=1)
+    snapshot = compile_snapshot(load_config(text).spec, 1, {}, services.directory, workers=1)
     activate(services, snapshot)
     assert len(services.directory.identities()) == len(snapshot.endpoints)
     return snapshot

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.routing.router import Match
 from tests.support.clock import FakeClock
-from tests.support.compiling import POOLS, TEXT, compiled, first_hop
+from tests.support.compiling import POOLS, TEXT, compiled, first_stage
 
 LEVELS = """
 version: 1
@@ -90,14 +90,14 @@ def test_retries_are_merged_from_the_defaults_to_the_route_for_each_target(clock
     text = (POOLS % ", retry: {budget: 40%}").replace('b.test/v1"', 'b.test/v1", retry: {backoff: 1s, budget: 30%}')
     text = text.replace("m-b: {provider: b,", "m-b: {provider: b, retry: {when: [connect]},")
     text = text.replace("to: main}", "to: main, retry: {retry_after_cap: 7s}}") + "defaults: {retry: {attempts: 5}}\n"
-    *_, of_b = first_hop(text, clock).targets
+    *_, of_b = first_stage(text, clock).targets
     retry = of_b.retry
     assert (retry.attempts, retry.backoff_s, retry.when) == (5, 1.0, ("connect",))
     assert (retry.budget, retry.retry_after_cap_s) == (0.4, 7.0)
 
 
 def test_retry_none_is_one_attempt(clock: FakeClock) -> None:
-    assert first_hop(POOLS % ", retry: none", clock).targets[0].retry.attempts == 1
+    assert first_stage(POOLS % ", retry: none", clock).targets[0].retry.attempts == 1
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from gateway.runtime.services import activate, build_services
 from gateway.snapshot import Services
 from tests.support.clock import FakeClock
 from tests.support.compiling import ENV, POOLS, TEXT, compiled
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 
 def test_every_match_of_the_router_has_a_path(clock: FakeClock) -> None:
@@ -42,7 +42,7 @@ async def services(clock: FakeClock) -> Services:
 
 
 def reload(services: Services, text: str, generation: int, env: dict[str, str] | None = None) -> dict[str, Endpoint]:
-    spec = loaded(text, env or ENV).spec
+    spec = load_config(text, env or ENV).spec
     activate(services, compile_snapshot(spec, generation, {}, services.directory, workers=1))
     return {endpoint.id: endpoint for endpoint in services.snapshot.endpoints}
 
@@ -95,7 +95,7 @@ async def test_an_endpoint_that_is_no_longer_named_is_let_go(services: Services)
 async def test_a_living_breaker_takes_new_settings_when_they_take_effect(services: Services) -> None:
     endpoint = reload(services, TEXT, 1)["a/a-1"]
     fail(endpoint, 2)
-    spec = loaded(TEXT + "defaults: {breaker: {failures: 3}}\n", ENV).spec
+    spec = load_config(TEXT + "defaults: {breaker: {failures: 3}}\n", ENV).spec
     snapshot = compile_snapshot(spec, 2, {}, services.directory, workers=1)
     fail(endpoint, 1)
     assert endpoint.breaker.state is BreakerState.CLOSED  # compiled is not in force
@@ -107,7 +107,7 @@ async def test_a_living_breaker_takes_new_settings_when_they_take_effect(service
 async def test_what_was_compiled_and_never_came_into_force_shows_nowhere(services: Services) -> None:
     reload(services, TEXT, 1)
     other = TEXT.replace("a-1: {", "a-9: {").replace("[gone, a-1, a-2]", "[gone, a-9, a-2]")
-    compile_snapshot(loaded(other, ENV).spec, 2, {}, services.directory, workers=1)
+    compile_snapshot(load_config(other, ENV).spec, 2, {}, services.directory, workers=1)
     assert "a/a-9" not in services.circuits()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.tls import TlsError, reloading_context, server_context
-from tests.support.certificates import FOLDER, trusting
+from tests.support.certificates import FOLDER, trusting_context
 
 
 def text(name: str) -> str:
@@ -35,7 +35,7 @@ def common_name(connection: ssl.SSLObject) -> str:
 
 
 def test_a_client_that_trusts_the_authority_is_served() -> None:
-    client = trusting()
+    client = trusting_context()
     client.set_alpn_protocols(["h2", "http/1.1"])
     connection = shake_hands(server_context(text("first.pem"), text("first.key")), client)
     assert connection.version() == "TLSv1.3"
@@ -43,7 +43,7 @@ def test_a_client_that_trusts_the_authority_is_served() -> None:
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:
-    for context in (server_context(text("first.pem"), text("first.key")), reloading_context(trusting)):
+    for context in (server_context(text("first.pem"), text("first.key")), reloading_context(trusting_context)):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
@@ -78,7 +78,7 @@ def test_the_certificate_of_the_moment_is_shown_whatever_its_kind(version: ssl.T
     context = reloading_context(lambda: served[-1])
 
     def client() -> ssl.SSLContext:
-        made = trusting()
+        made = trusting_context()
         made.maximum_version = version
         return made
 

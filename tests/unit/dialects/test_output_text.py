@@ -13,7 +13,7 @@ def event(document: Any, name: str = "") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "stated"),
     [
         ({"choices": [{"delta": {"role": "assistant", "content": "Hi"}}], "usage": None}, "Hi"),
         ({"choices": [{"delta": {"reasoning_content": "hm"}}, {"delta": {"content": "b"}}]}, "hmb"),
@@ -41,7 +41,7 @@ def test_a_block_says_what_its_events_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "stated"),
     [
         ({"choices": [{"message": {"content": "Hi", "refusal": None}}], "usage": {"x": 1}}, "Hi"),
         (

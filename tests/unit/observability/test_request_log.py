@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.observability.request_log import HAND_OVER_BYTES, RequestLog
+from gateway.observability.request_log import FLUSH_BYTES, RequestLog
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ async def test_a_line_is_written_without_a_close(pipe: tuple[int, int]) -> None:
 async def test_a_full_batch_does_not_wait_for_the_timer(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     log = RequestLog(writer)
-    log.write(b"x" * HAND_OVER_BYTES)
+    log.write(b"x" * FLUSH_BYTES)
     assert os.read(reader, 1) == b"x"  # the loop has not run since
-    os.read(reader, HAND_OVER_BYTES)
+    os.read(reader, FLUSH_BYTES)
     log.close()
 
 
@@ -86,15 +86,15 @@ async def test_a_stuck_reader_costs_lines_but_no_time(pipe: tuple[int, int]) -> 
 
 async def test_room_comes_back_when_the_reader_does(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    log = RequestLog(writer, limit=2 * HAND_OVER_BYTES)
+    log = RequestLog(writer, limit=2 * FLUSH_BYTES)
     for letter in (b"a", b"b", b"c"):
-        log.write(letter * HAND_OVER_BYTES)
+        log.write(letter * FLUSH_BYTES)
     assert log.dropped == 1
     read_to(reader, b"b")  # the second batch is begun, so the first is accounted for
-    log.write(b"d" * HAND_OVER_BYTES)
+    log.write(b"d" * FLUSH_BYTES)
     assert log.dropped == 1
     closing = asyncio.to_thread(log.close)
-    await asyncio.gather(closing, asyncio.to_thread(read_bytes, reader, 2 * HAND_OVER_BYTES - 1024))
+    await asyncio.gather(closing, asyncio.to_thread(read_bytes, reader, 2 * FLUSH_BYTES - 1024))
 
 
 async def test_a_reader_that_is_gone_costs_lines_only(pipe: tuple[int, int]) -> None:

@@ -11,7 +11,7 @@ from gateway.providers.openai import OpenAI
 from gateway.providers.transport import Transport
 from gateway.upstream.dispatcher import dispatch
 from tests.support.clock import FakeClock
-from tests.support.replay import Line, completion
+from tests.support.replay import ReplayWorker, completion
 from tests.support.upstream import Peer, upstream
 
 DEPLOYMENTS = "https://x.openai.azure.com/openai/deployments/{model}?api-version=2024-10-21"
@@ -81,7 +81,7 @@ async def test_azure_is_asked_as_it_wants_to_be(clock: FakeClock, path: str, tar
 
     async with upstream(answer) as served:
         url = f"http://127.0.0.1:{served.origin.port}{path}"
-        line = Line(
+        line = ReplayWorker(
             f"""
 version: 1
 providers:

@@ -12,7 +12,7 @@ from gateway.core.errors import GatewayError, ProtocolError, UpstreamError
 from gateway.providers.connection import HEAD_LIMIT
 from gateway.providers.transport import Transport
 from tests.support.loops import on_every_loop, until
-from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
+from tests.support.upstream import CollectingSink, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 
 
 @asynccontextmanager
@@ -265,7 +265,7 @@ def endless(begin: bytes, more: bytes) -> Script:
 @on_every_loop
 async def test_what_frames_and_holds_nothing_is_given_up(begin: bytes, more: bytes) -> None:
     async with connected(endless(begin, more)) as (transport, served):
-        sink = Collected()
+        sink = CollectingSink()
         with pytest.raises(UpstreamError) as caught:
             answer = await transport.send(call(served.origin))
             answer.attach(sink)

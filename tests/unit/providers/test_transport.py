@@ -16,7 +16,7 @@ from gateway.providers.addresses import Address
 from gateway.providers.transport import EARLY_LIMIT, HEAD_LIMIT, IDLE_LIMIT_S, Origin, Transport
 from gateway.resilience.timeouts import Timeouts
 from tests.support.loops import in_virtual_time, on_every_loop, until
-from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
+from tests.support.upstream import CollectingSink, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 
 
 @asynccontextmanager
@@ -391,7 +391,7 @@ async def test_a_head_that_is_wrong_is_an_error(answer: bytes, error: type[Gatew
 @on_every_loop
 async def test_a_body_that_breaks_is_an_error_behind_what_had_come(answer: bytes, error: type[GatewayError]) -> None:
     async with connected(replies(answer)) as (transport, served):
-        sink = Collected()
+        sink = CollectingSink()
         (await transport.send(call(served.origin))).attach(sink)
         await sink.done
         assert type(sink.error) is error and b"hello".startswith(sink.data[:5])
@@ -408,7 +408,7 @@ async def test_a_reset_inside_a_body_without_length_is_no_end() -> None:
         peer.reset()
 
     async with connected(script) as (transport, served):
-        sink = Collected()
+        sink = CollectingSink()
         (await transport.send(call(served.origin))).attach(sink)
         sent.set()
         await sink.done
@@ -493,7 +493,7 @@ async def test_each_clock_ends_the_answer_and_the_connection(
             answer = await transport.send(
                 call(served.origin, timeouts=timeouts, is_stream=is_stream, total_at=total_at)
             )
-            sink = Collected()
+            sink = CollectingSink()
             answer.attach(sink)
             await sink.done
             assert sink.error is not None
@@ -517,7 +517,7 @@ async def test_the_idle_clock_runs_from_the_last_byte() -> None:
         answer = await transport.send(call(served.origin, timeouts=Timeouts(idle_s=30)))
         began = loop.time()
         answer.timers.body_started()
-        sink = Collected()
+        sink = CollectingSink()
         answer.attach(sink)
         await sink.done
         assert sink.data == b"aaaaa" and sink.error is not None and sink.error.error_code == "idle_timeout"
@@ -538,7 +538,7 @@ async def test_a_paused_answer_takes_nothing_and_goes_on_where_it_was() -> None:
 
     async with connected(script) as (transport, served):
         answer = await transport.send(call(served.origin))
-        sink = Collected()
+        sink = CollectingSink()
         answer.attach(sink)
         await until(lambda: sink.data)
         answer.pause()
@@ -589,7 +589,7 @@ async def test_closing_an_answer_closes_the_connection_in_every_phase() -> None:
             await until(lambda number=number: len(served.peers) > number and served.peers[number].requests)
             if b"\r\n\r\n" in sent:
                 answer = await asking
-                answer.attach(Collected())
+                answer.attach(CollectingSink())
                 answer.close()
             else:
                 asking.cancel()
@@ -633,7 +633,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_open() -> None:
 
 @on_every_loop
 async def test_a_sink_may_close_the_answer_from_within() -> None:
-    class Impatient(Collected):
+    class Impatient(CollectingSink):
         def feed(self, data: bytes) -> None:
             super().feed(data)
             answer.close()

@@ -6,7 +6,7 @@ from gateway.core.errors import MethodNotAllowed, NotFound
 from gateway.core.exchange import ANYBODY, Principal
 from gateway.core.reserved_paths import GATEWAY_PATHS
 from gateway.routing.router import Router
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -26,7 +26,7 @@ STAFF = Principal("acme", "00000000", {"plan": "staff"})
 
 @pytest.fixture(scope="module")
 def router() -> Router:
-    return Router(loaded(TEXT).spec)
+    return Router(load_config(TEXT).spec)
 
 
 def route(
@@ -96,7 +96,7 @@ def test_a_path_that_takes_other_methods_names_all_that_it_takes(router: Router)
 )
 def test_no_star_covers_what_is_ours_or_can_be_read_in_two_ways(path: str) -> None:
     text = TEXT + '  - {name: all, paths: ["/v1/*"], provider: web}\n'
-    router = Router(loaded(text).spec)
+    router = Router(load_config(text).spec)
     assert (
         router.is_passthrough_path("/v1/anything/else:1")
         and router.is_passthrough_path("/v1/realtimes")
@@ -108,5 +108,5 @@ def test_no_star_covers_what_is_ours_or_can_be_read_in_two_ways(path: str) -> No
 
 
 def test_without_routes_for_paths_nothing_passes() -> None:
-    router = Router(loaded(TEXT.partition("  - {name: staff")[0]).spec)
+    router = Router(load_config(TEXT.partition("  - {name: staff")[0]).spec)
     assert not router.is_passthrough_path("/v1/files")

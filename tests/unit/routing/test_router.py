@@ -8,7 +8,7 @@ from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY, Principal
 from gateway.routing.router import MAX_CACHED_CHARS, MAX_CACHED_NAMES, Match, Router
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -35,7 +35,7 @@ FIVE_O_CLOCK = 5 * 3600.0
 
 @pytest.fixture(scope="module")
 def router() -> Router:
-    return Router(loaded(TEXT).spec)
+    return Router(load_config(TEXT).spec)
 
 
 def match(
@@ -144,7 +144,7 @@ def test_everything_that_match_gives_is_among_the_matches(router: Router) -> Non
 
 def test_a_condition_that_fails_counts_as_false() -> None:
     text = TEXT.replace("when: agentic", "when: '100 / request.tools > 3'")
-    router = Router(loaded(text).spec)
+    router = Router(load_config(text).spec)
     assert match(router, "auto") == Match("auto", "small")
     assert router.condition_errors == 1
     assert match(router, "auto", tools=2) == Match("agents", "strong")

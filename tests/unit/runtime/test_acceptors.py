@@ -15,7 +15,7 @@ from gateway.core.tls import server_context
 from gateway.runtime import acceptors as acceptors_module
 from gateway.runtime.acceptors import MIN_CONNECTIONS, Acceptor, Acceptors, ConnectionFactory, most_connections
 from tests.support.certificates import FOLDER
-from tests.support.processes import descriptors
+from tests.support.processes import open_descriptors
 
 
 class Guest(asyncio.Protocol):
@@ -143,11 +143,11 @@ async def test_opening_doors_of_a_full_house_waits_for_room(house: House) -> Non
 
 
 async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: House) -> None:
-    before = descriptors(os.getpid())
+    before = open_descriptors(os.getpid())
     await house.acceptors.open([0, 1])
     await house.acceptors.stop()
     await house.acceptors.open([0, 1])
-    assert descriptors(os.getpid()) == before - 2
+    assert open_descriptors(os.getpid()) == before - 2
     waiting = await house.visit(0)  # the test holds the listener still
     assert not house.here
     waiting[1].close()
@@ -155,11 +155,11 @@ async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: Hou
 
 async def test_moving_between_doors_leaks_no_descriptors(house: House) -> None:
     await house.acceptors.open([0])
-    before = descriptors(os.getpid())
+    before = open_descriptors(os.getpid())
     for _ in range(20):
         await house.acceptors.open([0, 1])
         await house.acceptors.open([0])
-    assert descriptors(os.getpid()) == before
+    assert open_descriptors(os.getpid()) == before
 
 
 @pytest.mark.parametrize(

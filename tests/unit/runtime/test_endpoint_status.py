@@ -5,16 +5,16 @@ import pytest
 from gateway.runtime.endpoint_status import endpoint_status, pool_status
 from gateway.runtime.messages import Mean, PoolStatus
 from tests.support.clock import FakeClock
-from tests.support.replay import Line
-from tests.support.serving import OPEN
+from tests.support.replay import ReplayWorker
+from tests.support.serving import OPEN_CONFIG
 
 
 @pytest.fixture
-async def line(clock: FakeClock) -> Line:
-    return Line(OPEN.replace("main: {", "main: {max_inflight: 3, "), clock)
+async def line(clock: FakeClock) -> ReplayWorker:
+    return ReplayWorker(OPEN_CONFIG.replace("main: {", "main: {max_inflight: 3, "), clock)
 
 
-async def test_endpoints_come_in_the_order_of_the_file_with_their_pools(line: Line) -> None:
+async def test_endpoints_come_in_the_order_of_the_file_with_their_pools(line: ReplayWorker) -> None:
     found = endpoint_status(line.services)
     assert [(one.endpoint, one.provider, one.model, one.pools) for one in found] == [
         ("a/m-a", "a", "m-a", ("main",)),
@@ -23,7 +23,7 @@ async def test_endpoints_come_in_the_order_of_the_file_with_their_pools(line: Li
     ]
 
 
-async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) -> None:
+async def test_an_endpoint_is_told_as_it_stands(line: ReplayWorker, clock: FakeClock) -> None:
     endpoint, now = line.endpoints["a/m-a"], clock.monotonic()
     endpoint.in_flight = 2
     endpoint.resting_until = now + 4.0
@@ -41,7 +41,7 @@ async def test_an_endpoint_is_told_as_it_stands(line: Line, clock: FakeClock) ->
     assert (fresh.state, fresh.retry_in_s, fresh.resting_s, fresh.is_healthy) == ("closed", 0.0, 0.0, True)
 
 
-async def test_pools_tell_what_runs_and_waits(line: Line) -> None:
+async def test_pools_tell_what_runs_and_waits(line: ReplayWorker) -> None:
     limiter = line.services.directory.pool("main").limiter
     assert limiter.try_acquire()
     assert pool_status(line.services) == (PoolStatus("main", 1, 0, 3),)

@@ -8,7 +8,7 @@ import pytest
 from gateway.pools.balancers.base import BALANCERS
 from gateway.runtime.explain import explain
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -33,7 +33,7 @@ tenants:
 
 def explained(clock: FakeClock, tenant: str = "", **fields: Any) -> dict[str, Any]:
     body = {"model": "auto", "messages": [{"role": "user", "content": "x" * 400}], **fields}
-    return explain(loaded(TEXT), json.dumps(body).encode(), tenant, clock)
+    return explain(load_config(TEXT), json.dumps(body).encode(), tenant, clock)
 
 
 def test_the_way_and_its_clocks_are_explained(clock: FakeClock) -> None:
@@ -49,7 +49,7 @@ def test_the_way_and_its_clocks_are_explained(clock: FakeClock) -> None:
 def test_each_pool_says_how_its_balancer_chooses(clock: FakeClock) -> None:
     text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
     text = text.replace("members: [big, small],", "members: [big, small], balance: ewma, sticky: conversation,")
-    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    found = explain(load_config(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
     (pool,) = found["pools"]
     assert (pool["pool"], pool["balance"]) == ("strong", "ewma")
     sticky, _, rule = pool["order"].partition("; then ")
@@ -65,7 +65,7 @@ def test_a_pool_of_one_has_nothing_to_choose(clock: FakeClock) -> None:
 def test_every_strategy_explains_itself(clock: FakeClock, balance: str) -> None:
     text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
     text = text.replace("members: [big, small],", f"members: [big, small], balance: {balance},")
-    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    found = explain(load_config(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
     (pool,) = found["pools"]
     assert pool["balance"] == balance
     assert len(pool["order"]) > len(balance) and "`" not in pool["order"]
@@ -73,7 +73,7 @@ def test_every_strategy_explains_itself(clock: FakeClock, balance: str) -> None:
 
 def test_each_key_of_a_provider_is_an_endpoint_with_its_number(clock: FakeClock) -> None:
     text = TEXT.replace('url: "http://a.test/v1"', 'url: "http://a.test/v1", keys: [k1, k2]')
-    found = explain(loaded(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
+    found = explain(load_config(text), b'{"model": "auto", "messages": [{"role": "user", "content": "x"}]}', "", clock)
     assert [one["endpoint"] for one in found["endpoints"]] == ["a/small", "a/small#2"]
 
 
@@ -109,6 +109,6 @@ def test_a_tenant_s_own_way_is_explained(clock: FakeClock) -> None:
     ],
 )
 def test_a_request_that_would_be_refused_says_so(clock: FakeClock, body: bytes, status: int, code: str) -> None:
-    error = explain(loaded(TEXT), body, clock=clock)["error"]
+    error = explain(load_config(TEXT), body, clock=clock)["error"]
     assert (error["status"], error["code"]) == (status, code)
     assert error["message"]

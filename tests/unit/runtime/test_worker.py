@@ -11,7 +11,7 @@ from gateway.runtime import bus, messages
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.launch import launch_worker, make_lifeline
 from tests.support.compiling import ENV, TEXT
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 CAPPED = TEXT.replace("strong: {members: [gone, a-1, a-2],", "strong: {members: [a-1, a-2], max_inflight: 10,")
 
@@ -35,7 +35,7 @@ class Control:
 
 
 def version(generation: int, text: str = TEXT) -> ConfigVersion:
-    return ConfigVersion.of(generation, loaded(text, ENV).spec, {})
+    return ConfigVersion.of(generation, load_config(text, ENV).spec, {})
 
 
 def prepare(generation: int, id: int) -> messages.Prepare:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import compose
-from gateway.simulator.ask import Ask, BadAsk
 from gateway.simulator.completions import Completions, read_prompts
+from gateway.simulator.model_output import generate
+from gateway.simulator.request import BadRequest, SimulatedRequest
 from tests.support import sse
 
 
-def read(**body: Any) -> Ask:
-    return Completions.read(json.dumps({"model": "sim", **body}).encode(), {})
+def read(**body: Any) -> SimulatedRequest:
+    return Completions.read_request(json.dumps({"model": "sim", **body}).encode(), {})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_prompts_are_texts_or_tokens(given: Any, texts: list[str], tokens: list[
 
 @pytest.mark.parametrize("given", [[], [[]], [None], [["a"]]])
 def test_nothing_else_is_a_prompt(given: Any) -> None:
-    with pytest.raises(BadAsk):
+    with pytest.raises(BadRequest):
         read_prompts(given)
 
 
@@ -43,9 +43,9 @@ def test_a_request_is_read() -> None:
 
 def test_streamed_and_unstreamed_texts_are_the_same() -> None:
     body: dict[str, Any] = {"prompt": ["a", "b"], "echo": True, "max_tokens": 2}
-    whole = Completions.tell(compose(read(**body), behaviour_of("sim"), 7, 0))
-    told = Completions.tell(
-        compose(read(**body, stream=True, stream_options={"include_usage": True}), behaviour_of("sim"), 7, 0)
+    whole = Completions.render(generate(read(**body), behaviour_of("sim"), 7, 0))
+    told = Completions.render(
+        generate(read(**body, stream=True, stream_options={"include_usage": True}), behaviour_of("sim"), 7, 0)
     )
     assert isinstance(whole, bytes) and not isinstance(told, bytes)
     document = json.loads(whole)
@@ -57,4 +57,4 @@ def test_streamed_and_unstreamed_texts_are_the_same() -> None:
     assert [choice["text"] for choice in document["choices"]] == texts == ["alorem café ", "blorem café "]
     assert [choice["finish_reason"] for choice in document["choices"]] == ["length"] * 2
     assert chunks[-1]["usage"] == document["usage"] == {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}
-    assert "error" in sse.chunks_of(told.failure())[0] and told.mark() == b"data: [DONE]\n\n"
+    assert "error" in sse.chunks_of(told.error_event())[0] and told.end_marker() == b"data: [DONE]\n\n"

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import compose
-from gateway.simulator.ask import Ask, BadAsk
 from gateway.simulator.embeddings import MAX_INPUTS, Embeddings, vector
+from gateway.simulator.model_output import generate
+from gateway.simulator.request import BadRequest, SimulatedRequest
 
 
-def read(**body: Any) -> Ask:
-    return Embeddings.read(json.dumps({"model": "sim", **body}).encode(), {})
+def read(**body: Any) -> SimulatedRequest:
+    return Embeddings.read_request(json.dumps({"model": "sim", **body}).encode(), {})
 
 
 def document(model: str = "sim", **body: Any) -> Any:
-    told = Embeddings.tell(compose(read(model=model, **body), behaviour_of(model), 7, 0))
+    told = Embeddings.render(generate(read(model=model, **body), behaviour_of(model), 7, 0))
     assert isinstance(told, bytes)
     return json.loads(told)
 
@@ -59,5 +59,5 @@ def test_base64_holds_the_same_numbers() -> None:
     ],
 )
 def test_one_wrong_thing_fails_the_whole_call(body: Any) -> None:
-    with pytest.raises(BadAsk):
+    with pytest.raises(BadRequest):
         read(**body)

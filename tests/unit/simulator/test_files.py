@@ -28,5 +28,5 @@ def test_a_file_can_be_removed(simulator: SimulatorProcess) -> None:
 def test_a_form_gives_its_texts() -> None:
     read = Form((("a", "1"),), (Upload("file", "x", "a/b", 3, "00"),))
     assert (read.text("a"), read.text("b")) == ("1", "")
-    assert read.files[0].shape()["size_bytes"] == 3
-    assert FileContent.read(b"", {"id": "file-sim-1-5"}).model == "sim"
+    assert read.files[0].as_dict()["size_bytes"] == 3
+    assert FileContent.read_request(b"", {"id": "file-sim-1-5"}).model == "sim"

@@ -3,23 +3,23 @@
 import zlib
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.framing import Fate, Step, Until, framed, pieces
+from gateway.simulator.framing import ConnectionFault, Step, WaitUntil, encode_chunks, pieces
 
 
 def frame(steps: list[Step], fields: str = "") -> list[Step]:
-    return list(framed(steps, behaviour_of("sim" + fields)))
+    return list(encode_chunks(steps, behaviour_of("sim" + fields)))
 
 
 def test_each_event_is_a_chunk_and_the_end_is_one() -> None:
-    assert frame([b"ab", Until(1.0), b"c"]) == [b"2\r\nab\r\n", Until(1.0), b"1\r\nc\r\n", b"0\r\n\r\n"]
+    assert frame([b"ab", WaitUntil(1.0), b"c"]) == [b"2\r\nab\r\n", WaitUntil(1.0), b"1\r\nc\r\n", b"0\r\n\r\n"]
 
 
 def test_events_that_are_joined_do_not_wait() -> None:
-    assert frame([b"a", Until(1.0), b"b", b"c"], "-join2") == [b"2\r\nab\r\n", b"1\r\nc\r\n", b"0\r\n\r\n"]
+    assert frame([b"a", WaitUntil(1.0), b"b", b"c"], "-join2") == [b"2\r\nab\r\n", b"1\r\nc\r\n", b"0\r\n\r\n"]
 
 
 def test_a_fate_comes_behind_what_was_gathered_and_ends_all() -> None:
-    assert frame([b"a", Fate.CUT, b"never"], "-join9") == [b"1\r\na\r\n", Fate.CUT]
+    assert frame([b"a", ConnectionFault.RESET, b"never"], "-join9") == [b"1\r\na\r\n", ConnectionFault.RESET]
 
 
 def test_no_event_is_no_chunk() -> None:
@@ -27,8 +27,8 @@ def test_no_event_is_no_chunk() -> None:
 
 
 def test_pieces_leave_by_themselves() -> None:
-    assert list(pieces(b"abc", 2)) == [b"ab", Until(0.0), b"c", Until(0.0)]
-    assert frame([b"abc"], "-chunk2")[:2] == [b"2\r\nab\r\n", Until(0.0)]
+    assert list(pieces(b"abc", 2)) == [b"ab", WaitUntil(0.0), b"c", WaitUntil(0.0)]
+    assert frame([b"abc"], "-chunk2")[:2] == [b"2\r\nab\r\n", WaitUntil(0.0)]
 
 
 def test_lines_and_compression() -> None:

@@ -6,25 +6,27 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import Answer, compose, signature_of
-from gateway.simulator.ask import Ask, BadAsk
-from gateway.simulator.face import Stream, Trouble
+from gateway.simulator.handler import ErrorResponse, StreamedBody
 from gateway.simulator.messages import CountTokens, Messages
+from gateway.simulator.model_output import ModelOutput, generate, signature_of
+from gateway.simulator.request import BadRequest, SimulatedRequest
 from tests.support import sse
 
 USER = {"role": "user", "content": "two words"}
 
 
-def read(**body: Any) -> Ask:
-    return Messages.read(json.dumps({"model": "sim", "max_tokens": 99, "messages": [USER], **body}).encode(), {})
+def read(**body: Any) -> SimulatedRequest:
+    return Messages.read_request(
+        json.dumps({"model": "sim", "max_tokens": 99, "messages": [USER], **body}).encode(), {}
+    )
 
 
-def answer(model: str, **facts: Any) -> Answer:
-    return compose(Ask(model, **facts), behaviour_of(model), number=7, created=0)
+def answer(model: str, **facts: Any) -> ModelOutput:
+    return generate(SimulatedRequest(model, **facts), behaviour_of(model), number=7, created=0)
 
 
-def stream(model: str, **facts: Any) -> Stream:
-    told = Messages.tell(answer(model, stream=True, **facts))
+def stream(model: str, **facts: Any) -> StreamedBody:
+    told = Messages.render(answer(model, stream=True, **facts))
     assert not isinstance(told, bytes)
     return told
 
@@ -32,7 +34,7 @@ def stream(model: str, **facts: Any) -> Stream:
 def events(model: str, **facts: Any) -> list[Any]:
     told = stream(model, **facts)
     data = b"".join(
-        [*told.opening(), *(before + event for before, event in told.contents()), *told.ending(), told.mark()]
+        [*told.opening(), *(before + event for before, event in told.contents()), *told.ending(), told.end_marker()]
     )
     split = sse.split(data)
     assert [event.name for event in split] == [event.json()["type"] for event in split]
@@ -40,7 +42,7 @@ def events(model: str, **facts: Any) -> list[Any]:
 
 
 def document(model: str, **facts: Any) -> Any:
-    told = Messages.tell(answer(model, **facts))
+    told = Messages.render(answer(model, **facts))
     assert isinstance(told, bytes)
     return json.loads(told)
 
@@ -48,14 +50,14 @@ def document(model: str, **facts: Any) -> Any:
 def test_a_request_is_read() -> None:
     tools = [{"name": "find", "input_schema": {}}, {"type": "web_search_20250305", "name": "web_search"}]
     ask = read(stream=True, system=[{"type": "text", "text": "be brief"}], tools=tools, stop_sequences=["x"])
-    assert ask == Ask(
+    assert ask == SimulatedRequest(
         "sim",
         stream=True,
         wants_usage=True,
         max_tokens=99,
         words=4,
         tool_names=("find", "web_search"),
-        heard=("two words",),
+        new_input=("two words",),
         stop=("x",),
     )
     schema = {"type": "object"}
@@ -67,24 +69,24 @@ def test_results_and_what_came_after_the_model_are_heard() -> None:
     call = {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "x", "input": {}}]}
     results = [{"type": "tool_result", "tool_use_id": one, "content": one} for one in ("a", "b")]
     ask = read(messages=[USER, call, {"role": "user", "content": [*results, {"type": "text", "text": "after"}]}])
-    assert (ask.heard, ask.tool_results) == (("a", "b", "after"), 2)
+    assert (ask.new_input, ask.tool_results) == (("a", "b", "after"), 2)
 
 
 @pytest.mark.parametrize(("signature", "is_forged"), [(signature_of("hm"), False), ("other", True), (None, True)])
 def test_forged_thinking_is_found(signature: str | None, is_forged: bool) -> None:
     block = {"type": "thinking", "thinking": "hm", "signature": signature}
-    assert read(messages=[USER, {"role": "assistant", "content": [block]}, USER]).has_forged_thoughts == is_forged
+    assert read(messages=[USER, {"role": "assistant", "content": [block]}, USER]).has_forged_thinking == is_forged
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"messages": []}', b'{"model": "sim", "messages": []}'])
 def test_anything_else_is_refused(body: bytes) -> None:
-    with pytest.raises(BadAsk):
-        Messages.read(body, {})
+    with pytest.raises(BadRequest):
+        Messages.read_request(body, {})
 
 
 def test_counting_needs_no_max_tokens() -> None:
-    ask = CountTokens.read(json.dumps({"model": "sim", "messages": [USER]}).encode(), {})
-    assert CountTokens.tell(compose(ask, behaviour_of("sim"), 1, 0)) == b'{"input_tokens":2}'
+    ask = CountTokens.read_request(json.dumps({"model": "sim", "messages": [USER]}).encode(), {})
+    assert CountTokens.render(generate(ask, behaviour_of("sim"), 1, 0)) == b'{"input_tokens":2}'
 
 
 def test_a_stream_is_start_ping_blocks_delta_stop() -> None:
@@ -102,7 +104,7 @@ def test_a_stream_is_start_ping_blocks_delta_stop() -> None:
 
 
 def test_blocks_follow_each_other_and_thinking_is_signed() -> None:
-    told = events("sim-think2-script1-echo", heard=("hello",))
+    told = events("sim-think2-script1-echo", new_input=("hello",))
     starts = [event["content_block"] for event in told if event["type"] == "content_block_start"]
     assert [start["type"] for start in starts] == ["thinking", "text", "tool_use"]
     deltas = [(event["index"], event["delta"]) for event in told if event["type"] == "content_block_delta"]
@@ -162,9 +164,9 @@ def test_pings_stand_before_every_content_event() -> None:
 
 
 def test_errors_have_the_vendors_shape_and_words() -> None:
-    status, body = Messages.refusal(Trouble(429, "insufficient_quota", "y"))
+    status, body = Messages.error_response(ErrorResponse(429, "insufficient_quota", "y"))
     assert status == 402 and json.loads(body)["error"]["type"] == "billing_error"
-    status, body = Messages.refusal(Trouble(400, "context_length_exceeded", "y"))
+    status, body = Messages.error_response(ErrorResponse(400, "context_length_exceeded", "y"))
     assert status == 400 and json.loads(body)["error"]["message"] == "prompt is too long: y"
-    [failure] = sse.split(stream("sim").failure())
+    [failure] = sse.split(stream("sim").error_event())
     assert failure.name == "error" and failure.json()["error"]["type"] == "overloaded_error"

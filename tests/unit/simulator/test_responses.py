@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import compose
-from gateway.simulator.ask import Ask, BadAsk
+from gateway.simulator.model_output import generate
+from gateway.simulator.request import BadRequest, SimulatedRequest
 from gateway.simulator.responses import Responses
 from tests.support import sse
 
 
-def read(**body: Any) -> Ask:
-    return Responses.read(json.dumps({"model": "sim", **body}).encode(), {})
+def read(**body: Any) -> SimulatedRequest:
+    return Responses.read_request(json.dumps({"model": "sim", **body}).encode(), {})
 
 
 def events(model: str, **body: Any) -> list[Any]:
-    told = Responses.tell(compose(read(model=model, stream=True, **body), behaviour_of(model), 7, 0))
+    told = Responses.render(generate(read(model=model, stream=True, **body), behaviour_of(model), 7, 0))
     assert not isinstance(told, bytes)
     data = b"".join(
-        [*told.opening(), *(before + event for before, event in told.contents()), *told.ending(), told.mark()]
+        [*told.opening(), *(before + event for before, event in told.contents()), *told.ending(), told.end_marker()]
     )
     split = sse.split(data)
     assert [event.name for event in split] == [event.json()["type"] for event in split]
@@ -29,14 +29,14 @@ def events(model: str, **body: Any) -> list[Any]:
 
 
 def document(model: str, **body: Any) -> Any:
-    told = Responses.tell(compose(read(model=model, **body), behaviour_of(model), 7, 0))
+    told = Responses.render(generate(read(model=model, **body), behaviour_of(model), 7, 0))
     assert isinstance(told, bytes)
     return json.loads(told)
 
 
 def test_a_text_is_one_users_words() -> None:
     ask = read(input="three words here", instructions="be brief", max_output_tokens=9)
-    assert (ask.words, ask.heard, ask.max_tokens, ask.wants_usage) == (5, ("three words here",), 9, True)
+    assert (ask.words, ask.new_input, ask.max_tokens, ask.wants_usage) == (5, ("three words here",), 9, True)
 
 
 def test_items_are_read() -> None:
@@ -46,15 +46,15 @@ def test_items_are_read() -> None:
     tools = [{"type": "function", "name": "find"}, {"type": "web_search"}]
     text = {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}}
     ask = read(input=[{"role": "user", "content": "before"}, call, output, listed], tools=tools, text=text)
-    assert (ask.heard, ask.tool_results, ask.words) == (("result one", "two"), 2, 4)
+    assert (ask.new_input, ask.tool_results, ask.words) == (("result one", "two"), 2, 4)
     assert (ask.tool_names, ask.schema) == (("find",), {"type": "object"})
     assert read(text={"format": {"type": "text"}}).schema is None
 
 
 @pytest.mark.parametrize("body", [b"{", b"{}", b'{"model": "sim", "input": 3}'])
 def test_anything_else_is_refused(body: bytes) -> None:
-    with pytest.raises(BadAsk):
-        Responses.read(body, {})
+    with pytest.raises(BadRequest):
+        Responses.read_request(body, {})
 
 
 def test_a_stream_tells_how_each_item_comes_to_be() -> None:

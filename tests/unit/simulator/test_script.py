@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import compose
-from gateway.simulator.ask import Ask
 from gateway.simulator.chat import Chat
-from gateway.simulator.framing import Fate, Step, Until
+from gateway.simulator.framing import ConnectionFault, Step, WaitUntil
+from gateway.simulator.model_output import generate
+from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.script import script
 from tests.support import sse
 
 
 def steps_of(model: str, **facts: Any) -> list[Step]:
-    return list(script(Chat(), compose(Ask(model, **facts), behaviour_of(model), number=7, created=1_700_000_000)))
+    return list(
+        script(Chat(), generate(SimulatedRequest(model, **facts), behaviour_of(model), number=7, created=1_700_000_000))
+    )
 
 
 def written(steps: list[Step]) -> bytes:
@@ -122,29 +124,31 @@ def test_tool_calls_put_together_from_deltas_are_those_of_the_document(calls: in
 
 
 def test_pace_is_kept_in_absolute_time() -> None:
-    waits = [step.seconds for step in steps_of("sim-tokens4-first0.5s-rate10", stream=True) if isinstance(step, Until)]
+    waits = [
+        step.seconds for step in steps_of("sim-tokens4-first0.5s-rate10", stream=True) if isinstance(step, WaitUntil)
+    ]
     assert waits == pytest.approx([0.5, 0.6, 0.7, 0.8])
-    assert steps_of("sim-tokens4-first0.5s-rate10-head2s")[:2] == [Until(2.0), Until(pytest.approx(0.8))]
+    assert steps_of("sim-tokens4-first0.5s-rate10-head2s")[:2] == [WaitUntil(2.0), WaitUntil(pytest.approx(0.8))]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_cut_stream_has_so_many_content_events_and_no_end(count: int) -> None:
     steps = steps_of(f"sim-tokens3-cut_after{count}", stream=True)
-    assert steps[-1] is Fate.CUT
+    assert steps[-1] is ConnectionFault.RESET
     got = cut_stream(f"sim-tokens3-cut_after{count}")
     assert len(sse.chunks_of(got)) == 1 + count
     assert b"[DONE]" not in got and b'"stop"' not in got
 
 
 def test_a_stream_can_be_cut_inside_an_event() -> None:
-    assert steps_of("sim-tokens3-cut_inside1", stream=True)[-1] is Fate.CUT
+    assert steps_of("sim-tokens3-cut_inside1", stream=True)[-1] is ConnectionFault.RESET
     got = cut_stream("sim-tokens3-cut_inside1")
     assert not got.endswith(b"\n") and got.count(b"data: ") == 3
 
 
 def test_a_stalled_stream_ends_in_silence() -> None:
     steps = steps_of("sim-tokens3-stall_after2", stream=True)
-    assert steps[-1] is Fate.STALL
+    assert steps[-1] is ConnectionFault.STALL
     assert len(sse.chunks_of(cut_stream("sim-tokens3-stall_after2"))) == 3
 
 
@@ -157,18 +161,23 @@ def test_a_stream_can_fail_in_band_or_end_without_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "fate"), [("cut_after1", Fate.CUT), ("cut_inside1", Fate.CUT), ("stall_after1", Fate.STALL)]
+    ("fault", "ending"),
+    [
+        ("cut_after1", ConnectionFault.RESET),
+        ("cut_inside1", ConnectionFault.RESET),
+        ("stall_after1", ConnectionFault.STALL),
+    ],
 )
-def test_an_unstreamed_answer_breaks_off_after_half_its_body(fault: str, fate: Fate) -> None:
+def test_an_unstreamed_answer_breaks_off_after_half_its_body(fault: str, ending: ConnectionFault) -> None:
     steps = steps_of(f"sim-{fault}")
     head, _, body = written(steps).partition(b"\r\n\r\n")
     announced = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
-    assert steps[-1] is fate and len(body) == announced // 2
+    assert steps[-1] is ending and len(body) == announced // 2
 
 
 def test_nothing_comes_where_the_head_is_cut_or_stalled() -> None:
-    assert steps_of("sim-cut_head", stream=True) == [Fate.CUT]
-    assert steps_of("sim-stall_head") == [Fate.STALL]
+    assert steps_of("sim-cut_head", stream=True) == [ConnectionFault.RESET]
+    assert steps_of("sim-stall_head") == [ConnectionFault.STALL]
 
 
 def test_an_error_carries_its_status_and_retry_after() -> None:
@@ -236,9 +245,12 @@ def test_wrong_bytes_come_as_told() -> None:
     assert b"data: {not json\n\n" in stream("sim-garbage")
     assert len(stream("sim-huge_line300k")) == 300_000 + len(b'data: {"choices":[{"index":0,"delta":{"content":"')
     head, _, body = written(steps_of("sim-long_length9")).partition(b"\r\n\r\n")
-    assert f"content-length: {len(body) + 9}".encode() in head and steps_of("sim-long_length9")[-1] is Fate.CLOSE
+    assert (
+        f"content-length: {len(body) + 9}".encode() in head
+        and steps_of("sim-long_length9")[-1] is ConnectionFault.CLOSE
+    )
     assert written(steps_of("sim-surplus5", stream=True)).endswith(b"0\r\n\r\nxxxxx")
-    assert steps_of("sim-close")[-1] is Fate.CLOSE
+    assert steps_of("sim-close")[-1] is ConnectionFault.CLOSE
 
 
 def test_the_same_request_gives_the_same_script() -> None:

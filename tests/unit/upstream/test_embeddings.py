@@ -17,9 +17,9 @@ from gateway.lifecycle import serve
 from gateway.pools.route_plan import RoutePlan
 from gateway.resilience.breaker import BreakerState
 from tests.support.clock import FakeClock
-from tests.support.embeddings import BAD, Embedder, request, tokens, vector
+from tests.support.embeddings import BAD_INPUT, EmbeddingTransport, request, tokens, vector
 from tests.support.loops import in_virtual_time
-from tests.support.replay import Line, loaded, whole
+from tests.support.replay import ReplayWorker, full_response, load_config
 
 TEXT = """
 version: 1
@@ -77,8 +77,8 @@ class Gateway:
     def __init__(self, text: str = TEXT, takes_s: float = 0.05) -> None:
         clock = FakeClock()
         self._clock = clock
-        self.line = Line(text, clock)
-        self.provider = Embedder(takes_s)
+        self.line = ReplayWorker(text, clock)
+        self.provider = EmbeddingTransport(takes_s)
         self.line.services.transport = self.line.transport = self.provider
         self.exchanges: list[Exchange] = []
 
@@ -172,7 +172,7 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
 async def test_who_waits_in_vain_for_others_gets_the_bytes_as_they_came() -> None:
     gateway = Gateway()
     body = b'{ "data":[ {"embedding":[0.10],"index":0 }],"usage":{"prompt_tokens":7}}'
-    gateway.provider.play = lambda inputs: whole(body)
+    gateway.provider.play = lambda inputs: full_response(body)
     client = await gateway.ask("one")
     assert client.raw == body
     usage = gateway.exchanges[0].usage
@@ -233,7 +233,7 @@ async def test_a_call_of_several_bears_the_first_ones_id_and_nobodys_trace() -> 
 @in_virtual_time
 async def test_a_bad_input_is_its_own_callers_and_nobody_elses() -> None:
     gateway = Gateway()
-    clients = await asyncio.gather(*(gateway.ask(one) for one in ("a", BAD, "c")))
+    clients = await asyncio.gather(*(gateway.ask(one) for one in ("a", BAD_INPUT, "c")))
     assert [client.error and client.error.http_status for client in clients] == [None, 400, None]
     assert [exchange.outcome for exchange in gateway.exchanges] == ["ok", "failed", "ok"]
     assert [client.vectors for client in clients if not client.error] == [[vector("a")], [vector("c")]]
@@ -242,7 +242,7 @@ async def test_a_bad_input_is_its_own_callers_and_nobody_elses() -> None:
 @in_virtual_time
 async def test_a_breaker_counts_one_failure_for_each_call() -> None:
     gateway = Gateway()
-    gateway.provider.play = lambda inputs: whole(b"{}", 503)
+    gateway.provider.play = lambda inputs: full_response(b"{}", 503)
     (endpoint,) = (one for one in gateway.line.endpoints.values() if one.model == "e")
     clients = await asyncio.gather(*(gateway.ask("a") for _ in range(5)))
     assert [client.error and client.error.http_status for client in clients] == [503] * 5
@@ -255,7 +255,7 @@ async def test_a_breaker_counts_one_failure_for_each_call() -> None:
 @in_virtual_time
 async def test_an_answer_that_can_not_be_taken_apart_fails_them_all() -> None:
     gateway = Gateway()
-    gateway.provider.play = lambda inputs: whole(b'{"data":[{"index":0,"embedding":[1]}]}')
+    gateway.provider.play = lambda inputs: full_response(b'{"data":[{"index":0,"embedding":[1]}]}')
     clients = await asyncio.gather(gateway.ask("a"), gateway.ask("b"))
     assert [client.error and client.error.error_code for client in clients] == ["upstream_protocol_error"] * 2
 
@@ -263,7 +263,7 @@ async def test_an_answer_that_can_not_be_taken_apart_fails_them_all() -> None:
 @in_virtual_time
 async def test_failures_are_retried_together() -> None:
     gateway = Gateway(TEXT.replace("retry: none, ", "retry: {attempts: 2, backoff: 1ms, backoff_cap: 2ms}, "))
-    plays = [whole(b"{}", 503)]
+    plays = [full_response(b"{}", 503)]
     gateway.provider.play = lambda inputs: plays.pop() if plays else None
     clients = await asyncio.gather(*(gateway.ask(name) for name in "abc"))
     assert [client.vectors for client in clients] == [[vector(name)] for name in "abc"]
@@ -306,4 +306,4 @@ async def test_where_nobody_has_embeddings_the_request_is_refused_in_words() -> 
 @pytest.mark.parametrize("setting", ["batch: {max: 1}", "batch: {max: 257}", "batch: {wait: 0s}", "batch: 3"])
 def test_a_batch_is_of_2_to_256_and_waits(setting: str) -> None:
     with pytest.raises(ConfigError, match="batch"):
-        loaded(TEXT.replace("batch: none", setting))
+        load_config(TEXT.replace("batch: none", setting))

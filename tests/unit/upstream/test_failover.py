@@ -19,15 +19,15 @@ from gateway.pools.route_plan import PoolStage
 from gateway.pools.target import Target
 from gateway.upstream.attempt import Attempt
 from gateway.upstream.failover import LEAST_RETRY_AFTER_S, RETRY_AFTER_SPREAD, FailoverState, PoolAttempts
-from tests.support.dispatching import line_of
+from tests.support.dispatching import replay_worker
 from tests.support.loops import in_virtual_time
-from tests.support.replay import Line
+from tests.support.replay import ReplayWorker
 
 THREE = "main: {members: [m-a, m-b, m-c]}"
 SPARE = "main: {members: [m-a], then: spare}\nspare: {members: [m-b]}"
 
 
-def search_of(line: Line, exchange: Exchange | None = None) -> FailoverState:
+def search_of(line: ReplayWorker, exchange: Exchange | None = None) -> FailoverState:
     exchange = exchange or line.exchange("auto")
     return FailoverState(exchange, line.path(exchange), line.services)
 
@@ -49,7 +49,7 @@ def name(target: Target | None) -> str:
 
 @in_virtual_time
 async def test_who_was_not_tried_comes_first_and_who_failed_comes_again_when_all_were() -> None:
-    line = line_of(THREE)
+    line = replay_worker(THREE)
     search = search_of(line)
     stage = search.stages[0]
     for expected in ("m-a", "m-b", "m-c"):
@@ -63,7 +63,7 @@ async def test_who_was_not_tried_comes_first_and_who_failed_comes_again_when_all
 
 @in_virtual_time
 async def test_who_would_say_the_same_is_not_asked_again() -> None:
-    line = line_of("main: {members: [m-a]}")
+    line = replay_worker("main: {members: [m-a]}")
     search = search_of(line)
     stage = search.stages[0]
     assert failed(search, stage, stage.targets[0], UpstreamRateLimited("wait", retry_after_s=3600.0))
@@ -74,7 +74,7 @@ async def test_who_would_say_the_same_is_not_asked_again() -> None:
 
 @in_virtual_time
 async def test_a_pool_is_asked_next_retry_at_once_for_somebody_new_and_after_a_pause_for_the_same() -> None:
-    line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {backoff: 1s}}")
+    line = replay_worker("main: {members: [m-a, m-b]}", more="defaults: {retry: {backoff: 1s}}")
     search = search_of(line)
     stage = search.stages[0]
     first, second = stage.targets
@@ -88,7 +88,7 @@ async def test_a_pool_is_asked_next_retry_at_once_for_somebody_new_and_after_a_p
 
 @in_virtual_time
 async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -> None:
-    line = line_of(SPARE, more="defaults: {retry: {backoff_cap: 3s, retry_after_cap: 20s}}")
+    line = replay_worker(SPARE, more="defaults: {retry: {backoff_cap: 3s, retry_after_cap: 20s}}")
     search = search_of(line)
     for stage, patience_s in zip(search.stages, (3.0, 20.0), strict=True):
         failed(search, stage, stage.targets[0], Unavailable("down"))
@@ -99,7 +99,7 @@ async def test_leave_is_waited_for_longest_where_nobody_stands_behind_a_pool() -
 
 @in_virtual_time
 async def test_a_pool_is_asked_as_often_as_its_settings_say() -> None:
-    line = line_of(THREE, more="defaults: {retry: {attempts: 2}}")
+    line = replay_worker(THREE, more="defaults: {retry: {attempts: 2}}")
     search = search_of(line)
     stage = search.stages[0]
     assert search.next_retry(stage, PoolAttempts()) is None  # nothing has failed there: no reason to try again
@@ -112,7 +112,7 @@ async def test_a_pool_is_asked_as_often_as_its_settings_say() -> None:
 
 @in_virtual_time
 async def test_nothing_is_paused_for_that_would_come_too_late() -> None:
-    line = line_of("main: {members: [m-a]}", more="defaults: {timeout: {total: 5s}}")
+    line = replay_worker("main: {members: [m-a]}", more="defaults: {timeout: {total: 5s}}")
     search = search_of(line)
     stage = search.stages[0]
     target = stage.targets[0]
@@ -124,7 +124,7 @@ async def test_nothing_is_paused_for_that_would_come_too_late() -> None:
 
 @in_virtual_time
 async def test_no_total_clock_is_never_too_late() -> None:
-    line = line_of("main: {members: [m-a]}", more="defaults: {timeout: {total: none}}")
+    line = replay_worker("main: {members: [m-a]}", more="defaults: {timeout: {total: none}}")
     search = search_of(line)
     target = search.stages[0].targets[0]
     assert search.total_at(target) is None
@@ -133,7 +133,7 @@ async def test_no_total_clock_is_never_too_late() -> None:
 
 @in_virtual_time
 async def test_beside_one_that_is_slow_somebody_else_is_asked() -> None:
-    line = line_of(THREE)
+    line = replay_worker(THREE)
     search = search_of(line)
     stage = search.stages[0]
     first = stage.targets[0]
@@ -144,7 +144,7 @@ async def test_beside_one_that_is_slow_somebody_else_is_asked() -> None:
 
 @in_virtual_time
 async def test_nobody_is_asked_beside_one_that_is_slow_when_there_is_no_time() -> None:
-    line = line_of(THREE, more="defaults: {timeout: {total: 5s}}")
+    line = replay_worker(THREE, more="defaults: {timeout: {total: 5s}}")
     exchange = line.exchange("auto")
     exchange.timeline.received_at -= 5.0
     search = search_of(line, exchange)
@@ -153,7 +153,7 @@ async def test_nobody_is_asked_beside_one_that_is_slow_when_there_is_no_time() -
 
 @in_virtual_time
 async def test_a_prompt_that_was_too_long_wants_a_larger_window() -> None:
-    line = line_of("main: {members: [m-a, m-b]}", models=", context: 8k")
+    line = replay_worker("main: {members: [m-a, m-b]}", models=", context: 8k")
     search = search_of(line)
     stage = search.stages[0]
     error = ContextTooLong("too long", status=400, body=b"", content_type="")
@@ -163,7 +163,7 @@ async def test_a_prompt_that_was_too_long_wants_a_larger_window() -> None:
 
 @in_virtual_time
 async def test_a_fault_of_the_request_leads_nowhere() -> None:
-    line = line_of(THREE)
+    line = replay_worker(THREE)
     search = search_of(line)
     stage = search.stages[0]
     assert not failed(search, stage, stage.targets[0], Rejected("no", status=400, body=b"", content_type=""))
@@ -171,7 +171,7 @@ async def test_a_fault_of_the_request_leads_nowhere() -> None:
 
 @in_virtual_time
 async def test_a_refused_key_is_noted() -> None:
-    line = line_of(THREE)
+    line = replay_worker(THREE)
     search = search_of(line)
     stage = search.stages[0]
     failed(search, stage, stage.targets[0], CredentialRefused("no"))
@@ -180,7 +180,7 @@ async def test_a_refused_key_is_noted() -> None:
 
 @in_virtual_time
 async def test_the_shortest_wait_that_was_told_is_taken_and_patience_is_one_for_all() -> None:
-    line = line_of("main: {members: [m-a, m-b]}", more="defaults: {retry: {retry_after_cap: 10s}}")
+    line = replay_worker("main: {members: [m-a, m-b]}", more="defaults: {retry: {retry_after_cap: 10s}}")
     search = search_of(line)
     stage = search.stages[0]
     assert search.next_rested() is None
@@ -195,7 +195,7 @@ async def test_the_shortest_wait_that_was_told_is_taken_and_patience_is_one_for_
 
 @in_virtual_time
 async def test_a_family_is_not_limited_as_one() -> None:
-    line = line_of("main: {members: [m-a]}")
+    line = replay_worker("main: {members: [m-a]}")
     line.activate(
         "version: 1\nproviders: {a: {kind: openai, url: 'http://a.test/v1'}}\n"
         "models: {'m-*': {provider: a, price: {input: 1, output: 2}, quality: 0.5}}\n"
@@ -209,7 +209,7 @@ async def test_a_family_is_not_limited_as_one() -> None:
 
 @in_virtual_time
 async def test_where_all_breakers_are_open_the_soonest_is_asked_if_the_pool_wants_that() -> None:
-    line = line_of("main: {members: [m-a, m-b], all_open: soonest}")
+    line = replay_worker("main: {members: [m-a, m-b], all_open: soonest}")
     search = search_of(line)
     assert search.soonest() is None
     line.endpoints["a/m-a"].breaker.trip()
@@ -222,14 +222,14 @@ async def test_where_all_breakers_are_open_the_soonest_is_asked_if_the_pool_want
 
 @in_virtual_time
 async def test_a_pool_that_rejects_asks_nobody_behind_open_breakers() -> None:
-    line = line_of("main: {members: [m-a]}")
+    line = replay_worker("main: {members: [m-a]}")
     line.endpoints["a/m-a"].breaker.trip()
     assert search_of(line).soonest() is None
 
 
 @in_virtual_time
 async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None:
-    line = line_of(SPARE)
+    line = replay_worker(SPARE)
     search = search_of(line)
     assert isinstance(search.unavailable(), NoCapacity)
     assert search.unavailable().retry_after_s == LEAST_RETRY_AFTER_S
@@ -243,7 +243,7 @@ async def test_nobody_is_explained_by_what_keeps_each_from_being_asked() -> None
 
 @in_virtual_time
 async def test_a_path_that_no_provider_has_is_the_requests_fault() -> None:
-    line = line_of(THREE)
+    line = replay_worker(THREE)
     exchange = line.exchange("auto")
     path = line.path(exchange)
     exchange.path = "/v1/else"
@@ -252,7 +252,7 @@ async def test_a_path_that_no_provider_has_is_the_requests_fault() -> None:
 
 @in_virtual_time
 async def test_an_endpoint_without_room_is_waited_for_and_not_asked() -> None:
-    line = line_of("main: {members: [m-a]}", models=", max_inflight: 1")
+    line = replay_worker("main: {members: [m-a]}", models=", max_inflight: 1")
     exchange = line.exchange("auto")
     search = search_of(line, exchange)
     stage = search.stages[0]

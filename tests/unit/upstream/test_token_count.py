@@ -12,7 +12,7 @@ from gateway.dialects.anthropic_messages import token_count as anthropic_token_c
 from gateway.pools.route_plan import RoutePlan
 from gateway.upstream.token_count import count_tokens
 from tests.support.clock import FakeClock
-from tests.support.replay import Line, Play, whole
+from tests.support.replay import ReplayWorker, ScriptedResponse, full_response
 
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "How many tokens would that be?"}]}
 TEXT = """
@@ -29,14 +29,14 @@ pools:
 routes:
   - {{name: all, match: [auto], to: main}}
 """
-COUNT = whole(b'{"input_tokens": 41}')
+COUNT = full_response(b'{"input_tokens": 41}')
 
 
-def line_of(clock: FakeClock, members: str, then: str = "") -> Line:
-    return Line(TEXT.format(members=members, then=f", then: {then}" if then else ""), clock)
+def line_of(clock: FakeClock, members: str, then: str = "") -> ReplayWorker:
+    return ReplayWorker(TEXT.format(members=members, then=f", then: {then}" if then else ""), clock)
 
 
-def question(line: Line) -> Exchange:
+def question(line: ReplayWorker) -> Exchange:
     exchange = Exchange(
         RequestId("r-1"), 1, "POST", anthropic_token_count.PATH, {}, Timeline(line.services.clock.monotonic)
     )
@@ -44,7 +44,7 @@ def question(line: Line) -> Exchange:
     return exchange
 
 
-async def count(line: Line) -> tuple[Response, int, Exchange]:
+async def count(line: ReplayWorker) -> tuple[Response, int, Exchange]:
     exchange = question(line)
     with await count_tokens(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         assert upstream.body is not None
@@ -75,16 +75,18 @@ async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeC
 @pytest.mark.parametrize(
     "play",
     [
-        whole(b'{"type": "error"}', 404),
-        whole(b"no", 405),
-        whole(b"no", 429),
-        whole(b"no", 503),
-        whole(b"no", 401),
-        whole(b"<html>"),
+        full_response(b'{"type": "error"}', 404),
+        full_response(b"no", 405),
+        full_response(b"no", 429),
+        full_response(b"no", 503),
+        full_response(b"no", 401),
+        full_response(b"<html>"),
     ],
     ids=["404", "405", "429", "503", "401", "html"],
 )
-async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(clock: FakeClock, play: Play) -> None:
+async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(
+    clock: FakeClock, play: ScriptedResponse
+) -> None:
     line = line_of(clock, "m-a")
     line.play(a=play)
     upstream, tokens, exchange = await count(line)
@@ -95,7 +97,7 @@ async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(clock: F
 
 async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
     line = line_of(clock, "m-a")
-    line.play(a=whole(b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', 400))
+    line.play(a=full_response(b'{"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}', 400))
     with pytest.raises(Rejected):
         await count(line)
 

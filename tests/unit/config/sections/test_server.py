@@ -7,7 +7,7 @@ import pytest
 from gateway.config.spec import Listen, TlsSpec
 from gateway.config.static import static_changes
 from gateway.core.secret import Secret
-from tests.support.certificates import FOLDER, put
+from tests.support.certificates import FOLDER, install
 from tests.unit.config.conftest import Files, config
 
 TLS = "tls: {cert: tls/tls.crt, key: tls/tls.key}"
@@ -44,7 +44,7 @@ def test_the_admin_listener_takes_the_same(files: Files) -> None:
 
 
 def test_certificates_are_read_beside_the_file_and_counted_among_its_files(files: Files) -> None:
-    put("first", folder(files) / "tls")
+    install("first", folder(files) / "tls")
     loaded = files.load(listening(f"{{address: '127.0.0.1:1', {TLS}}}"))
     (listen,) = loaded.spec.server.listen
     assert listen.tls == TlsSpec((FOLDER / "first.pem").read_text(), Secret((FOLDER / "first.key").read_text()))
@@ -54,9 +54,9 @@ def test_certificates_are_read_beside_the_file_and_counted_among_its_files(files
 
 def test_another_certificate_is_another_configuration_and_nothing_static(files: Files) -> None:
     text = listening(f"{{address: '127.0.0.1:1', {TLS}}}", f", admin: {{listen: {{address: '127.0.0.1:2', {TLS}}}}}")
-    put("first", folder(files) / "tls")
+    install("first", folder(files) / "tls")
     before = files.load(text).spec
-    put("second", folder(files) / "tls")
+    install("second", folder(files) / "tls")
     after = files.load(text).spec
     assert before.digest != after.digest
     assert static_changes(before, after) == ()
@@ -72,7 +72,7 @@ def test_another_certificate_is_another_configuration_and_nothing_static(files: 
     ],
 )
 def test_all_else_about_a_listener_is_static(before: str, after: str, named: tuple[str, ...], files: Files) -> None:
-    put("first", folder(files) / "tls")
+    install("first", folder(files) / "tls")
     assert static_changes(files.load(listening(before)).spec, files.load(listening(after)).spec) == named
 
 
@@ -83,8 +83,8 @@ def test_origins_are_static(files: Files) -> None:
 
 
 def test_what_is_wrong_with_certificates_is_told_at_their_places(files: Files) -> None:
-    put("first", folder(files) / "good")
-    put("second", folder(files) / "other")
+    install("first", folder(files) / "good")
+    install("second", folder(files) / "other")
     (folder(files) / "folder").mkdir()
     text = config(
         server="""server:

@@ -64,7 +64,7 @@ def test_an_answer_is_a_row_of_items_and_repeats_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "error"),
+    ("reported", "error"),
     [
         ("x", ProtocolError),
         ({}, ProtocolError),

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.providers.retry_after import rate_limit_wait_s
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.heads import chat_headers, head, messages_headers, wants_pages
+from gateway.simulator.headers import chat_headers, head, messages_headers, wants_pages
 
 
 def pairs(lines: tuple[str, ...]) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""Read a multipart form piece by piece: nothing of its files is kept, and they are taken as slowly as a behaviour says."""
+"""Parse a multipart form piece by piece. Files are measured, not stored; a behaviour can limit the reading rate."""
 
 import asyncio
 import hashlib
@@ -8,43 +8,43 @@ from typing import Final
 from aiohttp import BodyPartReader, web
 
 from gateway.core.clock import Clock
-from gateway.simulator.ask import BadAsk
 from gateway.simulator.files import Form, Upload
+from gateway.simulator.request import BadRequest
 
 PIECE_BYTES: Final = 16 * 1024
 
-# Gives how many bytes of files a second a model takes; None: all at once.
-Intake = Callable[[str], int | None]
+# Returns how many bytes of files per second a model reads; None: unlimited.
+UploadRate = Callable[[str], int | None]
 
 
-async def read_form(request: web.Request, clock: Clock, intake: Intake) -> Form:
-    """Read the whole form. Its model's `intake` holds for files that come behind the field `model`. Raises BadAsk."""
+async def read_form(request: web.Request, clock: Clock, upload_rate: UploadRate) -> Form:
+    """Parse the whole form. The rate of its model applies to files after the field `model`. Raises BadRequest."""
     if not request.content_type.startswith("multipart/"):
-        raise BadAsk("the body is no multipart form")
+        raise BadRequest("the body is not a multipart form")
     texts: list[tuple[str, str]] = []
     files: list[Upload] = []
-    pace: int | None = None
+    rate: int | None = None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
-                raise BadAsk("a form stands within the form")
+                raise BadRequest("the form contains another form")
             if part.filename is None:
                 texts.append((part.name or "", await part.text()))
                 if part.name == "model":
-                    pace = intake(texts[-1][1])
+                    rate = upload_rate(texts[-1][1])
             else:
-                files.append(await _file(part, clock, pace))
+                files.append(await _file(part, clock, rate))
     except ValueError as error:
-        raise BadAsk(f"the body is no multipart form: {error}") from error
+        raise BadRequest(f"the body is not a multipart form: {error}") from error
     return Form(tuple(texts), tuple(files))
 
 
-async def _file(part: BodyPartReader, clock: Clock, pace: int | None) -> Upload:
+async def _file(part: BodyPartReader, clock: Clock, rate: int | None) -> Upload:
     began, size, digest = clock.monotonic(), 0, hashlib.sha256()
     while piece := await part.read_chunk(PIECE_BYTES):
         size += len(piece)
         digest.update(piece)
-        if pace:
-            await asyncio.sleep(began + size / pace - clock.monotonic())
+        if rate:
+            await asyncio.sleep(began + size / rate - clock.monotonic())
     content_type = part.headers.get("content-type", "")
     return Upload(part.name or "", part.filename or "", content_type, size, digest.hexdigest())

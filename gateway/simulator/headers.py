@@ -1,4 +1,4 @@
-"""Heads of answers, with what providers send beside the answer and a gateway must not hand on unseen."""
+"""Response heads, with the provider headers that a gateway must not forward unfiltered."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 
-VERSION_HEADER: Final = "anthropic-version"  # who sends it wants lists of models in that vendor's shape
+VERSION_HEADER: Final = "anthropic-version"  # its senders expect model lists in that vendor's format
 
 _CHAT_HEADERS: Final = (
     "server: simulator",
@@ -40,14 +40,14 @@ _TOKENS: Final = 160_000
 
 
 def head(status: int, content_type: str, more: Iterable[str]) -> bytes:
-    """Give the head of an answer with the header lines `more`."""
+    """Return the head of a response with the header lines `more`."""
     first = f"HTTP/1.1 {status} {_REASONS.get(status, 'Simulated')}"
     return "\r\n".join((first, f"content-type: {content_type}", *more, "", "")).encode()
 
 
-def chat_headers(behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[str, ...]:
-    """Give OpenAI's own headers: resets are durations."""
-    if is_refusal and behaviour.reset_in is not None:
+def chat_headers(behaviour: Behaviour, created: int, is_error: bool) -> tuple[str, ...]:
+    """Return OpenAI's own headers; rate limit resets are durations."""
+    if is_error and behaviour.reset_in is not None:
         remaining, reset = 0, _duration(behaviour.reset_in)
     else:
         remaining, reset = _REQUESTS - 1, "12ms"
@@ -63,9 +63,9 @@ def chat_headers(behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[
     return _CHAT_HEADERS + limits
 
 
-def messages_headers(behaviour: Behaviour, created: int, is_refusal: bool) -> tuple[str, ...]:
-    """Give Anthropic's own headers: resets are dates, counted from `created` (seconds since the epoch)."""
-    if is_refusal and behaviour.reset_in is not None:
+def messages_headers(behaviour: Behaviour, created: int, is_error: bool) -> tuple[str, ...]:
+    """Return Anthropic's own headers; rate limit resets are dates, relative to `created` (seconds since the epoch)."""
+    if is_error and behaviour.reset_in is not None:
         remaining, reset = 0, _date(created + behaviour.reset_in)
     else:
         remaining, reset = _REQUESTS - 1, _date(created)
@@ -85,7 +85,7 @@ def messages_headers(behaviour: Behaviour, created: int, is_refusal: bool) -> tu
 
 
 def wants_pages(headers: Mapping[str, str]) -> bool:
-    """Tell whether a request comes from a client of the vendor that gives its lists in pages."""
+    """Return whether the client belongs to the vendor whose lists are paged."""
     return VERSION_HEADER in headers
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gateway.simulator.example import example
+from gateway.simulator.schema_example import example_for
 
 SCHEMAS: list[Any] = [
     {"type": "object", "properties": {"a": {"type": "string", "minLength": 9}, "b": {"type": "number", "minimum": 12}}},
@@ -21,17 +21,17 @@ SCHEMAS: list[Any] = [
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_it_fits(schema: Any) -> None:
-    jsonschema.validate(example(schema), schema)
+    jsonschema.validate(example_for(schema), schema)
 
 
 def test_no_schema_is_any_object() -> None:
-    assert isinstance(example({}), dict)
+    assert isinstance(example_for({}), dict)
 
 
 def test_a_schema_that_holds_itself_ends() -> None:
     node = {"type": "object", "properties": {"next": {"$ref": "#"}}}
-    assert "next" in example(node)
-    assert example({"type": "object", "properties": {"a": {"$ref": "#/nowhere/x"}, "b": True}}) == {
+    assert "next" in example_for(node)
+    assert example_for({"type": "object", "properties": {"a": {"$ref": "#/nowhere/x"}, "b": True}}) == {
         "a": None,
         "b": None,
     }

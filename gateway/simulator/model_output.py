@@ -1,4 +1,4 @@
-"""What is said, before a dialect puts it into bytes: thoughts, text, a refusal, calls of tools, token by token."""
+"""The model's output before a handler encodes it: thinking, text, a refusal and tool calls, token by token."""
 
 import re
 from base64 import b64encode
@@ -11,13 +11,13 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.providers.simulator_behaviour import Behaviour
-from gateway.simulator.ask import Ask
-from gateway.simulator.example import example
+from gateway.simulator.request import SimulatedRequest
+from gateway.simulator.schema_example import example_for
 
 Kind = Literal["thinking", "text", "refusal", "call"]
 Finish = Literal["stop", "stop_sequence", "length", "calls", "refusal"]
 
-# Every third word or so holds characters of two, three and four bytes: a cut anywhere meets one soon.
+# About every second word has characters of two, three or four bytes, so that a cut anywhere soon meets one.
 _WORDS: Final = (
     "lorem ",
     "café ",
@@ -41,8 +41,8 @@ _THINKING_SEED: Final = 3
 encode = msgspec.json.encode
 
 
-class Words:
-    """So many tokens of a behaviour's text, made as they are taken: an answer may have a million."""
+class GeneratedTokens:
+    """`count` tokens of a behaviour's text, generated lazily: an output may have a million."""
 
     __slots__ = ("_behaviour", "_count", "_seed")
 
@@ -57,29 +57,29 @@ class Words:
     def __iter__(self) -> Iterator[str]:
         return islice(self._endless(), self._count)
 
-    def first(self, count: int) -> "Words":
-        """Give the same, shorter."""
-        return Words(self._behaviour, count, self._seed)
+    def first(self, count: int) -> "GeneratedTokens":
+        """Return the first `count` tokens."""
+        return GeneratedTokens(self._behaviour, count, self._seed)
 
     def _endless(self) -> Iterator[str]:
         size = self._behaviour.bytes
         if size:
-            every: Iterator[str] = repeat(("lorem " * (size // 6 + 1))[:size])
+            tokens: Iterator[str] = repeat(("lorem " * (size // 6 + 1))[:size])
         else:
             start = self._seed * 5 % len(_WORDS)
-            every = cycle(_WORDS[start:] + _WORDS[:start])
+            tokens = cycle(_WORDS[start:] + _WORDS[:start])
         if self._behaviour.tricky:
-            next(every)
-            return chain((_TRICKY,), every)
-        return every
+            next(tokens)
+            return chain((_TRICKY,), tokens)
+        return tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of an answer. Calls have an `id`, the tool's `name`, and arguments for tokens."""
+    """One part of an output. A call has an `id` and the tool's `name`; its tokens are its arguments."""
 
     kind: Kind
-    tokens: Words | tuple[str, ...]
+    tokens: GeneratedTokens | tuple[str, ...]
     id: str = ""
     name: str = ""
 
@@ -89,10 +89,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer: who asked for what, the behaviour, what makes it one of its kind (`number`, `created`), and what it says."""
+class ModelOutput:
+    """One output: the request, the behaviour, the parts, and what makes it unique (`number`, `created`)."""
 
-    ask: Ask
+    request: SimulatedRequest
     behaviour: Behaviour
     number: int
     created: int
@@ -101,9 +101,9 @@ class Answer:
     stop_sequence: str | None = None
 
     @property
-    def count(self) -> int:
-        """How many tokens, and so content events, the answer has."""
-        return self.ask.choices * sum(len(part.tokens) for part in self.parts)
+    def token_count(self) -> int:
+        """The number of output tokens, which is also the number of content events."""
+        return self.request.choices * sum(len(part.tokens) for part in self.parts)
 
     @property
     def thinking_tokens(self) -> int:
@@ -111,12 +111,12 @@ class Answer:
 
     @property
     def prompt_tokens(self) -> int:
-        """All of the prompt's tokens, whatever the cache had of them."""
+        """All tokens of the prompt, cached ones included."""
         forced = self.behaviour.prompt_tokens
-        return self.ask.words if forced is None else forced
+        return self.request.words if forced is None else forced
 
     def text_of(self, kind: Kind) -> str:
-        """Give the text of all parts of a kind together."""
+        """Return the text of all parts of a kind, joined."""
         return "".join(part.text for part in self.parts if part.kind == kind)
 
     @property
@@ -124,17 +124,17 @@ class Answer:
         return tuple(part for part in self.parts if part.kind == "call")
 
 
-def compose(ask: Ask, behaviour: Behaviour, number: int, created: int) -> Answer:
-    """Give the answer to the `number`th request (from 1)."""
-    limit = ask.max_tokens
-    wanted = tuple(_parts(ask, behaviour, number))
+def generate(request: SimulatedRequest, behaviour: Behaviour, number: int, created: int) -> ModelOutput:
+    """Generate the output for the `number`th request (from 1)."""
+    limit = request.max_tokens
+    full = tuple(_parts(request, behaviour, number))
     stop_sequence = None
-    if ask.stop:
-        wanted, stop_sequence = _stopped(wanted, ask.stop)
-    parts = wanted if limit is None else tuple(_limited(wanted, limit))
-    total = sum(len(part.tokens) for part in wanted)
+    if request.stop:
+        full, stop_sequence = _cut_at_stop(full, request.stop)
+    parts = full if limit is None else tuple(_truncate(full, limit))
+    total = sum(len(part.tokens) for part in full)
     finish: Finish
-    if limit is not None and limit < max(total, _tokens_of_calls(ask, behaviour)):
+    if limit is not None and limit < max(total, _tokens_of_calls(request, behaviour)):
         finish, stop_sequence = "length", None
     elif stop_sequence is not None:
         finish = "stop_sequence"
@@ -142,66 +142,66 @@ def compose(ask: Ask, behaviour: Behaviour, number: int, created: int) -> Answer
         finish = "calls"
     else:
         finish = "refusal" if behaviour.refuse else "stop"
-    return Answer(ask, behaviour, number, created, parts, finish, stop_sequence)
+    return ModelOutput(request, behaviour, number, created, parts, finish, stop_sequence)
 
 
 def signature_of(thinking: str) -> str:
-    """Give what proves that a thought is the simulator's own."""
+    """Return the signature of a thinking text, by which the simulator recognizes its own thinking."""
     return b64encode(sha256(b"simulator" + thinking.encode()).digest()).decode()
 
 
-def _parts(ask: Ask, behaviour: Behaviour, number: int) -> Iterator[Part]:
+def _parts(request: SimulatedRequest, behaviour: Behaviour, number: int) -> Iterator[Part]:
     if behaviour.think:
-        yield Part("thinking", Words(behaviour, behaviour.think, behaviour.seed + _THINKING_SEED))
-    step = ask.tool_results + 1
+        yield Part("thinking", GeneratedTokens(behaviour, behaviour.think, behaviour.seed + _THINKING_SEED))
+    step = request.tool_results + 1
     is_step = behaviour.script is not None and step <= behaviour.script
     is_call = is_step or (behaviour.tools is not None and behaviour.script is None)
     if behaviour.refuse:
-        yield Part("refusal", Words(behaviour, behaviour.tokens, behaviour.seed))
+        yield Part("refusal", GeneratedTokens(behaviour, behaviour.tokens, behaviour.seed))
         return
     if behaviour.echo:
-        yield Part("text", tuple(_TOKEN.findall("\n".join(ask.heard))))
-    elif ask.schema is not None and not is_call:
-        yield Part("text", _pieces(encode(example(ask.schema)).decode()))
+        yield Part("text", tuple(_TOKEN.findall("\n".join(request.new_input))))
+    elif request.schema is not None and not is_call:
+        yield Part("text", _pieces(encode(example_for(request.schema)).decode()))
     elif not is_call:
-        yield Part("text", Words(behaviour, behaviour.tokens, behaviour.seed))
+        yield Part("text", GeneratedTokens(behaviour, behaviour.tokens, behaviour.seed))
     if is_step:
         yield Part("call", ('{"k": ', f"{step}}}"), f"call_step_{step}", "step")
     elif is_call and behaviour.tools is not None:
-        yield from _calls(ask, behaviour, behaviour.tools, number)
+        yield from _calls(request, behaviour, behaviour.tools, number)
 
 
-def _tokens_of_calls(ask: Ask, behaviour: Behaviour) -> int:
-    """Give how many tokens the calls of `tools` want: they are fitted into a limit, whole, and not cut by it."""
+def _tokens_of_calls(request: SimulatedRequest, behaviour: Behaviour) -> int:
+    """Return how many tokens the calls of `tools` need. A limit makes the calls shorter instead of cutting them off."""
     return behaviour.tokens if behaviour.tools and behaviour.script is None and not behaviour.refuse else 0
 
 
-def _calls(ask: Ask, behaviour: Behaviour, calls: int, number: int) -> Iterator[Part]:
-    """Deal the tokens out evenly in order; a call's tokens together are the JSON object `{"words": "…"}`."""
-    count = behaviour.tokens if ask.max_tokens is None else min(behaviour.tokens, ask.max_tokens)
+def _calls(request: SimulatedRequest, behaviour: Behaviour, calls: int, number: int) -> Iterator[Part]:
+    """Divide the tokens evenly among the calls; the tokens of a call together are the JSON object `{"words": "…"}`."""
+    count = behaviour.tokens if request.max_tokens is None else min(behaviour.tokens, request.max_tokens)
     calls = min(calls, count)
-    names = ask.tool_names or ("lookup",)
-    words = iter(Words(behaviour, count, behaviour.seed))
+    names = request.tool_names or ("lookup",)
+    words = iter(GeneratedTokens(behaviour, count, behaviour.seed))
     for call in range(calls):
-        size = -(-(call + 1) * count // calls) + (-call * count // calls)  # shares that differ by one at most
+        size = -(-(call + 1) * count // calls) + (-call * count // calls)  # sizes differ by at most one
         pieces = [encode(word).decode()[1:-1] for word in islice(words, size)]
         pieces[0] = '{"words": "' + pieces[0]
         pieces[-1] += '"}'
         yield Part("call", tuple(pieces), f"call_{number}_{call}", names[call % len(names)])
 
 
-def _limited(parts: Iterable[Part], limit: int) -> Iterator[Part]:
+def _truncate(parts: Iterable[Part], limit: int) -> Iterator[Part]:
     for part in parts:
         tokens = part.tokens
         if len(tokens) > limit:
-            part = replace(part, tokens=tokens.first(limit) if isinstance(tokens, Words) else tokens[:limit])
+            part = replace(part, tokens=tokens.first(limit) if isinstance(tokens, GeneratedTokens) else tokens[:limit])
         limit -= len(part.tokens)
         if part.tokens or part.kind == "text":
             yield part
 
 
-def _stopped(parts: Iterable[Part], stops: tuple[str, ...]) -> tuple[tuple[Part, ...], str | None]:
-    """End the text before the first of `stops` in it, and what would come after."""
+def _cut_at_stop(parts: Iterable[Part], stops: tuple[str, ...]) -> tuple[tuple[Part, ...], str | None]:
+    """Cut the text before the first stop sequence and drop the parts after it; return the parts and that sequence."""
     kept: list[Part] = []
     for part in parts:
         text = part.text if part.kind == "text" else ""

@@ -1,4 +1,4 @@
-"""What the simulator reads of a request, whatever dialect it came in."""
+"""The facts that the simulator reads from a request of any dialect."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,44 +9,44 @@ import msgspec
 T = TypeVar("T")
 
 
-class BadAsk(Exception):
-    """The request can't be answered; the message says why."""
+class BadRequest(Exception):
+    """The request is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """The facts of a request that shape the answer.
+class SimulatedRequest:
+    """The facts of a request that shape the output.
 
-    `heard` is what came after the model's last turn, in order: texts, results of tools, and pictures as `[image …]`.
-    `schema` is the JSON Schema that the answer must fit; {}: any object. `kept` belongs to one face alone.
+    `new_input` is the input after the model's last turn, in order: texts, tool results, and images as `[image …]`.
+    `schema` is the JSON Schema that the output must fit; {} stands for any object. Only the handler that made `extra` reads it.
     """
 
     model: str
     stream: bool = False
     wants_usage: bool = False
     max_tokens: int | None = None
-    words: int = 1  # of the whole prompt: its tokens where none are forced
+    words: int = 1  # in the whole prompt; the number of its tokens unless the behaviour sets one
     tool_names: tuple[str, ...] = ()
     tool_results: int = 0  # in the whole conversation
-    heard: tuple[str, ...] = ()
+    new_input: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
-    choices: int = 1  # answers to give at once
-    inputs: int = 1  # things to work on in this one call
-    has_forged_thoughts: bool = False  # thinking that comes back with a signature that is not ours
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    choices: int = 1  # outputs in one response
+    inputs: int = 1  # inputs in this one call
+    has_forged_thinking: bool = False  # returned thinking whose signature is not the simulator's
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def decode(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
-    """Read a body; raises BadAsk."""
+def decode_body(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
+    """Decode a body. Raises BadRequest."""
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadAsk(f"the body is no {what}: {error}") from error
+        raise BadRequest(f"the body is not a valid {what}: {error}") from error
 
 
 def words_of(content: Any) -> int:
-    """Count the words of a text, or of the texts in a list of parts, results of tools included."""
+    """Return the number of words in a text, or in the texts of a list of parts, tool results included."""
     if isinstance(content, str):
         return len(content.split())
     if isinstance(content, list):
@@ -59,7 +59,7 @@ def words_of(content: Any) -> int:
 
 
 def texts_of(content: Any) -> tuple[str, ...]:
-    """Give what a content says to the model, part by part; a list of texts in one result stays one text."""
+    """Return the texts of a message's content, part by part; the texts of one tool result are joined."""
     if isinstance(content, str):
         return (content,)
     return tuple(_texts(content)) if isinstance(content, list) else ()
@@ -81,11 +81,11 @@ def _texts(parts: Iterable[Any]) -> Iterator[str]:
 
 
 def stops_of(stop: str | list[str] | None) -> tuple[str, ...]:
-    """Give the texts that end an answer."""
+    """Return the stop sequences as a tuple."""
     return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
 def _image(url: str) -> str:
-    """Tell pictures apart as briefly as can be: by address, or by type and length."""
+    """Return a short text that identifies an image: its URL, or its type and length."""
     kind, comma, data = url.removeprefix("data:").partition(";base64,")
     return f"[image {kind} {len(data)}]" if comma else f"[image {url}]"

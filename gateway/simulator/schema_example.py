@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema: what a model answers where a form is asked for."""
+"""Generate a value that fits a JSON Schema, for requests that ask for structured output."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,8 +6,8 @@ from typing import Any, Final
 MAX_DEPTH: Final = 12
 
 
-def example(schema: Mapping[str, Any]) -> Any:
-    """Give the plainest value that fits: every property, one item in a list, the first of several choices."""
+def example_for(schema: Mapping[str, Any]) -> Any:
+    """Return the simplest fitting value: every property, one item in a list, the first of several choices."""
     if not schema:
         return {"words": "lorem café"}
     return _value(schema, schema, 0)
@@ -17,7 +17,7 @@ def _value(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return None
     if isinstance(schema.get("$ref"), str):
-        return _value(_pointed(schema["$ref"], root), root, depth + 1)
+        return _value(_resolve(schema["$ref"], root), root, depth + 1)
     if "const" in schema:
         return schema["const"]
     for choice in ("enum", "anyOf", "oneOf", "allOf"):
@@ -44,7 +44,7 @@ def _typed(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], depth:
             return None
 
 
-def _pointed(pointer: str, root: Mapping[str, Any]) -> Any:
+def _resolve(pointer: str, root: Mapping[str, Any]) -> Any:
     found: Any = root
     for step in pointer.removeprefix("#").split("/")[1:]:
         found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None

@@ -1,4 +1,4 @@
-"""The public listener over the real transport, before a provider that does what a script says."""
+"""The public listener with the real transport, and a scripted provider."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,8 +13,8 @@ from gateway.api.app import make_runner
 from gateway.core.clock import SystemClock
 from gateway.core.exchange import Exchange
 from gateway.providers.transport import Transport
-from tests.support.raw import Raw
-from tests.support.replay import Line, until
+from tests.support.raw import RawClient
+from tests.support.replay import ReplayWorker, until
 from tests.support.serving import loopback_listener
 from tests.support.upstream import Peer, Script, Upstream, upstream
 
@@ -44,18 +44,18 @@ tenants:
 
 
 @dataclass
-class Passing:
-    """What serves, and whom it asks."""
+class PassthroughServer:
+    """A listener and its provider."""
 
-    line: Line
+    line: ReplayWorker
     port: int
     upstream: Upstream
 
-    def connect(self) -> Raw:
-        return Raw(self.port)
+    def connect(self) -> RawClient:
+        return RawClient(self.port)
 
     async def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        """Ask once, on a connection of its own."""
+        """Send one request on a new connection."""
         async with self.connect() as client:
             client.request(method, path, body, {**WITH_KEY, **(headers or {})})
             return await client.read_answer(is_head=method == "HEAD")
@@ -65,25 +65,27 @@ class Passing:
         return self.line.reporter.filed
 
     async def last(self) -> Exchange:
-        """Give the exchange that was filed last, once one is there and none runs."""
+        """Wait until no request runs, then return the exchange that was filed last."""
         await until(lambda: not self.line.services.running and bool(self.filed))
         return self.filed[-1]
 
 
 @asynccontextmanager
-async def passing(script: Script, *, keys: int = 1, edit: Callable[[str], str] = str) -> AsyncIterator[Passing]:
-    """Serve `CONFIG` (as `edit` makes it) before a provider that plays `script`."""
+async def passthrough_server(
+    script: Script, *, keys: int = 1, edit: Callable[[str], str] = str
+) -> AsyncIterator[PassthroughServer]:
+    """Serve `CONFIG` (changed by `edit`) with a provider that runs `script`."""
     async with upstream(script) as provider:
         names = ", ".join(PROVIDER_KEYS[:keys])
         text = CONFIG.format(port=provider.origin.port, keys=names, hash=sha256(KEY.encode()).hexdigest())
-        line = Line(edit(text), SystemClock())
+        line = ReplayWorker(edit(text), SystemClock())
         line.services.transport = Transport()
         runner = make_runner(line.services)
         await runner.setup()
         listener = loopback_listener()
         await web.SockSite(runner, listener).start()
         try:
-            yield Passing(line, listener.getsockname()[1], provider)
+            yield PassthroughServer(line, listener.getsockname()[1], provider)
         finally:
             await runner.cleanup()
             await line.services.tasks.close()
@@ -91,29 +93,29 @@ async def passing(script: Script, *, keys: int = 1, edit: Callable[[str], str] =
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A request as the provider heard it."""
+class ReceivedRequest:
+    """A request as received by the provider."""
 
     line: str
     headers: dict[str, str]
     body: bytes
 
 
-async def hear_head(peer: Peer) -> Heard:
-    """Read the head of a request; no header may stand twice but `via`."""
+async def receive_head(peer: Peer) -> ReceivedRequest:
+    """Read the head of a request; only `via` may be repeated."""
     raw = await peer.reader.readuntil(b"\r\n\r\n")
     line, *rest = raw.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     headers: dict[str, str] = {}
     for one in rest:
         name, _, value = one.partition(": ")
-        assert name not in headers or name == "via", f"{name} stands twice"
+        assert name not in headers or name == "via", f"{name} is repeated"
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Heard(line, headers, b"")
+    return ReceivedRequest(line, headers, b"")
 
 
-async def hear(peer: Peer) -> Heard:
-    """Read a request whole."""
-    head = await hear_head(peer)
+async def receive_request(peer: Peer) -> ReceivedRequest:
+    """Read a complete request."""
+    head = await receive_head(peer)
     if head.headers.get("transfer-encoding") == "chunked":
         body = b""
         while size := int(await peer.reader.readline(), 16):
@@ -121,10 +123,10 @@ async def hear(peer: Peer) -> Heard:
         assert await peer.reader.readline() == b"\r\n"
     else:
         body = await peer.reader.readexactly(int(head.headers.get("content-length", 0)))
-    return Heard(head.line, head.headers, body)
+    return ReceivedRequest(head.line, head.headers, body)
 
 
-async def soon(event: asyncio.Event) -> None:
-    """Wait for what must happen within a second or two."""
+async def wait_soon(event: asyncio.Event) -> None:
+    """Wait up to two seconds for an event."""
     async with asyncio.timeout(2):
         await event.wait()

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.simulator.ask import BadAsk, decode, stops_of, texts_of, words_of
+from gateway.simulator.request import BadRequest, decode_body, stops_of, texts_of, words_of
 
 PARTS: list[dict[str, Any]] = [
     {"type": "text", "text": "two words"},
@@ -52,5 +52,5 @@ def test_stops_are_one_or_many() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model": "\xff"}', b"[" * 100_000])
 def test_anything_else_is_refused(body: bytes) -> None:
-    with pytest.raises(BadAsk, match="the body is no object"):
-        decode(body, msgspec.json.Decoder(dict[str, Any]), "object")
+    with pytest.raises(BadRequest, match="the body is not a valid object"):
+        decode_body(body, msgspec.json.Decoder(dict[str, Any]), "object")

@@ -8,34 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.providers.simulator_behaviour import behaviour_of
-from gateway.simulator.answer import Answer, Words, compose, signature_of
-from gateway.simulator.ask import Ask
+from gateway.simulator.model_output import GeneratedTokens, ModelOutput, generate, signature_of
+from gateway.simulator.request import SimulatedRequest
 
 
-def answer(model: str, **facts: Any) -> Answer:
-    return compose(Ask(model, **facts), behaviour_of(model), number=7, created=0)
+def answer(model: str, **facts: Any) -> ModelOutput:
+    return generate(SimulatedRequest(model, **facts), behaviour_of(model), number=7, created=0)
 
 
 def test_words_are_made_as_they_are_taken() -> None:
-    words = Words(behaviour_of("sim-tricky"), 10**9, 0)
+    words = GeneratedTokens(behaviour_of("sim-tricky"), 10**9, 0)
     assert len(words) == 10**9
     few = list(words.first(3))
     assert few[0].startswith("data: [DONE]") and few[1:] == ["café ", "dolor "]
-    assert list(Words(behaviour_of("sim-bytes7"), 2, 0)) == ["lorem l"] * 2
+    assert list(GeneratedTokens(behaviour_of("sim-bytes7"), 2, 0)) == ["lorem l"] * 2
 
 
 @given(think=st.integers(0, 5), tokens=st.integers(0, 9), limit=st.none() | st.integers(1, 20))
 def test_no_answer_is_longer_than_its_limit(think: int, tokens: int, limit: int | None) -> None:
     said = answer(f"sim-tokens{tokens}" + (f"-think{think}" if think else ""), max_tokens=limit)
     wanted = think + tokens
-    assert said.count == (wanted if limit is None else min(wanted, limit))
+    assert said.token_count == (wanted if limit is None else min(wanted, limit))
     assert (said.finish == "length") == (limit is not None and limit < wanted)
-    assert said.thinking_tokens == min(think, said.count)
+    assert said.thinking_tokens == min(think, said.token_count)
 
 
 def test_calls_are_fitted_into_a_limit_whole() -> None:
     said = answer("sim-tools2-tokens20", max_tokens=5, tool_names=("find", "book"))
-    assert said.finish == "length" and said.count == 5
+    assert said.finish == "length" and said.token_count == 5
     assert [(call.name, call.id, list(json.loads(call.text))) for call in said.calls] == [
         ("find", "call_7_0", ["words"]),
         ("book", "call_7_1", ["words"]),
@@ -54,9 +54,9 @@ def test_a_script_follows_from_the_number_of_results_alone() -> None:
 
 
 def test_an_echo_repeats_what_was_heard() -> None:
-    said = answer("sim-echo", heard=("one  two", " three\n"))
+    said = answer("sim-echo", new_input=("one  two", " three\n"))
     assert said.text_of("text") == "one  two\n three\n"
-    assert said.count == 3
+    assert said.token_count == 3
 
 
 def test_a_schema_is_met_and_calls_come_before_it() -> None:
@@ -82,12 +82,12 @@ def test_a_limit_reached_before_a_stop_sequence_is_what_ended_the_answer() -> No
 
 
 def test_a_refusal_is_all_there_is() -> None:
-    said = answer("sim-refuse-tokens2-echo-tools2", heard=("x",))
+    said = answer("sim-refuse-tokens2-echo-tools2", new_input=("x",))
     assert [part.kind for part in said.parts] == ["refusal"] and said.finish == "refusal"
 
 
 def test_choices_multiply_the_tokens() -> None:
-    assert answer("sim-tokens3", choices=4).count == 12
+    assert answer("sim-tokens3", choices=4).token_count == 12
 
 
 def test_prompt_tokens_are_words_or_as_told() -> None:
