@@ -6,6 +6,7 @@
 #   make lint     the same without the tests
 #   make format   put the code into shape
 #   make bench    measure what the parts cost
+#   make docs     write the JSON Schema and the reference of settings
 #   make lock     write the lock files from what is installed now
 #   make clean    remove all that make has made
 #
@@ -18,7 +19,7 @@ PYTHON ?=
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test check lint format bench lock clean
+.PHONY: run test check lint format bench docs lock clean
 .NOTPARALLEL:
 
 run: $(VENV)/run.stamp $(VENV)/local.stamp
@@ -41,6 +42,9 @@ format: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python config/generate_docs.py
 
 lock: $(VENV)/dev.stamp $(VENV)/local.stamp $(VENV)/doubles.stamp
 	$(BIN)/python requirements/lock.py

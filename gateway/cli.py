@@ -1,7 +1,7 @@
 """The command `gateway`: each subcommand a few lines over the rooms below.
 
-What a subcommand needs is imported inside it: `gateway --help` is immediate, and `gateway run` has its worker started
-before the rest is read. Results go to stdout, faults and warnings to stderr. Exit codes: 0 done, 1 refused or failed,
+Each subcommand imports its modules itself: `gateway --help` is immediate, and `gateway run` launches its first worker
+before it imports the rest. Results go to stdout, errors and warnings to stderr. Exit codes: 0 done, 1 refused or failed,
 2 wrong usage (and for `run`: a bad configuration).
 """
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; give the exit code."""
+    """Run one command. Return the exit code."""
     given = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = given.command
     try:
         return command(given)
-    except BrokenPipeError:  # the reader of our output left, as `head` does
+    except BrokenPipeError:  # the reader of the output has exited, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -46,28 +46,30 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    run = add("run", _run, "serve until told to stop; SIGHUP reloads, SIGTERM stops")
+    run = add("run", _run, "serve until stopped; SIGHUP reloads, SIGTERM stops")
     run.add_argument("--pid-file", type=Path, metavar="FILE", help="keep the process id in this file while it runs")
-    check = add("check", _check, "check the configuration: every fault at once, exit code 1 if there is any")
+    check = add("check", _check, "check the configuration: print all problems, exit code 1 if there is any")
     check.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    explain = add("explain", _explain, "tell where a request would go, and why")
+    explain = add("explain", _explain, "show which endpoints a request would be sent to, and why")
     explain.add_argument("request", metavar="REQUEST.JSON", help="body of a chat completion; - for standard input")
-    explain.add_argument("--tenant", default="", metavar="NAME", help="who asks; default: nobody in particular")
-    explain.add_argument("--json", action="store_true", help="print the answer as JSON")
-    add("reload", _reload, "have the running gateway read its configuration again")
-    endpoints = add("endpoints", _endpoints, "show how the endpoints and pools of the running gateway stand")
+    explain.add_argument("--tenant", default="", metavar="NAME", help="the tenant that sends it; default: no tenant")
+    explain.add_argument("--json", action="store_true", help="print the result as JSON")
+    add("reload", _reload, "make the running gateway read its configuration again")
+    endpoints = add("endpoints", _endpoints, "show the state of the running gateway's endpoints and pools")
     endpoints.add_argument("--json", action="store_true", help="print all of it as JSON")
     for name, about in (
-        ("drain", "let nothing new go to an endpoint, or to all of a provider; what runs there finishes"),
-        ("enable", "let a drained endpoint take requests again; forgets a refused key, a rest, a failed check, too"),
+        ("drain", "stop sending new requests to an endpoint, or to all of a provider; running ones finish"),
+        ("enable", "send requests to a drained endpoint again; resets a refused key, a rest and a failed check, too"),
     ):
-        turn = add(name, _turn, about)
-        turn.add_argument("endpoint", metavar="ENDPOINT", help="as `gateway endpoints` shows it, or a provider's name")
-        turn.set_defaults(what=name)
+        action = add(name, _set_rotation, about)
+        action.add_argument(
+            "endpoint", metavar="ENDPOINT", help="as `gateway endpoints` shows it, or a provider's name"
+        )
+        action.set_defaults(action=name)
     add("schema", _schema, "print the JSON Schema of the configuration, for editors")
-    init = add("init", _init, "write a commented gateway.yaml to begin with")
+    init = add("init", _init, "write a commented gateway.yaml to start from")
     init.add_argument(
-        "--example", choices=EXAMPLES, metavar="NAME", help=f"another to begin with: {', '.join(EXAMPLES)}"
+        "--example", choices=EXAMPLES, metavar="NAME", help=f"start from another example: {', '.join(EXAMPLES)}"
     )
     keys = add("keys", _keys_new, "make keys for tenants")
     keys.add_argument("what", choices=["new"], metavar="new", help="make a key; its hash goes into the configuration")
@@ -91,11 +93,11 @@ def _check(given: argparse.Namespace) -> int:
         problems = error.problems
     warnings = loaded.warnings if loaded is not None else ()
     if given.json:
-        outcome = {"ok": loaded is not None, "problems": _plain(problems), "warnings": _plain(warnings)}
+        outcome = {"ok": loaded is not None, "problems": _as_json(problems), "warnings": _as_json(warnings)}
         _print_json(outcome)
     else:
-        _complain(problems)
-        _complain(warnings, "warning: ")
+        _print_problems(problems)
+        _print_problems(warnings, "warning: ")
         if loaded is not None:
             spec = loaded.spec
             routes = (*spec.routes, *spec.path_routes)
@@ -115,34 +117,34 @@ def _explain(given: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{given.request}: {error.strerror}")
     except ConfigError as error:
-        _complain(error.problems)
+        _print_problems(error.problems)
         return 1
     if given.tenant and given.tenant not in loaded.spec.tenants:
         return _fail(f"{given.config}: there is no tenant {given.tenant!r}")
-    told = explain(loaded, body, given.tenant)
+    explanation = explain(loaded, body, given.tenant)
     if given.json:
-        _print_json(told)
+        _print_json(explanation)
     else:
-        print("\n".join(_lines(told)))
-    return 1 if "error" in told else 0
+        print("\n".join(_lines(explanation)))
+    return 1 if "error" in explanation else 0
 
 
 def _reload(given: argparse.Namespace) -> int:
-    from gateway.runtime.reload_client import reload
+    from gateway.runtime.admin_commands import reload
 
     return reload(given.config)
 
 
 def _endpoints(given: argparse.Namespace) -> int:
-    from gateway.runtime.endpoints_client import show
+    from gateway.runtime.admin_commands import show_endpoints
 
-    return show(given.config, as_json=given.json)
+    return show_endpoints(given.config, as_json=given.json)
 
 
-def _turn(given: argparse.Namespace) -> int:
-    from gateway.runtime.endpoints_client import turn
+def _set_rotation(given: argparse.Namespace) -> int:
+    from gateway.runtime.admin_commands import set_rotation
 
-    return turn(given.config, given.what, given.endpoint)
+    return set_rotation(given.config, given.action, given.endpoint)
 
 
 def _schema(given: argparse.Namespace) -> int:
@@ -162,7 +164,7 @@ def _init(given: argparse.Namespace) -> int:
         with given.config.open("x", encoding="utf-8") as file:
             file.write(first + rest)
     except FileExistsError:
-        return _fail(f"{given.config}: is there already; name another with --config")
+        return _fail(f"{given.config}: exists already; name another file with --config")
     except OSError as error:
         return _fail(f"{given.config}: {error.strerror}")
     print(f"{given.config}: written; `gateway run --config {given.config}` serves it")
@@ -180,12 +182,12 @@ def _keys_new(given: argparse.Namespace) -> int:
 
 
 def _load(path: Path) -> "Loaded":
-    from gateway.runtime.checked import load_and_check
+    from gateway.compile.check import load_and_check
 
     return load_and_check(path, os.environ)
 
 
-def _plain(problems: Sequence["Problem"]) -> list[dict[str, Any]]:
+def _as_json(problems: Sequence["Problem"]) -> list[dict[str, Any]]:
     return [
         {
             "file": one.place.file,
@@ -198,7 +200,7 @@ def _plain(problems: Sequence["Problem"]) -> list[dict[str, Any]]:
     ]
 
 
-def _complain(problems: Sequence["Problem"], prefix: str = "") -> None:
+def _print_problems(problems: Sequence["Problem"], prefix: str = "") -> None:
     for problem in problems:
         print(f"{prefix}{problem}", file=sys.stderr)
 
@@ -215,7 +217,7 @@ def _print_json(value: Any) -> None:
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:
-    """Lay out mappings and lists for reading."""
+    """Return mappings and lists as aligned text."""
     lines: list[str] = []
     pairs = value.items() if isinstance(value, dict) else (("-", one) for one in value)
     width = max((len(str(key)) for key in value), default=0) if isinstance(value, dict) else 0

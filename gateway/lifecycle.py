@@ -1,70 +1,80 @@
-"""The line that a request takes, from arrival to account. Everything else is a part of one of these steps."""
+"""The lifecycle of one request, from arrival to account. Every kind of request takes this line; everything else is a part of a step.
+
+identify → check room → read → match → (admit) → obtain → send → settle → report. A further stage is written here, once, and holds
+for every kind: chat and embeddings, token counts, pass-through, lists of models.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from gateway.accounting.cost import charge
+from gateway.accounting.cost import settle
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.pools.route_plan import RoutePlan
 from gateway.snapshot import Services, Snapshot
-from gateway.upstream.dispatcher import Upstream, dispatch
 
 
 class Client(Protocol):
-    """The other end: asked for its request once it is known who it is, then given the answer.
+    """The client's side. Its methods write `timeline.committed_at` and `status` of the exchange, which only it knows."""
 
-    Its methods write `committed_at` and `status` of the exchange, which only they can know.
-    """
-
-    async def read(self) -> ChatRequest:
-        """Invite, read and check the body. Raises `CallerError`."""
+    def keep_alive(self, plan: RoutePlan) -> None:
+        """Send keep-alive comments before the first content where the route has `keepalive: {early: true}` (and so commit)."""
         ...
 
-    def expect(self, path: RoutePlan) -> None:
-        """Send signs of life before the first content, where the route wants that (and so commit)."""
-        ...
-
-    def send(self, body: bytes, upstream: Upstream) -> None:
-        """Give an unstreamed answer, whole."""
-        ...
-
-    async def relay(self, upstream: Upstream) -> None:
-        """Give a streamed answer as it comes; its first byte is the commit point. Raises `UpstreamError`."""
+    async def send(self, response: Response) -> None:
+        """Send a response, whole or as it comes; its first byte is the commit point. Raises `UpstreamError`."""
         ...
 
     def fail(self, error: GatewayError) -> None:
-        """Give an error: a status before the commit point, an event of the stream after it."""
+        """Send an error: an HTTP status before the commit point, an event of the stream after it."""
         ...
 
 
-Obtain = Callable[[Exchange, RoutePlan, Snapshot, Services], Awaitable[AbstractContextManager[Upstream]]]
-"""How an answer is got, to be entered and left: by `dispatch`, or by what stands in front of it."""
+C = TypeVar("C", bound=Client, contravariant=True)
+
+
+class RequestKind(Protocol[C]):
+    """What differs between kinds of requests: what is read of them, how they are routed, where the response comes from."""
+
+    async def read(self, client: C) -> ChatRequest:
+        """Return the request, its body read and checked where this kind has one. Raises `CallerError`."""
+        ...
+
+    def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:
+        """Return where the request goes. Raises `CallerError`, such as `ModelNotFound`."""
+        ...
+
+    async def obtain(
+        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: C
+    ) -> AbstractContextManager[Response]:
+        """Return the response, to be entered and left, once it can be sent. Raises `GatewayError`."""
+        ...
 
 
 async def serve(
-    exchange: Exchange, snapshot: Snapshot, services: Services, client: Client, obtain: Obtain = dispatch
+    exchange: Exchange, snapshot: Snapshot, services: Services, kind: RequestKind[Any], client: Client
 ) -> None:
-    """Take one request from arrival to account. What goes wrong is told to the client; only its leaving passes through.
+    """Take one request from arrival to account, on the snapshot that it began with.
 
-    A request runs to its end on the snapshot that it began with.
+    Every error is sent to the client. Two things are raised: the cancellation that means that the client left, and a failure
+    of the gateway itself, which the edge answers with 500.
     """
     try:
         exchange.principal = snapshot.auth.identify(exchange.headers)
         services.check_room()
-        exchange.request = await client.read()
-        match = snapshot.router.match(exchange.request, exchange.headers, exchange.principal, services.clock.wall())
-        exchange.route, path = match.route, snapshot.paths[match]
-        client.expect(path)
-        with await obtain(exchange, path, snapshot, services) as upstream:
-            if upstream.body is not None:
-                exchange.meter.usage, exchange.cost_picodollars = charge(exchange, snapshot.prices)
-                client.send(upstream.body, upstream)
-            else:
-                await client.relay(upstream)
+        exchange.request = await kind.read(client)
+        plan = kind.match(exchange, snapshot, services.clock.wall())
+        exchange.decision = plan.decision
+        client.keep_alive(plan)
+        with await kind.obtain(exchange, plan, snapshot, services, client) as response:
+            if response.body is not None:
+                settle(exchange, snapshot.prices)  # the headers of a whole response name its cost
+            await client.send(response)
+            for tap in response.taps:
+                tap.finish()
         exchange.outcome = "ok"
     except GatewayError as error:
         exchange.outcome, exchange.error = "failed", error
@@ -75,10 +85,10 @@ async def serve(
             raise
         exchange.outcome, exchange.error = "failed", exchange.cut
         client.fail(exchange.cut)
-    except BaseException:  # a failure of our own: the edge answers 500
+    except BaseException:
         exchange.outcome, exchange.status = "failed", exchange.status or 500
         raise
     finally:
-        exchange.finished_at = services.clock.monotonic()
-        exchange.meter.usage, exchange.cost_picodollars = charge(exchange, snapshot.prices)
-        services.reporter.file(exchange)
+        exchange.timeline.finish()
+        settle(exchange, snapshot.prices)
+        services.reporter.report(exchange)

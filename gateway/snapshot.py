@@ -19,7 +19,7 @@ from gateway.observability.report import Reporter
 from gateway.pools.batches import Batches
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint, EndpointId
-from gateway.pools.managed_servers import ManagedServers, State
+from gateway.pools.managed_servers import ManagedServers, ServerState
 from gateway.pools.rotation import EndpointRotation
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.transport import Transport
@@ -50,11 +50,11 @@ class Snapshot:
     spec: Spec
     auth: Auth
     router: Router
-    paths: Mapping[Match, RoutePlan]
+    plans: Mapping[Match, RoutePlan]
     prices: Mapping[str, Price]  # by model
     endpoints: Mapping[Endpoint, EndpointSettings]
     pools: Mapping[str, PoolSettings]
-    pass_paths: Mapping[str, RoutePlan] = field(default_factory=dict)  # by name of the route for paths
+    passthrough_plans: Mapping[str, RoutePlan] = field(default_factory=dict)  # by name of the route for paths
     certificates: tuple[ssl.SSLContext | None, ...] = ()  # by entry of `server.listen`
 
 
@@ -98,9 +98,9 @@ class Services:
         if self.lag is not None and limits.loop_lag_s is not None and self.lag.is_late(limits.loop_lag_s):
             raise EventLoopLate("the gateway has no time for another request", retry_after_s=1.0)
 
-    def child_changed(self, provider: str, state: State) -> None:
+    def child_changed(self, provider: str, state: ServerState) -> None:
         """Note the state of an embedded server."""
-        self.managed_servers.change(provider, state)
+        self.managed_servers.set_state(provider, state)
 
     def circuits(self) -> dict[str, str]:
         """Give each endpoint's breaker: closed, open or half_open."""

@@ -40,7 +40,7 @@ HOMES: Final = {
 
 # The last catch of everything: each logs with a traceback and goes on.
 CATCHES_ALL: Final = {
-    "api/chat.py": "the edge of the request path",
+    "api/edge.py": "the edge of the request path",
     "core/tasks.py": "the runner of background tasks",
     "runtime/reload.py": "the control process' loop of reloads",
 }

@@ -1,34 +1,30 @@
-"""What tokens cost. Money is counted in integer picodollars (10^-12 USD), so that sums are exact."""
+"""Prices in force: what a token of each class costs. Money is counted in integer picodollars (10^-12 USD), so sums are exact."""
+
+from collections.abc import Mapping
+from operator import attrgetter, mul
+from typing import Final
 
 from gateway.config.spec import PriceSpec
-from gateway.core.usage import Usage
+from gateway.core.usage import TOKEN_CLASSES, Usage
 
-_PICODOLLARS = 10**12
+_counts: Final = attrgetter(*(one.name for one in TOKEN_CLASSES))
 
 
 class Price:
-    """The price of one model, in picodollars per token of each class; a class without its own costs what input does."""
+    """The price of one model: picodollars per token of each class, fallbacks put in, and per request."""
 
-    __slots__ = ("cache_write", "cached_input", "input", "output")
+    __slots__ = ("_per_request", "_rates", "rates")
 
     def __init__(self, spec: PriceSpec) -> None:
-        self.input = spec.input
-        self.cached_input = spec.input if spec.cached_input is None else spec.cached_input
-        self.cache_write = spec.input if spec.cache_write is None else spec.cache_write
-        self.output = spec.output
+        rates: dict[str, int] = {}
+        for one in TOKEN_CLASSES:  # a fallback stands before the class that needs it
+            own: int | None = getattr(spec, one.price, None)
+            rates[one.name] = rates[one.falls_back_to] if own is None and one.falls_back_to is not None else own or 0
+        self.rates: Mapping[str, int] = rates  # by class
+        self._rates = tuple(rates.values())
+        self._per_request: int = getattr(spec, "request", 0)
 
     def cost(self, usage: Usage) -> int:
-        """Give what `usage` costs, in picodollars."""
-        return (
-            (usage.input + usage.audio_in) * self.input
-            + usage.cached_input * self.cached_input
-            + (usage.cache_write + usage.cache_write_1h) * self.cache_write
-            + usage.total_output * self.output
-        )
-
-
-def dollars(picodollars: int) -> str:
-    """Write an amount in USD exactly, as a plain decimal without trailing zeros: `0.000123`, `12.5`, `0`."""
-    whole, rest = divmod(abs(picodollars), _PICODOLLARS)
-    text = f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
-    return f"-{text}" if picodollars < 0 else text
+        """Return what one request with `usage` costs, in picodollars."""
+        tokens: int = sum(map(mul, _counts(usage), self._rates))
+        return tokens + self._per_request

@@ -1,4 +1,4 @@
-"""From the headers of a request to the one who asks. Fails closed."""
+"""Authentication: from the API key in a request's headers to its principal. Fails closed."""
 
 import hmac
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from gateway.core.exchange import ANYBODY, Principal
 
 
 class Auth:
-    """The keys of all tenants, by hash. Without tenants everybody may ask and keys are not looked at."""
+    """The keys of all tenants, by hash. Without tenants every request is `ANYBODY`'s and keys are ignored."""
 
     def __init__(self, tenants: Mapping[str, TenantSpec]) -> None:
         self._principals = {
@@ -21,9 +21,9 @@ class Auth:
         self._is_open = not tenants
 
     def identify(self, headers: Mapping[str, str]) -> Principal:
-        """Give who asks. `headers` are case-insensitive. Raises `Unauthenticated`.
+        """Return the principal of a request. `headers` are case-insensitive. Raises `Unauthenticated`.
 
-        The key may stand in `Authorization: Bearer` or in `x-api-key`; the same key in both is one credential.
+        The key may be in `Authorization: Bearer` or in `x-api-key`. The same key in both is one credential.
         """
         if self._is_open:
             return ANYBODY
@@ -34,13 +34,14 @@ class Auth:
             raise Unauthenticated("two different API keys in one request")
         digest = sha256(keys[0].encode("utf-8", "surrogateescape")).hexdigest()
         known, principal = self._principals.get(digest, ("", ANYBODY))
-        # Found by a hash that the caller can't steer towards a known one, and compared in constant time all the same.
+        # The look-up leaks nothing: a client cannot steer its hash towards a known one. Compared in constant time all the same.
         if not hmac.compare_digest(known, digest):
             raise Unauthenticated("the API key is not known")
         return principal
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:
+    """Return every API key in the headers. Raises `Unauthenticated` for an Authorization header of another form."""
     get_all = getattr(headers, "getall", None)
     found: list[str] = []
     for name in ("authorization", "x-api-key"):

@@ -6,22 +6,22 @@ of the cost of a request.
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
 
 from gateway import dialects
-from gateway.api import models
-from gateway.api.chat import Chat
 from gateway.api.connection import ClientServer
+from gateway.api.edge import Edge
 from gateway.api.health import health, ready
-from gateway.api.passthrough import PassThrough
+from gateway.api.kinds import MODEL_LIST, MODEL_REQUEST, TOKEN_COUNT
+from gateway.api.models import PATH as MODELS
+from gateway.api.passthrough import PASSTHROUGH, PassthroughClient
 from gateway.api.render import SERVER, error_response
 from gateway.api.request_checks import path_of
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError, MethodNotAllowed, NotFound
-from gateway.core.reserved_paths import NO_REALTIME, is_realtime
+from gateway.core.reserved_paths import REALTIME_UNSUPPORTED, is_realtime_path
 from gateway.dialects import ID_HEADERS, dialect_of, vendor_of
 from gateway.snapshot import Services
 
@@ -37,19 +37,20 @@ class Public:
     def __init__(self, services: Services, cors: "Cors | None" = None) -> None:
         self._services = services
         self._ids = RequestIds()
-        self._posts: dict[str, Handler] = {
-            path: Chat(services, dialect, self._ids, cors).post for path, dialect in dialects.BY_PATH.items()
-        }
-        self._pass_through = PassThrough(services, self._ids, cors)
-        self._gets: dict[str, Handler] = {"/health": self._health, "/ready": self._ready, "/v1/models": self._models}
+        self._edge = Edge(services, self._ids, cors)
+        self._kinds = {path: TOKEN_COUNT if path in dialects.ESTIMATED else MODEL_REQUEST for path in dialects.BY_PATH}
+        self._gets: dict[str, Handler] = {"/health": self._health, "/ready": self._ready}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request."""
         path = path_of(request.raw_path)
-        if request.method == "POST" and (post := self._posts.get(path)) is not None:
-            return await post(request)
-        if path.startswith("/v1/") and self._services.snapshot.router.passes(path):
-            return await self._pass_through.serve(request, path)
+        if request.method == "POST" and (kind := self._kinds.get(path)) is not None:
+            return await self._edge.serve(request, path, dialects.BY_PATH[path], kind)
+        if path.startswith("/v1/") and self._services.snapshot.router.is_passthrough_path(path):
+            dialect = dialect_of(path, request.headers)
+            return await self._edge.serve(request, path, dialect, PASSTHROUGH, PassthroughClient)
+        if request.method in ("GET", "HEAD") and _is_models(path):
+            return await self._edge.serve(request, path, dialect_of(path, request.headers), MODEL_LIST)
         request_id = self._ids.of(request.headers)
         try:
             response = await self._find(request, path)(request)
@@ -57,7 +58,7 @@ class Public:
             response = error_response(error, request_id, dialect_of(path, request.headers))
         for name in ID_HEADERS[vendor_of(request.headers)]:
             response.headers[name] = request_id
-        if not request.content.is_eof():  # a body that nobody asked for: the next request can't be found behind it
+        if not request.content.is_eof():  # the next request can't be found behind a body that was not read
             response.force_close()
         return response
 
@@ -65,10 +66,10 @@ class Public:
         is_open = path in ("/health", "/ready")
         if not is_open:
             self._services.snapshot.auth.identify(request.headers)
-        get = self._gets.get(path) or (self._model if path.startswith("/v1/models/") else None)
-        allowed = ["GET", "HEAD"] * (get is not None) + ["POST"] * (path in self._posts)
+        get = self._gets.get(path)
+        allowed = ["GET", "HEAD"] * (get is not None or _is_models(path)) + ["POST"] * (path in self._kinds)
         if not allowed:
-            raise NotFound(NO_REALTIME if is_realtime(path) else "there is nothing at this path")
+            raise NotFound(REALTIME_UNSUPPORTED if is_realtime_path(path) else "there is nothing at this path")
         if request.method not in allowed or get is None:
             names = ", ".join(allowed)
             raise MethodNotAllowed(f"this path takes {names}", allow=names)
@@ -81,16 +82,9 @@ class Public:
         status, body = ready(self._services)
         return _json(body, status)
 
-    async def _models(self, request: web.BaseRequest) -> web.Response:
-        snapshot = self._services.snapshot
-        principal, vendor = snapshot.auth.identify(request.headers), vendor_of(request.headers)
-        return _json(models.list_models(snapshot, principal, vendor, request.query))
 
-    async def _model(self, request: web.BaseRequest) -> web.Response:
-        snapshot = self._services.snapshot
-        name = unquote(path_of(request.raw_path).removeprefix("/v1/models/"))
-        principal = snapshot.auth.identify(request.headers)
-        return _json(models.one_model(snapshot, principal, name, vendor_of(request.headers)))
+def _is_models(path: str) -> bool:
+    return path == MODELS or path.startswith(f"{MODELS}/")
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.pools.rotation import ILL
+from gateway.pools.rotation import NEEDS_ATTENTION
 from gateway.snapshot import Services
 
 
@@ -11,10 +11,10 @@ def health(services: Services) -> dict[str, Any]:
 
     What the operator has drained and what rests because a provider asked for it is `out` too, but no illness.
     """
-    circuits, out = services.circuits(), services.rotation.out()
+    circuits, out = services.circuits(), services.rotation.reasons_out_of_rotation()
     is_healthy = (
         all(state == "closed" for state in circuits.values())
-        and ILL.isdisjoint(out.values())
+        and NEEDS_ATTENTION.isdisjoint(out.values())
         and not services.managed_servers.down
     )
     return {

@@ -1,7 +1,7 @@
-"""The client's side of one exchange: its body in, its answer out.
+"""The client's side of one exchange: its body in, its response out.
 
 Heads and chunks are written straight to the connection. aiohttp's own response objects would do the same with a dozen
-steps in between, for every event; what they are handed at the end is an answer that has been sent.
+steps in between for every event; aiohttp is handed a `SentResponse` at the end.
 """
 
 import asyncio
@@ -11,10 +11,8 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.accounting.prices import dollars
 from gateway.api.render import REASONS, SERVER, error_body, error_headers
 from gateway.core.chat import ChatRequest
-from gateway.core.clock import Clock
 from gateway.core.errors import (
     ClientStalled,
     GatewayError,
@@ -26,21 +24,22 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.money import dollars
+from gateway.core.response import Response
 from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
 from gateway.pools.route_plan import RoutePlan
+from gateway.providers.header_policy import TO_CLIENT_TRANSLATED
+from gateway.snapshot import Services
 from gateway.streaming.relay import KEEP_ALIVE
-from gateway.upstream.dispatcher import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gateway.api.connection import ClientConnection
     from gateway.config.spec import LimitsSpec
 
-FORWARDED: Final = (b"openai-processing-ms", b"openai-version", b"openai-model", b"x-gateway-estimated")
-"""Of a provider's headers; the last is said by a gateway, ourselves or another one behind us."""
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
@@ -62,10 +61,15 @@ class SentResponse:
 
 
 class HttpClient:
-    """One request on a client's connection; see `pipeline.Client` and `relay.Reply`, which it is."""
+    """One request on a client's connection; it is a `lifecycle.Client` and a `core.response.ClientWriter`."""
 
     def __init__(
-        self, request: web.BaseRequest, exchange: Exchange, dialect: Dialect, limits: "LimitsSpec", clock: Clock
+        self,
+        request: web.BaseRequest,
+        exchange: Exchange,
+        dialect: Dialect,
+        limits: "LimitsSpec",
+        services: Services,
     ) -> None:
         connection: ClientConnection = request.protocol  # type: ignore[assignment]
         self._request = request
@@ -73,16 +77,26 @@ class HttpClient:
         self._exchange = exchange
         self._dialect = dialect
         self._limits = limits
-        self._clock = clock
+        self._services = services
+        self._clock = services.clock
+        self._is_head = request.method == "HEAD"
         self._is_chunked = request.version == HttpVersion11
         self._stream: Literal["none", "open", "closed"] = "none"
-        self._signs: asyncio.TimerHandle | None = None
-        self.cors = ""  # lines of the head, where pages of other origins may ask
+        self._keepalive: asyncio.TimerHandle | None = None
+        self.cors = ""  # header lines, where pages of other origins may send requests
         self.response = SentResponse(connection, keep_alive=self._is_chunked and request.keep_alive)
 
-    # pipeline.Client
+    @property
+    def path(self) -> str:
+        return self._exchange.path
+
+    @property
+    def query(self) -> "Mapping[str, str]":
+        """The parameters of the URL."""
+        return self._request.query
 
     async def read(self) -> ChatRequest:
+        """Invite, read and check the body. Raises `CallerError`."""
         headers, limit = self._request.headers, self._limits.body
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMedia("the content-type must be application/json")
@@ -94,24 +108,21 @@ class HttpClient:
         self._invite()
         return self._dialect.decode_request(await self._read_body(limit))
 
-    def expect(self, path: RoutePlan) -> None:
+    # lifecycle.Client
+
+    def keep_alive(self, plan: RoutePlan) -> None:
         request = self._exchange.request
-        if path.early_keepalive and path.keepalive_s is not None and request is not None and request.stream:
-            self._sign_in(path.keepalive_s)
+        if plan.early_keepalive and plan.keepalive_s is not None and request is not None and request.stream:
+            self._send_keepalive_in(plan.keepalive_s)
 
-    def send(self, body: bytes, upstream: Upstream) -> None:
-        content_type = upstream.answer.header(b"content-type")
-        if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
-            content_type = "application/json"
-        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
-        lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._answer_headers(upstream)}"
-        self._commit(200, lines, body)
-
-    async def relay(self, upstream: Upstream) -> None:
-        assert upstream.stream is not None
-        self._open_stream(self._answer_headers(upstream))
+    async def send(self, response: Response) -> None:
+        if response.body is not None:
+            self._send_whole(response, response.body)
+            return
+        assert response.source is not None
+        self._open_stream(self._response_headers(response))
         try:
-            await upstream.stream.pump(self, upstream.keepalive_s)
+            await response.source.pump(self, response.keepalive_s, response.taps)
         finally:
             self._connection.on_drain = None
         self._close_stream()
@@ -124,26 +135,26 @@ class HttpClient:
             if not isinstance(error, StreamFailed):
                 self.write(self._dialect.encode_error_event(error))
             self._close_stream()
-        elif not self._exchange.committed_at:
+        elif not self._exchange.timeline.committed_at:
             body, content_type = error_body(error, self._dialect)
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
-            if isinstance(error, ShuttingDown) or not self._request.content.is_eof():
-                self.response.keep_alive = False  # behind a body that was not read no next request can be found
+            if isinstance(error, ShuttingDown):
+                self.response.keep_alive = False
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             self._commit(error.http_status, lines + self._gateway_headers(), body)
 
     def break_down(self, error: GatewayError) -> None:
-        """Give up after a failure of our own: say so while that is possible, and end the connection in any case."""
+        """Give up after a failure of the gateway itself: send the error while that is possible, and end the connection."""
         self.response.keep_alive = False
-        if self._exchange.committed_at:
+        if self._exchange.timeline.committed_at:
             self._abort()
         else:
             self.fail(error)
 
     def leave(self) -> None:
         """Stop whatever would write later."""
-        if self._signs is not None:
-            self._signs.cancel()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
 
     # relay.Reply
 
@@ -202,19 +213,32 @@ class HttpClient:
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
         finally:
-            self._exchange.waited_s += self._clock.monotonic() - since
+            self._exchange.timeline.add_wait("client", since)
         return b"".join(parts)
 
-    # The answer
+    # The response
+
+    def _send_whole(self, response: Response, body: bytes) -> None:
+        content_type = response.header(b"content-type")
+        if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
+            content_type = "application/json"
+        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
+        lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._response_headers(response)}"
+        self._commit(response.status, lines, body)
+        for tap in response.taps:
+            tap.feed(body)
 
     def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
-        """Write the head of the answer, and its body or the beginning of it: from here on nothing can be taken back."""
+        """Write the head of the response and its body or the beginning of it: the commit point."""
         exchange = self._exchange
-        exchange.committed_at, exchange.status = self._clock.monotonic(), status
+        exchange.timeline.commit()
+        exchange.status = status
+        if not self._request.content.is_eof():
+            self.response.keep_alive = False  # the next request can't be found behind a body that was not read
         last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
         reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, exchange.id)
         head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}{ids}{last}\r\n"
-        self._write(head.encode("latin-1", "replace") + body)
+        self._write(head.encode("latin-1", "replace") + (b"" if self._is_head else body))
 
     def _open_stream(self, lines: str) -> None:
         self.leave()
@@ -228,31 +252,33 @@ class HttpClient:
         if self._is_chunked:
             self._write(b"0\r\n\r\n")
 
-    def _sign_in(self, every_s: float) -> None:
-        self._signs = asyncio.get_running_loop().call_later(every_s, self._sign_of_life, every_s)
+    def _send_keepalive_in(self, every_s: float) -> None:
+        self._keepalive = asyncio.get_running_loop().call_later(every_s, self._send_keepalive, every_s)
 
-    def _sign_of_life(self, every_s: float) -> None:
+    def _send_keepalive(self, every_s: float) -> None:
         self._open_stream(self._gateway_headers())
         self.write(KEEP_ALIVE)
-        self._sign_in(every_s)
+        self._send_keepalive_in(every_s)
 
-    def _answer_headers(self, upstream: Upstream) -> str:
+    def _response_headers(self, response: Response) -> str:
         lines = self._gateway_headers()
-        for name in FORWARDED:
-            if name in upstream.answer.headers and (value := upstream.answer.header(name)):
+        for name in TO_CLIENT_TRANSLATED:
+            if name in response.headers and (value := response.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
-        return lines + limit_lines(upstream.answer.headers, self._dialect.VENDOR, self._clock.wall)
+        if response.origin == "gateway" and (policy := response.header(b"cache-control")):
+            lines += f"cache-control: {policy}\r\n"
+        return lines + limit_lines(response.headers, self._dialect.VENDOR, self._clock.wall)
 
     def _gateway_headers(self) -> str:
-        """Say which way the request went; what is not known yet is left out."""
+        """Return the header lines that say which way the request went; what is not known yet is left out."""
         exchange = self._exchange
-        overhead_ms = (self._clock.monotonic() - exchange.received_at - exchange.waited_s) * 1000
+        overhead_ms = exchange.timeline.overhead_s * 1000
         lines = f"x-gateway-config: {exchange.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
-        if exchange.route:
-            lines += f"x-gateway-route: {_plain(exchange.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"
-        if exchange.attempts:
-            model = exchange.request.model if "*" in exchange.model and exchange.request is not None else exchange.model
-            lines += f"x-gateway-pool: {_plain(exchange.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
+        if exchange.decision.route:
+            lines += f"x-gateway-route: {_plain(exchange.decision.route)}\r\nx-gateway-cache: bypass; reason=off\r\n"
+        if (attempt := exchange.attempt) is not None:
+            model = exchange.request.model if "*" in attempt.model and exchange.request is not None else attempt.model
+            lines += f"x-gateway-pool: {_plain(attempt.pool)}\r\nx-gateway-model: {_plain(model)}\r\n"
             lines += f"x-gateway-attempts: {len(exchange.attempts)}\r\n"
             if exchange.degraded:
                 lines += f"x-gateway-degraded: {_plain(exchange.degraded)}\r\n"

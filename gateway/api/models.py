@@ -7,10 +7,11 @@ from typing import Any
 from gateway.config.spec import ModelSpec, PriceSpec, Spec
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import Principal
+from gateway.core.money import PICODOLLARS_PER_TOKEN
 from gateway.dialects import MODEL_LISTS
 from gateway.snapshot import Snapshot
 
-PICODOLLARS_TO_USD_PER_MILLION = 10**6  # a picodollar a token is a micro-dollar a million tokens
+PATH = "/v1/models"
 
 
 def list_models(
@@ -20,14 +21,14 @@ def list_models(
 
     Raises `InvalidRequest`.
     """
-    entries = [_entry(snapshot.spec, name, name, vendor) for name in snapshot.router.names(principal)]
+    entries = [_entry(snapshot.spec, name, name, vendor) for name in snapshot.router.model_names(principal)]
     own = MODEL_LISTS.get(vendor)
     return {"object": "list", "data": entries} if own is None else own.page(entries, query)
 
 
 def one_model(snapshot: Snapshot, principal: Principal, name: str, vendor: str = "") -> dict[str, Any]:
     """Give one of them, or a member of a family among them. Raises `ModelNotFound`."""
-    if not snapshot.router.knows(name, principal):
+    if not snapshot.router.is_allowed_model(name, principal):
         raise ModelNotFound(f"the model {name[:100]!r} does not exist or is not allowed to this key", param="model")
     return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name, vendor)
 
@@ -58,4 +59,4 @@ def _price(price: PriceSpec) -> dict[str, float]:
         "cache_write": price.cache_write,
         "output": price.output,
     }
-    return {name: value / PICODOLLARS_TO_USD_PER_MILLION for name, value in classes.items() if value is not None}
+    return {name: value / PICODOLLARS_PER_TOKEN for name, value in classes.items() if value is not None}

@@ -1,99 +1,69 @@
 """The client's side of a request that is passed through: its body as it comes, its answer as it comes."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.api.chat import attend
-from gateway.api.http_client import FORWARDED, HttpClient, is_plain_body
+from gateway.api.http_client import HttpClient, is_plain_body
 from gateway.api.render import error_headers
 from gateway.api.request_checks import query_of
-from gateway.api.request_id import RequestIds
-from gateway.core.clock import Clock
+from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
     ClientStalled,
     GatewayError,
     InvalidRequest,
+    NoCapacity,
     RequestTimeout,
     RequestTooLarge,
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
-from gateway.dialects import dialect_of
+from gateway.core.response import Response
+from gateway.core.secret import REDACTABLE_LENGTH
+from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
-from gateway.providers.transport import UpstreamResponse
-from gateway.snapshot import Services
-from gateway.streaming.download import Download
+from gateway.lifecycle import RequestKind
+from gateway.pools.route_plan import RoutePlan
+from gateway.providers.header_policy import TO_CLIENT_PASS_THROUGH
+from gateway.snapshot import Services, Snapshot
 from gateway.streaming.upload import LAST_CHUNK, Upload
-from gateway.upstream import passthrough as pass_through
+from gateway.upstream.dispatcher import dispatch
+from gateway.upstream.passthrough import PassthroughCall
 
 if TYPE_CHECKING:
-    from gateway.api.cors import Cors
     from gateway.config.spec import LimitsSpec
-    from gateway.core.tasks import Tasks
 
 SMALL: Final = 64 * 2**10  # bytes of a body that is taken whole, so that it can go out on a connection that is kept
-HANDED_ON: Final = (
-    b"content-type",
-    b"content-disposition",
-    b"content-range",
-    b"content-encoding",
-    b"content-language",
-    b"accept-ranges",
-    b"etag",
-    b"last-modified",
-    b"cache-control",
-    *FORWARDED,
-)
-"""What crosses of a provider's headers, beside the length of its answer."""
-
 BODILESS: Final = frozenset({204, 205, 304})  # statuses
-TELLING: Final = 12  # characters of a key that don't stand in another word by chance
 KEYS: Final = frozenset({"api_key", "api-key", "apikey", "x-api-key", "key", "token", "access_token", "authorization"})
 """Names of a query's members that hold credentials: a client's stays here, and the provider's is in the configuration."""
 
 
-class PassThrough:
-    """Serves every path that a route passes through."""
-
-    def __init__(self, services: Services, ids: RequestIds, cors: "Cors | None" = None) -> None:
-        self._services = services
-        self._ids = ids
-        self._cors = cors
-
-    async def serve(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
-        """Serve a request; what is returned has been sent already."""
-        services = self._services
-        snapshot = services.snapshot
-        headers = request.headers
-        exchange = Exchange(self._ids.of(headers), services.clock.monotonic(), snapshot.generation, path, headers)
-        client = PassingClient(request, exchange, snapshot.spec.server.limits, services.clock, services.tasks)
-        if self._cors is not None:
-            client.cors = self._cors.lines(headers)
-        return await attend(exchange, services, client, pass_through.serve(exchange, snapshot, services, client))
-
-
-class PassingClient(HttpClient):
-    """One such request on a client's connection; see `pass_through.Client` and `relay.Reply`, which it is."""
+class PassthroughClient(HttpClient):
+    """A client's side of a request that is passed through: its body as it comes, its response as it comes."""
 
     def __init__(
-        self, request: web.BaseRequest, exchange: Exchange, limits: "LimitsSpec", clock: Clock, tasks: "Tasks"
+        self,
+        request: web.BaseRequest,
+        exchange: Exchange,
+        dialect: Dialect,
+        limits: "LimitsSpec",
+        services: Services,
     ) -> None:
-        super().__init__(request, exchange, dialect_of(exchange.path, exchange.headers), limits, clock)
+        super().__init__(request, exchange, dialect, limits, services)
         self.method = request.method
-        self._tasks = tasks
         self._upload: Upload | None = None
         self._has_invited = False
-        self._frames = False  # the answer goes out in chunks
-
-    # pass_through.Client
+        self._frames = False  # the response goes out in chunks
 
     def target(self) -> str:
+        """Return the path and query for the provider. Raises `InvalidRequest`."""
         query = query_of(self._request.raw_path)
-        self._keep_keys(query)
+        self._refuse_keys(query)
         if not query:
             return self._exchange.path
         if not query.isascii() or not query.isprintable() or " " in query or "#" in query:
@@ -104,6 +74,7 @@ class PassingClient(HttpClient):
         return f"{self._exchange.path}?{query}"
 
     async def body(self) -> bytes | Upload:
+        """Return the body: whole where it is small, else to be sent as it comes. Raises `CallerError`."""
         if not self._request.body_exists:
             return b""
         if "content-encoding" in self._request.headers and not is_plain_body(self._request):
@@ -112,48 +83,48 @@ class PassingClient(HttpClient):
         if length is not None and length > limit:
             raise RequestTooLarge(f"the body is larger than {limit} bytes")
         if length is None or length > SMALL:
-            self._upload = Upload(self._piece, self._tasks, length)
+            self._upload = Upload(self._piece, self._services.tasks, length)
             return self._upload
         self._invite()
         body = await self._read_body(SMALL)
         self._exchange.meter.bytes_in = len(body)
         return body
 
-    async def hand_on(self, answer: UpstreamResponse, download: Download) -> None:
-        status, length = answer.status, answer.header(b"content-length")
-        if not self._request.content.is_eof():
-            self.response.keep_alive = False  # behind a body that was not read no next request can be found
-        has_body = self.method != "HEAD" and status not in BODILESS
+    # lifecycle.Client
+
+    async def send(self, response: Response) -> None:
+        status, length = response.status, response.header(b"content-length")
+        has_body = not self._is_head and status not in BODILESS
         framing = f"content-length: {length}\r\n" if length and status not in BODILESS else ""
         if has_body and not length and self._is_chunked:
             framing, self._frames = "transfer-encoding: chunked\r\n", True
-        self._commit(status, framing + self._handed_on(answer) + self._gateway_headers())
+        self._commit(status, framing + self._forwarded(response) + self._gateway_headers())
         if not has_body:
             return
+        assert response.source is not None
         try:
-            await download.pump(self)
+            await response.source.pump(self, None, response.taps)
         finally:
             self._connection.on_drain = None
         if self._frames:
             self._write(LAST_CHUNK)
 
-    def refuse(self, error: GatewayError, answer: UpstreamResponse, body: bytes) -> None:
-        if not body or self._exchange.committed_at:
-            self.fail(error)
-            return
-        self.leave()
-        if not self._request.content.is_eof():
-            self.response.keep_alive = False
-        lines = self._handed_on(answer) + f"content-length: {len(body)}\r\n"
-        lines += "".join(f"{name}: {value}\r\n" for name, value in error_headers(error).items())
-        self._commit(answer.status, lines + self._gateway_headers(), body)
-
     def fail(self, error: GatewayError) -> None:
-        if self._exchange.committed_at or isinstance(error, ClientStalled):
+        if self._exchange.timeline.committed_at or isinstance(error, ClientStalled):
             self.leave()
-            self._abort()  # what has begun can't be taken back; cut short, it can't be taken for whole
+            self._abort()  # the response has begun: cut short, it can't be taken for whole
+        elif (refusal := error.response) is not None and refusal.body:
+            self.leave()
+            lines = self._forwarded(refusal) + f"content-length: {len(refusal.body)}\r\n"
+            lines += "".join(f"{name}: {value}\r\n" for name, value in error_headers(error).items())
+            self._commit(refusal.status, lines + self._gateway_headers(), refusal.body)
         else:
             super().fail(error)
+
+    def leave(self) -> None:
+        super().leave()
+        if self._upload is not None:
+            self._upload.stop()
 
     # relay.Reply
 
@@ -163,7 +134,8 @@ class PassingClient(HttpClient):
         return not self._connection.writing_paused
 
     async def drained(self) -> None:
-        if self._upload is not None:  # what is left of its body is the connection's to read, and to drop
+        if self._upload is not None:  # the connection reads and drops what is left of the body
+            self._upload.stop()
             await self._upload.ended()
         await super().drained()
 
@@ -193,12 +165,12 @@ class PassingClient(HttpClient):
             self._has_invited = True
             super()._invite()
 
-    def _keep_keys(self, query: str) -> None:
+    def _refuse_keys(self, query: str) -> None:
         """Refuse a target that holds what the client showed to the gateway; its path is written down without it."""
         path, names = self._exchange.path, unquote_plus(query)
         values = [value for pair in parse_qsl(query, keep_blank_values=True) for value in pair]
         for key in self._credentials():
-            is_telling = len(key) >= TELLING
+            is_telling = len(key) >= REDACTABLE_LENGTH
             if is_telling and key in path:
                 self._exchange.path = path.replace(key, "…")
                 raise InvalidRequest("the path must hold no key; send it as a header")
@@ -210,25 +182,45 @@ class PassingClient(HttpClient):
         headers = self._request.headers
         return [headers[name].split()[-1] for name in ("authorization", "x-api-key") if headers.get(name, "").strip()]
 
-    # The answer
+    # The response
 
-    def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
-        super()._commit(status, lines, b"" if self.method == "HEAD" else body)
-
-    def _handed_on(self, answer: UpstreamResponse) -> str:
+    def _forwarded(self, response: Response) -> str:
         lines = ""
-        for name in HANDED_ON:
-            if name in answer.headers and (value := answer.header(name)):
+        for name in TO_CLIENT_PASS_THROUGH:
+            if name in response.headers and (value := response.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
-        return lines + limit_lines(answer.headers, self._dialect.VENDOR, self._clock.wall)
+        return lines + limit_lines(response.headers, self._dialect.VENDOR, self._clock.wall)
 
     def _gateway_headers(self) -> str:
-        """Say which way the request went; there is no model in it, and no cache."""
+        """Return the header lines that say which way the request went; there is no model in it, and no cache."""
         exchange = self._exchange
-        overhead_ms = (self._clock.monotonic() - exchange.received_at - exchange.waited_s) * 1000
+        overhead_ms = exchange.timeline.overhead_s * 1000
         lines = f"x-gateway-config: {exchange.generation}\r\nx-gateway-overhead-ms: {overhead_ms:.2f}\r\n"
-        if exchange.route:
-            lines += f"x-gateway-route: {exchange.route}\r\n"
+        if exchange.decision.route:
+            lines += f"x-gateway-route: {exchange.decision.route}\r\n"
         if exchange.attempts:
             lines += f"x-gateway-pool: {exchange.pool}\r\nx-gateway-attempts: {len(exchange.attempts)}\r\n"
         return lines
+
+
+class Passthrough:
+    """The kind of request that is passed through unread: uploads, downloads, whatever a route with `paths` names."""
+
+    async def read(self, client: PassthroughClient) -> ChatRequest:
+        """Return a request of which only the path is known: its body is read as it is sent."""
+        return ChatRequest(raw=b"", path=client.path, model="")
+
+    def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:
+        route = snapshot.router.match_path(exchange.method, exchange.path, exchange.headers, exchange.principal, wall_s)
+        return snapshot.passthrough_plans[route]
+
+    async def obtain(
+        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: PassthroughClient
+    ) -> AbstractContextManager[Response]:
+        if not plan.stages:
+            raise NoCapacity("the provider of this route is off")
+        call = PassthroughCall(client.method, client.target(), await client.body(), snapshot.spec.models)
+        return await dispatch(exchange, plan, snapshot, services, call)
+
+
+PASSTHROUGH: Final[RequestKind[PassthroughClient]] = Passthrough()

@@ -28,8 +28,8 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.core.errors import CallerError, GatewayError, InvalidRequest, MethodNotAllowed
-from gateway.core.reserved_paths import NO_REALTIME
-from gateway.providers.base import VIA as OUR_VIA
+from gateway.core.reserved_paths import REALTIME_UNSUPPORTED
+from gateway.providers.header_policy import VIA as OUR_VIA
 
 LINE_LIMIT: Final = 8 * 2**10  # of the request line; another number than the next tells which of the two was passed
 FIELD_LIMIT: Final = 16 * 2**10  # of one header
@@ -70,7 +70,7 @@ def fault_of(message: RawRequestMessage, entrance: Entrance) -> GatewayError | N
     if not message.path.startswith("/") and (fault := _misdirected(message.path, host, entrance.sockname)) is not None:
         return fault
     if hdrs.UPGRADE in headers:
-        return InvalidRequest(f"no other protocol is spoken here: {NO_REALTIME}", code="upgrade_refused")
+        return InvalidRequest(f"no other protocol is spoken here: {REALTIME_UNSUPPORTED}", code="upgrade_refused")
     if hdrs.EXPECT in headers and message.version is HttpVersion11 and _expects_more(headers.getall(hdrs.EXPECT)):
         return CallerError("no expectation but 100-continue is met", code="expectation_failed", status=417)
     if hdrs.VIA in headers and _names_us_twice(headers.getall(hdrs.VIA)):

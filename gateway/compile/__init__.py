@@ -1,4 +1,4 @@
-"""From a checked `Spec` to a `Snapshot` that serves requests. Control and workers run the same code.
+"""From a `Spec` to a `Snapshot` that serves requests. Control and workers run the same code.
 
-May import `upstream` and what stands below it. Read `snapshot.py` first.
+May import `upstream` and the rooms below it. Read `snapshot.py` first.
 """

@@ -1,13 +1,14 @@
-"""Where a configuration's requests go: from a route and a goal to pools, and from pools to targets."""
+"""Compile routes: from a route and a goal to pools, and from pools to targets."""
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gateway.compile.any_path import NAMELESS, NO_MODEL, to_any_path
+from gateway.compile.passthrough import NO_MODEL, PASSTHROUGH_PREFIX, to_passthrough
 from gateway.compile.policies import EffectivePolicies, least, models_of
 from gateway.compile.targets import Targets
 from gateway.config.spec import MemberSpec, PathRouteSpec, Policy, PoolSpec, Spec
+from gateway.core.exchange import Decision
 from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
 from gateway.pools.endpoint import Endpoint
@@ -18,7 +19,7 @@ from gateway.snapshot import PoolSettings
 
 
 class RoutePlans:
-    """Makes the paths of one configuration. `pools`: all that were made, and what is said of each."""
+    """Makes the route plans of one configuration. `pools`: every pool that a plan uses, with its settings."""
 
     def __init__(self, spec: Spec, settings: EffectivePolicies, targets: Targets, directory: Directory) -> None:
         self.pools: dict[str, PoolSettings] = {}
@@ -30,26 +31,30 @@ class RoutePlans:
         self._rng = random.Random()
 
     def of(self, match: Match) -> RoutePlan:
-        """Give where the requests of one route for one goal go: the goal, then what stands behind it."""
+        """Return the plan of one route for one goal: the stage of the goal, then its fallbacks."""
         policy = self._routes[match.route].policy
         stages = tuple(_once(self._stages(match, policy)))
-        # Comments may have to be sent before it is known who answers.
+        # Keepalive comments may have to be sent before an endpoint is chosen: the settings of the first one hold.
         keepalive = (
             self._settings.of_model(stages[0].targets[0].model, stages[0].pool, policy).keepalive if stages else None
         )
         return RoutePlan(
             stages=stages,
+            decision=Decision(match.route, match.goal, stages[0].pool if stages else ""),
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
         )
 
     def of_path_route(self, route: PathRouteSpec) -> RoutePlan:
-        """Give where the requests of a route for paths go: one provider, whatever is asked."""
-        stages = self._stage(f"{route.provider}/{NO_MODEL}", [MemberSpec(NAMELESS + route.provider)], route.policy)
-        return RoutePlan(tuple(to_any_path(stage) for stage in stages))
+        """Return the plan of a pass-through route: one provider, for every path."""
+        stages = self._stage(
+            f"{route.provider}/{NO_MODEL}", [MemberSpec(PASSTHROUGH_PREFIX + route.provider)], route.policy
+        )
+        plan = tuple(to_passthrough(stage) for stage in stages)
+        return RoutePlan(plan, Decision(route.name, route.provider, plan[0].pool if plan else ""))
 
     def _pool_of(self, goal: str) -> PoolSpec | None:
-        """Give the pool that a goal names, or the first that lists it as a member."""
+        """Return the pool that a goal names, or the first that lists it as a member."""
         pools = self._spec.pools
         return pools.get(goal) or next((pool for pool in pools.values() if goal in models_of(pool)), None)
 
@@ -59,7 +64,7 @@ class RoutePlans:
             yield from self._stage(goal, [MemberSpec(goal)], policy)
             return
         members = list(pool.members)
-        if goal != pool.name:  # the model asked for comes first, its pool-mates only stand in
+        if goal != pool.name:  # the requested model comes first, the other members of its pool are fallbacks
             first = min(member.priority for member in members) - 1
             members = [replace(one, priority=first) if one.model == goal else one for one in members]
         yield from self._stage(pool.name, members, policy)
@@ -70,7 +75,7 @@ class RoutePlans:
             then = following.then if following is not None else None
 
     def _stage(self, pool: str, members: list[MemberSpec], policy: Policy) -> Iterator[PoolStage]:
-        """Give a pool's hop, where anybody in it can be asked at all."""
+        """Yield the stage of a pool, or nothing where all its providers are off."""
         targets = [target for member in members for target in self._targets.of(member, pool, policy)]
         if not targets:
             return
@@ -92,7 +97,7 @@ class RoutePlans:
 
 
 def _room(targets: Sequence[Target]) -> int | None:
-    """Give how many requests can run at these targets together; None for any number."""
+    """Return how many requests can run at these targets together; None without a limit."""
     providers: dict[str, list[Target]] = {}
     for target in targets:
         providers.setdefault(target.endpoint.provider, []).append(target)
@@ -108,7 +113,7 @@ def _room(targets: Sequence[Target]) -> int | None:
 
 
 def _once(stages: Iterator[PoolStage]) -> Iterator[PoolStage]:
-    """Give the hops with each endpoint where it comes first only: a pool behind has to offer somebody else."""
+    """Yield the stages with each endpoint in its first stage only: a fallback pool has to offer other endpoints."""
     seen: set[Endpoint] = set()
     for stage in stages:
         targets = tuple(target for target in stage.targets if target.endpoint not in seen)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from gateway.compile.any_path import NAMELESS, nameless
+from gateway.compile.passthrough import PASSTHROUGH_PREFIX, passthrough_model
 from gateway.compile.policies import EffectivePolicies, least
 from gateway.config.spec import MemberSpec, Policy, ProviderSpec, Spec
 from gateway.dialects import BY_NAME, BY_PATH
@@ -15,14 +15,14 @@ from gateway.pools.endpoint import Endpoint, EndpointId
 from gateway.pools.target import DialectBinding, Target
 from gateway.providers import load_kinds
 from gateway.providers.base import KINDS, Provider
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.tls_contexts import TlsContexts
 from gateway.resilience.policies import NO_RETRY
 from gateway.snapshot import EndpointSettings
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where one provider can be reached with one key."""
+    """One URL of a provider, with one of its keys."""
 
     spec: ProviderSpec  # with this URL and key alone
     provider: Provider
@@ -32,7 +32,7 @@ class _Place:
 
 
 class Targets:
-    """Makes the targets of one configuration. `endpoints`: all that were made, and what is said of each."""
+    """Makes the targets of one configuration. `endpoints`: every endpoint of a target, with its settings."""
 
     def __init__(
         self, spec: Spec, settings: EffectivePolicies, addresses: Mapping[str, str], directory: Directory
@@ -42,21 +42,31 @@ class Targets:
         self._spec = spec
         self._settings = settings
         self._directory = directory
-        self._models = {**spec.models, **{NAMELESS + name: nameless(name) for name in spec.providers}}
+        self._models = {
+            **spec.models,
+            **{PASSTHROUGH_PREFIX + name: passthrough_model(name) for name in spec.providers},
+        }
         self._addresses = addresses
-        self._contexts = Contexts()
+        self._contexts = TlsContexts()
         self._places = {name: self._places_of(one) for name, one in spec.providers.items() if one.is_on}
 
     def of(self, member: MemberSpec, pool: str, policy: Policy) -> Iterator[Target]:
-        """Give a member's endpoints: its model at each URL of its provider, with each key."""
+        """Yield the targets of a pool member: its model at each URL of its provider, with each key."""
         model = self._models[member.model]
         places = self._places.get(model.provider, ())
         policies = self._settings.of_model(model, pool, policy)
         breaker = self._settings.of_breaker(model)
         provider_max = self._settings.share(self._spec.providers[model.provider].max_inflight)
-        spreads = BALANCERS[self._settings.of_pool(pool, policy).balance].spreads
+        supports_slow_start = BALANCERS[self._settings.of_pool(pool, policy).balance].supports_slow_start
         for number, place in enumerate(places, 1):
-            identity = (place.spec.name, model.name, model.id, place.address, place.key, place.provider.origin.way)
+            identity = (
+                place.spec.name,
+                model.name,
+                model.id,
+                place.address,
+                place.key,
+                place.provider.origin.route_key,
+            )
             endpoint = self._directory.get(identity, place.spec.name, model.name, place.key, breaker)
             suffix = f"#{number}" if number > 1 else ""
             id = EndpointId(f"{place.spec.name}/{model.name}{suffix}")
@@ -67,11 +77,11 @@ class Targets:
                 provider=place.provider,
                 model=model,
                 timeouts=policies.timeouts,
-                bindings=_bindings(place.provider, model.id) if place.provider.has_places else place.bindings,
+                bindings=_bindings(place.provider, model.id) if place.provider.path_names_model else place.bindings,
                 retry=policies.retry or NO_RETRY,
                 drops_params=policies.drop_params,
                 batch=policies.batch,
-                slow_start_s=breaker.slow_start_s if breaker is not None and spreads else 0.0,
+                slow_start_s=breaker.slow_start_s if breaker is not None and supports_slow_start else 0.0,
                 weight=member.weight / len(places),
                 priority=member.priority,
                 max_inflight=least(self._settings.share(member.max_inflight), self._settings.share(model.max_inflight)),
@@ -80,7 +90,7 @@ class Targets:
             )
 
     def _places_of(self, spec: ProviderSpec) -> tuple[_Place, ...]:
-        """Give each of a provider's URLs with each of its keys."""
+        """Return each of a provider's URLs with each of its keys."""
         address = self._addresses.get(spec.name, "")
         places = []
         for url in spec.urls or (spec.url,):
@@ -93,9 +103,9 @@ class Targets:
 
 
 def _bindings(provider: Provider, model_id: str = "") -> dict[str, DialectBinding]:
-    """Give how requests of each client dialect are put to a provider: as they are where it speaks it, else translated.
+    """Return how requests of each client dialect reach a provider: unchanged where it speaks the dialect, else translated.
 
-    `model_id`: of the model that they are for, where the provider has a place for each.
+    `model_id`: of the requested model, where the provider has a path for each model.
     """
     spoken = [BY_NAME[name] for name in provider.dialects if name in BY_NAME]
     bindings = {}

@@ -2,8 +2,9 @@
 
 import re
 
+from gateway.config.messages import path_text
 from gateway.config.nodes import Scalar, Trail, place_at
-from gateway.config.read import BROKEN, Reader, path_text
+from gateway.config.read import BROKEN, Reader
 from gateway.core.problem import Place, Problem
 from gateway.dsl.compile import ConditionError, Conditions
 

@@ -21,7 +21,7 @@ HIDDEN = frozenset({"secret", "key_hash", "header_value", "proxy"})
 
 
 def mapping(properties: Schema, description: str = "", required: tuple[str, ...] = (), **more: Any) -> Schema:
-    """Give the schema of a mapping with these keys and no others."""
+    """Return the schema of a mapping with these keys and no others."""
     schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False, **more}
     if description:
         schema["description"] = description
@@ -31,12 +31,35 @@ def mapping(properties: Schema, description: str = "", required: tuple[str, ...]
 
 
 def ref(definition: str, description: str, **more: Any) -> Schema:
-    """Give a reference to one of the definitions below, with what it means here."""
+    """Return a reference to one of the definitions below, with what it means here."""
     return {"$ref": f"#/$defs/{definition}", "description": description, **more}
 
 
+def mapping_or_none(properties: Schema, description: str) -> Schema:
+    """Return the schema of a mapping with these keys, or the word `none` in its place."""
+    title = f'a mapping ({", ".join(properties)}), or "none"'
+    return {**mapping(properties, description), "type": ["object", "string"], "pattern": "^none$", "title": title}
+
+
+def whole_number(default: int, description: str) -> Schema:
+    """Return the schema of a number from 1 to 1000."""
+    return {"type": "integer", "minimum": 1, "maximum": 1000, "default": default, "description": description}
+
+
+def patterns(description: str, of: str = "pattern") -> Schema:
+    """Return the schema of a list of different patterns; `of`: the definition that each must fit."""
+    return {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 1000,
+        "uniqueItems": True,
+        "items": {"$ref": f"#/$defs/{of}"},
+        "description": description,
+    }
+
+
 def named(names: str, schema: Schema, description: str, **more: Any) -> Schema:
-    """Give the schema of things by name; `names`: the definition that their names must fit."""
+    """Return the schema of things by name; `names`: the definition that their names must fit."""
     return {
         "type": "object",
         "propertyNames": {"$ref": f"#/$defs/{names}"},
@@ -47,7 +70,7 @@ def named(names: str, schema: Schema, description: str, **more: Any) -> Schema:
 
 
 def definitions() -> Schema:
-    """Give the `$defs` of units and names; `levels.py` has the others."""
+    """Return the `$defs` of units and names; settings and sections bring the others."""
     return {**_units(), **_names()}
 
 

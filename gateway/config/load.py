@@ -1,7 +1,8 @@
 """From files to a checked `Spec`: the steps, in order.
 
-gather (files to one tree of nodes) → read (nodes to values, by schema) → judge (JSON Schema) → validate (what only the
-whole can tell) → assemble. A step that finds faults breaks only the values concerned, so that one call tells of all faults.
+gather (files to one tree of nodes) → read (nodes to values, by schema) → check the schema → check the semantics, section by
+section → read further files that are named (certificates) → read the sections. A step that finds errors breaks only the
+values concerned, so that one call reports all of them.
 
 Pure and blocking: no event loop, nothing printed, nothing kept. Callers on a loop run it in a thread.
 """
@@ -11,18 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config.assemble import assemble
+from gateway.config.compose import MAX_BYTES
 from gateway.config.files import absolute, read_bounded
-from gateway.config.listeners import take_certificates
-from gateway.config.nodes import MAX_BYTES, compose
-from gateway.config.nodes import Mapping as MappingNode
-from gateway.config.outbound import take_outbound
+from gateway.config.language import INCLUDABLE, SECTIONS
+from gateway.config.names import Names
 from gateway.config.read import Reader
 from gateway.config.schema import build_schema
 from gateway.config.schema_errors import check_schema
 from gateway.config.secrets import References
-from gateway.config.semantic_checks import check_semantics
-from gateway.config.sources import gather, read_builtin
+from gateway.config.section import FilesContext, ReadContext
+from gateway.config.settings import SETTINGS
+from gateway.config.sources import Sources, gather, known_models
 from gateway.config.spec import Spec
 from gateway.core.kinds import ProviderKind
 from gateway.core.problem import ConfigError, Place, Problem
@@ -39,7 +39,7 @@ class Loaded:
 
 
 def load(path: Path, *, env: Mapping[str, str], kinds: Mapping[str, ProviderKind]) -> Loaded:
-    """Read and check the configuration at `path`; raises `ConfigError` with every fault."""
+    """Read and check the configuration at `path`; raises `ConfigError` with every error."""
     data, fault = read_bounded(path, MAX_BYTES)
     if data is None:
         hint = "; `gateway init` writes one to begin with" if "no such file" in fault else ""
@@ -55,21 +55,33 @@ def load_text(data: bytes, path: Path, *, env: Mapping[str, str], kinds: Mapping
     references = References(env)
     reader = Reader(sources.root, schema, references)
     check_schema(reader, schema, kinds)
-    check_semantics(reader, kinds, sources.is_whole, frozenset() if sources.known_models else _known_models())
-    certificates = take_certificates(reader, main.parent) | take_outbound(reader, main.parent, kinds, env)
+    _check_semantics(reader, kinds, sources)
+    named = _read_files(reader, FilesContext(main.parent, kinds, env))
     problems = {*sources.problems, *reader.problems.values()}
     if problems:
         raise ConfigError(problems)
-    files = {**sources.files, **references.files, **certificates}
-    spec = assemble(reader.values, sources.root, main.parent, kinds, _digest(files))
+    files = {**sources.files, **references.files, **named}
+    context = ReadContext(reader.values, sources.root, main.parent, kinds)
+    fields = {name: value for section in SECTIONS for name, value in section.read(context).items()}
+    spec = Spec(**fields, digest=_digest(files))
     return Loaded(spec, tuple(sorted(set(reader.warnings))), tuple(files))
 
 
-def _known_models() -> frozenset[str]:
-    """Give the models that `builtin:prices` would know."""
-    root, _ = compose(read_builtin("prices"), "builtin:prices")
-    models = root.entries["models"].value if isinstance(root, MappingNode) else None
-    return frozenset(models.entries) if isinstance(models, MappingNode) else frozenset()
+def _check_semantics(reader: Reader, kinds: Mapping[str, ProviderKind], sources: Sources) -> None:
+    """Run the checks of all sections, then those of all settings: what only the whole can show.
+
+    Where a file could not be read, a name that is missing may be in it.
+    """
+    incomplete = frozenset() if sources.is_whole else frozenset(INCLUDABLE)
+    priced = frozenset() if sources.known_models else known_models()
+    names = Names(reader.values, kinds, incomplete, priced)
+    of_sections = [check for section in SECTIONS for check in section.checks]
+    for check in (*of_sections, *(check for setting in SETTINGS for check in setting.checks)):
+        check(reader, names)
+
+
+def _read_files(reader: Reader, context: FilesContext) -> dict[Path, bytes]:
+    return {path: data for section in SECTIONS for path, data in section.files(reader, context).items()}
 
 
 def _digest(files: Mapping[Path, bytes]) -> str:

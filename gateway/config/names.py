@@ -1,34 +1,62 @@
 """The names of a configuration that may be broken in places, and which of them can answer."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any, Final
 
-from gateway.config.nodes import Trail
+from gateway.config.messages import did_you_mean
+from gateway.config.nodes import Trail, name
 from gateway.config.read import BROKEN, Reader
-from gateway.config.schema import INCLUDABLE
-from gateway.config.schema_errors import did_you_mean
+from gateway.config.section import Setting, standing_at
+from gateway.core.kinds import ProviderKind
 from gateway.core.secret import Secret
 
-REQUESTED = "requested"
+REQUESTED: Final = "requested"
 """Stands in `to:` for the model that was asked for."""
 
 
 class Names:
-    """What the sections define. `broken`: sections of which names may be missing; in these, every name counts as known."""
+    """What the sections define. `broken`: sections of which names may be missing; in these, every name counts as known.
 
-    def __init__(self, values: Any, is_whole: bool) -> None:
-        self.providers = self._section(values, "providers")
-        self.models = self._section(values, "models")
-        self.pools = self._section(values, "pools")
-        self.tenants = self._section(values, "tenants")
-        self.lets = self._section(values, "let")
-        self.server = self._section(values, "server")
-        self.defaults = self._section(values, "defaults")
-        self.routes = self._items(values, "routes")
-        self.checks = self._items(values, "checks")
-        self.broken = {key for key, value in values.items() if value is BROKEN} if isinstance(values, dict) else set()
-        if not is_whole:
-            self.broken.update(INCLUDABLE)
+    `incomplete`: sections of which some file could not be read. `priced`: models known to a builtin that is not included.
+    """
+
+    def __init__(self, values: Any, kinds: Mapping[str, ProviderKind], incomplete: Set[str], priced: Set[str]) -> None:
+        # Lists are copied, so that a route that is refused as a whole is still checked for everything else.
+        copied = (
+            {key: list(value) if isinstance(value, list) else value for key, value in values.items()}
+            if isinstance(values, dict)
+            else {}
+        )
+        self._values: dict[str, Any] = copied
+        self.kinds = kinds
+        self.priced = priced
+        self.providers = self.section("providers")
+        self.models = self.section("models")
+        self.pools = self.section("pools")
+        self.tenants = self.section("tenants")
+        self.lets = self.section("let")
+        self.server = self.section("server")
+        self.defaults = self.section("defaults")
+        self.routes = self.items("routes")
+        self.checks = self.items("checks")
+        self.broken = {key for key, value in self._values.items() if value is BROKEN} | incomplete
+
+    def section(self, key: str) -> dict[str, Any]:
+        """Return a section that is a mapping; empty where it is missing or broken."""
+        found = self._values.get(key)
+        return found if isinstance(found, dict) else {}
+
+    def items(self, key: str) -> list[tuple[int, dict[str, Any]]]:
+        """Return the sound mappings of a section that is a list, with their indices."""
+        found = self._values.get(key)
+        return [(i, one) for i, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def at_levels(self, setting: Setting) -> Iterator[tuple[Trail, Any]]:
+        """Yield what stands under a setting's key at each of its levels, with the trail of the thing that has it."""
+        for level in setting.levels:
+            for trail, settings in standing_at(self._values, level):
+                if setting.key in settings:
+                    yield trail, settings[setting.key]
 
     def is_off(self, provider: Any) -> bool:
         """Whether a provider has a key, or keys, and all are empty."""
@@ -39,40 +67,49 @@ class Names:
         return isinstance(keys, list) and all(isinstance(key, Secret) and not key for key in keys)
 
     def provider_of(self, model: str) -> str | None:
-        """Give the provider of a model; None where it can't be told."""
+        """Return the provider of a model; None where that is broken."""
         settings = self.models.get(model)
         provider = settings.get("provider") if isinstance(settings, dict) else None
         return provider if isinstance(provider, str) else None
 
     def is_live(self, model: str) -> bool:
-        """Whether a model can answer, as far as keys tell; what is broken counts as live."""
+        """Whether a model can answer, as far as keys show; what is broken counts as live."""
         return not self.is_off(self.provider_of(model))
 
     def refer(self, reader: Reader, trail: Trail, word: Any, sections: Iterable[str]) -> bool:
-        """Whether `word` names something in one of the sections; else tell `reader`, with what may be meant."""
-        known = {entry for of in sections for entry in getattr(self, of)}
+        """Whether `word` names something in one of the sections; else note the error, with a suggestion."""
+        known = {entry for of in sections for entry in self.section(of)}
         if not isinstance(word, str) or word in known or self.broken.intersection(sections):
             return isinstance(word, str) and word in known
         what = " or ".join(of.removesuffix("s") for of in sections)
         reader.complain(trail, f"there is no {what} {reader.shown(trail)}{did_you_mean(word, sorted(known))}")
         return False
 
-    @staticmethod
-    def _section(values: Any, of: str) -> dict[str, Any]:
-        found = values.get(of) if isinstance(values, dict) else None
-        return found if isinstance(found, dict) else {}
-
-    @staticmethod
-    def _items(values: Any, of: str) -> list[tuple[int, dict[str, Any]]]:
-        """Give the sound mappings of a list, with their indices."""
-        found = values.get(of) if isinstance(values, dict) else None
-        return [(i, one) for i, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
+    def refuse_family(self, reader: Reader, trail: Trail, word: str) -> None:
+        """Refuse a family of models where one model is meant."""
+        if word in self.models and "*" in word:
+            message = f"{name(word)} is a family of models; only `to: {REQUESTED}` leads to one of a family"
+            reader.complain(trail, message)
 
 
 def members_of(pool: Any) -> list[tuple[int, str]]:
-    """Give the sound names of a pool's `members`, with their indices."""
+    """Return the sound names of a pool's `members`, with their indices."""
     members = pool.get("members") if isinstance(pool, dict) else None
     if not isinstance(members, list):
         return []
     models = [(i, one.get("model") if isinstance(one, dict) else one) for i, one in enumerate(members)]
     return [(i, model) for i, model in models if isinstance(model, str)]
+
+
+def patterns_of(route: dict[str, Any]) -> list[tuple[int, str]]:
+    """Return the sound patterns of a route's `match`, with their indices."""
+    patterns = route.get("match")
+    return [(i, p) for i, p in enumerate(patterns) if isinstance(p, str)] if isinstance(patterns, list) else []
+
+
+def are_off(providers: Iterable[str]) -> str:
+    """Return the words for providers that are off."""
+    first, *others = providers
+    if not others:
+        return f"provider {name(first)} is off, its key is empty"
+    return f"providers {', '.join(map(name, (first, *others)))} are off, their keys are empty"

@@ -7,15 +7,24 @@ for the other two, and a proxy without a port listens on 1080. Beyond curl, `HTT
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from gateway.config.spec import ProxySpec
 from gateway.core.secret import Secret
 
 DEFAULT_PORT: Final = 1080
 _WANTED: Final = "must be the URL of an HTTP proxy, such as http://proxy.example:3128, or none"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """An HTTP proxy on the way to a provider. `credentials`: user:password."""
+
+    host: str
+    port: int
+    credentials: Secret | None = None
 
 
 def read_proxy_url(text: str) -> ProxySpec:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from gateway.config import nodes
 from gateway.config.definitions import HIDDEN, Schema
+from gateway.config.messages import path_text, types_of, wanted_of
 from gateway.config.nodes import Node, Scalar, Sequence, Trail, find, key_place, name, place_of
-from gateway.config.secrets import ReferenceProblem, References, hide_keys, holds_key, looks_like_key, referred
+from gateway.config.secrets import ReferenceProblem, References, holds_key, looks_like_key, referred
 from gateway.config.unavailable import refused_value
 from gateway.config.units import READERS, UnitError, read_number
 from gateway.config.yaml_hints import advise_cut
@@ -131,19 +132,6 @@ class Reader:
         return BROKEN
 
 
-def path_text(trail: Trail) -> str:
-    """Write a trail as in `pools.fast.members[0]`; names that hold more than letters, digits, - and _ in quotes."""
-    text = ""
-    for step in trail:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif re.fullmatch(r"[A-Za-z0-9_-]+", step):
-            text += f".{hide_keys(step)}" if text else hide_keys(step)
-        else:
-            text += f"[{name(hide_keys(step))}]"
-    return text
-
-
 def resolve(schema: Any, definitions: Mapping[str, Schema]) -> tuple[str, Schema]:
     """Follow a reference: the name of the definition ("" for none), and the schema with what stands beside it."""
     if not isinstance(schema, dict):
@@ -152,14 +140,6 @@ def resolve(schema: Any, definitions: Mapping[str, Schema]) -> tuple[str, Schema
         return "", schema
     definition = str(schema["$ref"]).rpartition("/")[2]
     return definition, {**definitions[definition], **schema}
-
-
-def types_of(schema: Schema) -> tuple[str, ...]:
-    """Give the JSON types that a schema allows; none where it does not say."""
-    if "type" not in schema and "enum" in schema:
-        return ("string",)
-    kinds = schema.get("type", ())
-    return (kinds,) if isinstance(kinds, str) else tuple(kinds)
 
 
 def _schema_of_key(schema: Schema, key: str, node: nodes.Mapping) -> Any:
@@ -191,38 +171,6 @@ def _plain_number(text: str) -> Any:
     except UnitError:
         return text
     return int(number) if "." not in text else float(number)
-
-
-_WANTED = {
-    "object": 'must be a mapping ("key: value" lines)',
-    "array": "must be a list",
-    "string": "must be text",
-    "boolean": "must be true or false, without quotes",
-    "integer": "must be a whole number, without quotes",
-    "number": "must be a plain decimal number, without quotes",
-}
-
-
-def wanted_of(schema: Schema) -> str:
-    """Say what a schema asks for, as in `must be true or false`."""
-    if title := schema.get("title"):
-        return f"must be {title}{such_as(schema)}"
-    if "enum" in schema:
-        return "must be " + one_of(schema["enum"])
-    kinds = [_WANTED[kind] for kind in types_of(schema)]
-    return " or ".join(kinds[:1] + [kind.removeprefix("must be ") for kind in kinds[1:]]) or "give one"
-
-
-def such_as(schema: Schema) -> str:
-    """Give a schema's first examples, for a message."""
-    examples = [str(example) for example in schema.get("examples", ())[:3]]
-    return f", such as {one_of(examples)}" if examples else ""
-
-
-def one_of(words: Any) -> str:
-    """List words as in `a, b or c`."""
-    *first, last = map(str, words)
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _shown(node: Scalar, is_hidden: bool) -> str:

@@ -1,33 +1,27 @@
 """What JSON Schema finds wrong, in our words and at the right place."""
 
-import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 
 from gateway.config.definitions import Schema
-from gateway.config.entries import CHILD_TAKES_NO, OF_NAMES
-from gateway.config.nodes import Trail, name
-from gateway.config.read import Reader, one_of, such_as, wanted_of
+from gateway.config.language import SECTIONS
+from gateway.config.messages import did_you_mean, one_of, such_as, wanted_of
+from gateway.config.nodes import Trail
+from gateway.config.read import Reader
 from gateway.config.secrets import hide_keys
+from gateway.config.section import Section
 from gateway.config.unavailable import refused_key, refused_value
 from gateway.core.kinds import ProviderKind
+
+_SECTIONS: Final[Mapping[str | int, Section]] = {section.key: section for section in SECTIONS}
 
 
 def check_schema(reader: Reader, schema: Schema, kinds: Mapping[str, ProviderKind]) -> None:
     """Tell `reader` of everything in its plain tree that the schema does not allow."""
     for error in Draft202012Validator(schema).iter_errors(reader.plain):
         _explain(error, reader, kinds)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give `; did you mean "…"?` where a known word is close, else the known words where they are few, else nothing."""
-    words = [str(one) for one in known]
-    lowered = {one.lower(): one for one in reversed(words)}
-    if close := difflib.get_close_matches(word.lower()[:80], list(lowered), n=1, cutoff=0.6):
-        return f"; did you mean {name(lowered[close[0]])}?"
-    return f"; known here: {', '.join(words)}" if 0 < len(words) <= 24 else ""
 
 
 def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> None:
@@ -45,9 +39,10 @@ def _explain(error: Any, reader: Reader, kinds: Mapping[str, ProviderKind]) -> N
         for key in error.validator_value:
             if key not in error.instance:
                 reader.complain((*trail, key), f"is missing{_hint(error.schema, key)}")
-    elif error.validator == "not":  # a key of another kind
-        said = _of_another_form(trail) if trail[0] == "routes" else _of_another_kind(trail, reader.plain, kinds)
-        reader.complain(trail, said, at_key=True)
+    elif error.validator == "not":  # a key that the section takes only beside others
+        refusal = _SECTIONS[trail[0]].refusal
+        assert refusal is not None  # a section whose schema has a `not` words it
+        reader.complain(trail, refusal(trail, reader.plain, kinds), at_key=True)
     else:
         reader.complain(trail, refused_value(trail, error.instance) or _value(error, reader, trail))
 
@@ -58,21 +53,6 @@ def _hint(schema: Schema, key: str) -> str:
         return f"; give {one_of(inner['enum'])}"
     wanted = inner.get("description", "")
     return f" ({wanted[0].lower()}{wanted[1:].rstrip('.')})" if wanted else ""
-
-
-def _of_another_form(trail: Trail) -> str:
-    if trail[-1] in OF_NAMES:
-        return "belongs to routes with `match` and `to`; this one has `paths`, and passes them to its `provider`"
-    return "belongs to routes with `paths`; this one has none"
-
-
-def _of_another_kind(trail: Trail, plain: Any, kinds: Mapping[str, ProviderKind]) -> str:
-    key = str(trail[-1])
-    kind = plain["providers"][trail[1]]["kind"]
-    if key in CHILD_TAKES_NO:
-        return f"the kind {kind} is served by the gateway itself and takes no {key}"
-    owners = [owner.name for owner in kinds.values() if key in owner.settings]
-    return f"belongs to the kind {one_of(owners)}; this provider is of the kind {kind}"
 
 
 def _value(error: Any, reader: Reader, trail: Trail) -> str:
@@ -99,9 +79,8 @@ def _value(error: Any, reader: Reader, trail: Trail) -> str:
         case "maximum":
             return f"must be at most {wanted}{got}"
         case "minItems" | "minProperties":
-            return "must not be empty; " + (
-                "remove it" if len(trail) == 1 and trail[0] == "tenants" else "give at least one"
-            )
+            is_optional = len(trail) == 1 and not _SECTIONS[trail[0]].is_required
+            return "must not be empty; " + ("remove it" if is_optional else "give at least one")
         case "maxItems":
             return f"must have at most {wanted} items"
         case "uniqueItems":

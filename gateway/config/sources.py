@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
+from gateway.config.compose import MAX_BYTES, compose
 from gateway.config.files import absolute, read_bounded
-from gateway.config.nodes import MAX_BYTES, Entry, Mapping, Node, Scalar, Sequence, Trail, compose, name
-from gateway.config.read import path_text
-from gateway.config.schema import INCLUDABLE
-from gateway.config.schema_errors import did_you_mean
+from gateway.config.language import INCLUDABLE
+from gateway.config.messages import did_you_mean, path_text
+from gateway.config.nodes import Entry, Mapping, Node, Scalar, Sequence, Trail, name
 from gateway.config.unavailable import refused_key
 from gateway.core.problem import ConfigError, Place, Problem
 
@@ -94,11 +94,7 @@ class _Gatherer:
             known = [f"builtin:{one}" for one in BUILTIN]
             self._complain(item, trail, f"there is no {name(item.text)}{did_you_mean(item.text, known)}")
             return
-        root, _ = compose(read_builtin(wanted), item.text)
-        assert isinstance(root, Mapping)  # shipped with the package
-        models = root.entries["models"].value
-        assert isinstance(models, Mapping)
-        self._known = models
+        self._known = _builtin_models()
 
     def _own(self, item: Scalar, trail: Trail, label: str, chain: tuple[Path, ...]) -> None:
         path = absolute(chain[-1].parent / item.text)
@@ -162,6 +158,18 @@ class _Gatherer:
 def read_builtin(wanted: str) -> bytes:
     """Give a file that the package ships."""
     return package_files("gateway.config").joinpath("builtin", f"{wanted}.yaml").read_bytes()
+
+
+def known_models() -> frozenset[str]:
+    """Return the names of the models that `builtin:prices` has."""
+    return frozenset(_builtin_models().entries)
+
+
+def _builtin_models() -> Mapping:
+    root, _ = compose(read_builtin("prices"), "builtin:prices")
+    models = root.entries["models"].value if isinstance(root, Mapping) else None
+    assert isinstance(models, Mapping)  # shipped with the package
+    return models
 
 
 def _put_in_known(sections: dict[str, Entry], known: Mapping) -> None:

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from gateway.config.proxies import read_proxy_url
-from gateway.config.spec import Listen, ProxySpec
+from gateway.config.address import Listen
+from gateway.config.proxies import ProxySpec, read_proxy_url
+from gateway.core.money import PICODOLLARS_PER_TOKEN
 from gateway.core.secret import Secret
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?"
@@ -148,7 +149,7 @@ def read_price(text: str) -> int:
         raise UnitError("must not be below 0")
     if dollars > DEAREST_USD:
         raise UnitError("must be at most 1000000 US dollars per million tokens")
-    picodollars = dollars * 10**6
+    picodollars = dollars * PICODOLLARS_PER_TOKEN
     if picodollars != int(picodollars):
         raise UnitError("must have at most 6 decimals")
     return int(picodollars)

@@ -5,19 +5,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as the gateway sees it; passed in, so that tests can turn it by hand."""
+    """The source of time, passed in so that tests can control it."""
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards: the source of every duration."""
+        """Return seconds that never run backwards: the source of every duration."""
         ...
 
     def wall(self) -> float:
-        """Seconds since the Unix epoch: only to report, and for what users write as hours and days."""
+        """Return seconds since the Unix epoch: for reports only, and for hours and days in conditions."""
         ...
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The clocks of the machine."""
 
     monotonic = staticmethod(time.monotonic)
     wall = staticmethod(time.time)

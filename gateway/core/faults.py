@@ -1,18 +1,19 @@
-"""The ways in which an attempt at a provider goes wrong, and what follows from each: a closed set, one table.
+"""The faults of an attempt at a provider, and what follows from each: a closed set, one table.
 
-Four questions decide what follows, and each column answers one.
+Four questions decide what follows. Each column answers one of them or a part of it.
 
-- May this pool try again? `word` is the one in `retry.when` that allows it. None: no word is needed, since nobody would wish
-  otherwise, as where our own key was refused. `again` tells whether the endpoint that failed may be among those that are
-  asked then. It is False where it would only say the same once more, and where a clock ran out: who has waited for an endpoint
-  that long does not wait for it again. A late answer has the word of a late first token, and one
-  that stopped that of a server that failed: whoever wants the one retried wants the other.
-- May anybody else be asked at all? `elsewhere` is "no" where the request itself is at fault, no time is left, or the client has
-  had content already; "bigger_window" for endpoints whose model takes a longer prompt; "if_configured" only where `retry.when` has
-  the word, because the operator has to want that a refused text is shown to others.
-- Was it the endpoint's fault? Only what tells of its health counts for its breaker (`hurts_breaker`). A limit, a key, a refused
-  text and a request's total clock do not: an endpoint that answers 429 lives.
-- What does the client get when nobody else answers? `status`; None is the provider's own.
+- May the same pool try again? `retry_word` is the word in `retry.when` that allows the retry. None: no word is needed, because
+  the retry is always wanted, as after the provider refused the gateway's own key. (Faults whose `failover` is "no" have None too;
+  they are never retried.) A late response (`answer`) has the word of a late first token, and a stalled response (`idle`) that of a
+  failed server: an operator who wants the one retried wants the other.
+  `same_endpoint`: whether the endpoint that failed may be tried again. False if it would fail the same way again, and after a
+  timeout: a request that has waited so long for an endpoint does not wait for it again.
+- May any other endpoint be tried? `failover` is "no" if the request itself is at fault, no time is left, or the client has received
+  content; "bigger_window" if only endpoints help whose model has a larger context window; "if_configured" if `retry.when` must
+  have the word, since the operator has to decide whether a refused text is shown to other providers.
+- Is it a failure of the endpoint? `hurts_breaker` is True only if the fault says something of the endpoint's health. A limit, a
+  key, a refused text and the total timeout of a request do not: an endpoint that responds with 429 is alive.
+- What does the client get if no other endpoint succeeds? `status`; None stands for the provider's own status.
 
 `docs/faults.md` is this table for users; a test holds the two equal.
 """
@@ -23,12 +24,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-Word = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
-Elsewhere = Literal["yes", "bigger_window", "if_configured", "no"]
+RetryWord = Literal["connect", "first_token", "rate_limited", "server_error", "content_policy"]
+Failover = Literal["yes", "bigger_window", "if_configured", "no"]
 
 
 class Fault(StrEnum):
-    """What went wrong. Those up to `TOTAL` never came to an answer, or not to its end; the others are what an answer said."""
+    """What went wrong.
+
+    Up to `TOTAL`: no response, or no complete one. `UNTRANSLATABLE` and `WARMING`: nothing was sent. The others: what the response
+    says.
+    """
 
     CONNECT = "connect"  # DNS, refusal, TLS; a reset or close before the first byte
     CONNECT_TIMEOUT = "connect_timeout"
@@ -38,14 +43,16 @@ class Fault(StrEnum):
     CUT = "cut"  # broke off before the first content, or inside an unstreamed body
     INTERRUPTED = "interrupted"  # broke off, or reported an error, after its first content
     TOTAL = "total"
-    UNTRANSLATABLE = "untranslatable"  # the request asks for what the provider's dialect can't say; nothing was sent
-    WARMING = "warming"  # a server that the gateway itself starts was not up in time
+    UNTRANSLATABLE = (
+        "untranslatable"  # the provider's dialect has no word for something in the request; nothing was sent
+    )
+    WARMING = "warming"  # a server that the gateway itself starts was not up in time; nothing was sent
     RATE_LIMITED = "rate_limited"
-    QUOTA = "quota"  # a 429 that no waiting mends
+    QUOTA = "quota"  # a 429 that waiting does not cure
     CREDENTIAL = "credential"
     SERVER_ERROR = "server_error"
-    MALFORMED = "malformed"  # no answer at all: HTML, garbage, wrong framing, too long, compressed, a redirect
-    HIDDEN_ERROR = "hidden_error"  # an error in a body, or in a stream before its content, that came with 200
+    MALFORMED = "malformed"  # not a valid response: HTML, garbage, wrong framing, too long, compressed, a redirect
+    HIDDEN_ERROR = "hidden_error"  # status 200, but an error in the body, or in the stream before its content
     REJECTED = "rejected"
     CONTEXT_LENGTH = "context_length"
     CONTENT_POLICY = "content_policy"
@@ -53,18 +60,18 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What follows from a fault; the columns are explained at the top of this file."""
+    """What follows from a fault. The columns are explained at the top of this file."""
 
-    word: Word | None
-    again: bool
-    elsewhere: Elsewhere
+    retry_word: RetryWord | None
+    same_endpoint: bool
+    failover: Failover
     hurts_breaker: bool
     status: int | None
 
 
 EFFECTS: Final[Mapping[Fault, Effect]] = MappingProxyType(
     {
-        #                            word             again  elsewhere        hurts  status
+        #              retry_word, same_endpoint, failover, hurts_breaker, status
         Fault.CONNECT: Effect("connect", True, "yes", True, 502),
         Fault.CONNECT_TIMEOUT: Effect("connect", False, "yes", True, 504),
         Fault.FIRST_TOKEN: Effect("first_token", False, "yes", True, 504),

@@ -1,4 +1,4 @@
-"""What a provider kind tells the configuration about itself."""
+"""A provider kind as the configuration sees it: its settings and defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class ProviderKind:
-    """The settings that one kind of provider takes, beside those that every provider takes.
+    """One kind of provider: its own settings, in addition to those of every provider.
 
-    `settings` and `model_settings` map a setting's name to its JSON Schema (with `description`); the first stand under
-    `providers.<name>`, the second under `models.<name>` of a model at such a provider. `default_url` is used where the
-    file gives none; a kind without one, and without a `child_module`, needs `url`. A kind with a
-    `child_module` has a server that the gateway itself starts (`python -m child_module --socket PATH --lifeline FD`, and the
-    settings as options), so `url` and `key` make no sense.
+    `settings` and `model_settings` map the name of a setting to its JSON Schema (with `description`). The first are read from
+    `providers.<name>`, the second from `models.<name>` of a model at such a provider.
+
+    `default_url` is used if the configuration has no `url`. A kind without `default_url` and `server_module` needs `url`. With a
+    `server_module` the gateway starts the server itself (`python -m SERVER_MODULE --socket PATH --lifeline FD`, and the settings
+    as options), so such a provider has no `url` and no `key`.
     """
 
     name: str
@@ -22,8 +23,8 @@ class ProviderKind:
     model_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_url: str | None = None
     default_auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"  # the header that carries the key
-    child_module: str = ""
+    server_module: str = ""
 
     @property
-    def is_child(self) -> bool:
-        return bool(self.child_module)
+    def is_managed(self) -> bool:
+        return bool(self.server_module)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where."""
+"""Problems of a configuration and their places."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A point in a file; `line` and `column` count from 1, as editors do."""
+    """A position in a file; `line` and `column` count from 1, as in editors."""
 
     file: str = ""
     line: int = 0
@@ -18,7 +18,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One fault: where, at which setting (`pools.fast.members[0]`), what is wrong and what would be right."""
+    """One problem: place, path of the setting (`pools.fast.members[0]`), what is wrong and what would be right."""
 
     place: Place
     path: str
@@ -29,7 +29,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that can't be used; holds every problem that was found, in order of place."""
+    """The configuration is invalid. Holds every problem that was found, in the order of places."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))

@@ -1,4 +1,4 @@
-"""Named implementations, filled when their files are imported and read-only after."""
+"""Named implementations, registered when their files are imported and read-only afterwards."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
@@ -7,16 +7,16 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T]):
-    """Names to implementations of one kind of thing. Registering a name twice is a mistake, not a choice."""
+    """Implementations of one kind of thing by name. Registering a name twice is an error."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._entries: dict[str, T] = {}
 
     def register(self, name: str, entry: T) -> T:
-        """Add `entry` under `name`; raises ValueError where the name is taken."""
+        """Add `entry` under `name`; returns it. Raises ValueError if the name is taken."""
         if name in self._entries:
-            raise ValueError(f"{self._what} {name!r} is registered twice")
+            raise ValueError(f"{self._kind} {name!r} is registered twice")
         self._entries[name] = entry
         return entry
 

@@ -1,8 +1,8 @@
-"""The paths of the public listener: which the gateway answers itself, and which it would never pass through."""
+"""Paths of the public listener that are never passed through: those that the gateway serves itself, and realtime."""
 
 from typing import Final
 
-OWN: Final = frozenset(
+GATEWAY_PATHS: Final = frozenset(
     {
         "/v1/chat/completions",
         "/v1/completions",
@@ -13,18 +13,17 @@ OWN: Final = frozenset(
         "/v1/models",
     }
 )
-MODELS: Final = "/v1/models/"  # and all behind it
-REALTIME: Final = (
-    "/v1/realtime"  # and all behind it: WebSocket, and tokens with which clients would go past the gateway
-)
-NO_REALTIME: Final = "realtime (WebSocket) is not proxied"
+MODELS_PREFIX: Final = "/v1/models/"  # and every path below it
+# With every path below it: WebSocket, and tokens with which clients would bypass the gateway.
+REALTIME: Final = "/v1/realtime"
+REALTIME_UNSUPPORTED: Final = "realtime (WebSocket) is not proxied"
 
 
-def is_own(path: str) -> bool:
-    """Whether the gateway answers a path itself, with whatever method, and so passes it to nobody."""
-    return path in OWN or path.startswith(MODELS)
+def is_gateway_path(path: str) -> bool:
+    """Whether the gateway serves a path itself, for any method, and so never passes it through."""
+    return path in GATEWAY_PATHS or path.startswith(MODELS_PREFIX)
 
 
-def is_realtime(path: str) -> bool:
-    """Whether a path belongs to what can't be proxied."""
+def is_realtime_path(path: str) -> bool:
+    """Whether a path belongs to the realtime API, which is not proxied."""
     return path == REALTIME or path.startswith(f"{REALTIME}/")

@@ -1,11 +1,14 @@
 """Secrets that cannot be printed by accident."""
 
 from dataclasses import dataclass, field
+from typing import Final
+
+REDACTABLE_LENGTH: Final = 12  # a shorter secret may stand in another text by chance
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key or password; `repr`, `str` and format show none of it."""
+    """A key or password. `repr`, `str` and format show nothing of it."""
 
     value: str = field(repr=False)
 

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 class Tasks:
     """Owns background tasks for the life of a process; `close` cancels and awaits them all.
 
-    A task that fails is logged with its traceback; an essential one also calls `on_fatal`, once.
+    A task that fails is logged with its traceback. An essential task that fails or ends also calls `on_fatal`, once for all.
     """
 
     def __init__(self, on_fatal: Callable[[], None] | None = None) -> None:
@@ -19,13 +19,13 @@ class Tasks:
         self._on_fatal = on_fatal
 
     def start(self, work: Coroutine[Any, Any, Any], name: str, *, essential: bool = False) -> asyncio.Task[Any]:
-        """Run `work` as a task called `name`, kept alive until it ends or `close`."""
+        """Run `work` as a task called `name`. The task is referenced until it ends, so it is not garbage-collected."""
         task = asyncio.get_running_loop().create_task(self._run(work, name, essential), name=name)
         self._tasks.add(task)
 
         def ended(task: "asyncio.Task[Any]") -> None:
             self._tasks.discard(task)
-            work.close()  # where it was cancelled before it began, nobody else does
+            work.close()  # a coroutine cancelled before its first step is closed nowhere else
 
         task.add_done_callback(ended)
         return task

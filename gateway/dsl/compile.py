@@ -1,10 +1,10 @@
-"""Conditions compiled at load and evaluated per request; the only file that knows the CEL runtime.
+"""Compiles conditions at load and evaluates them per request. The only file that knows the CEL runtime.
 
-CEL checks types at load. Two of its rules are relaxed here, because numbers in YAML are just numbers: whole numbers and
-fractions may be compared and calculated with each other (CEL's own runtime compares them exactly; mixed arithmetic is ours).
-At run time CEL gives errors as values; each counts as false.
+CEL checks types at load. Two of its rules are relaxed here, because YAML does not tell kinds of numbers apart: whole numbers and
+fractions may be compared with each other (CEL's runtime does that exactly) and mixed in arithmetic (implemented here).
+At run time CEL returns errors as values; each counts as false.
 
-A `Conditions` belongs to one snapshot: a reload makes a new one in its own thread and shares nothing with the old.
+A `Conditions` belongs to one snapshot. A reload makes a new one in the compile thread and shares nothing with the old one.
 """
 
 import logging
@@ -20,25 +20,25 @@ from gateway.core.chat import ChatRequest
 from gateway.dsl.errors import ConditionError, error_at
 from gateway.dsl.expand import Expanded, expand
 from gateway.dsl.explain import explain, type_name
-from gateway.dsl.names import name_complaint
+from gateway.dsl.names import invalid_name_reason
 from gateway.dsl.variables import VARIABLES, Facts, text
 
 log = logging.getLogger(__name__)
 
 Read = Callable[[Facts], object]
 
-RESULTS_KEPT: Final = 1000  # of one condition; clients choose what it reads, so there is no end of them
+RESULTS_KEPT: Final = 1000  # of one condition; clients choose the values that it reads, so their number is unbounded
 
 __all__ = ["Condition", "ConditionError", "Conditions", "Scope", "check_condition", "check_lets"]
 
 
 def check_lets(lets: Mapping[str, str]) -> list[tuple[str, ConditionError]]:
-    """Give every fault of the named conditions, in their order; a fault of the name itself stands at 1:1."""
+    """Return every error of the named conditions, in their order. An error of the name itself is at 1:1."""
     return list(Conditions(lets).let_errors)
 
 
 def check_condition(source: str, lets: Mapping[str, str]) -> None:
-    """Raise ConditionError for what is wrong with `source`; a broken let that it uses is no fault of its own.
+    """Raise ConditionError if `source` is invalid. An invalid let that `source` uses is not reported here.
 
     To check many conditions make one `Conditions` and call its `check`.
     """
@@ -46,7 +46,7 @@ def check_condition(source: str, lets: Mapping[str, str]) -> None:
 
 
 class Scope:
-    """What one request shows to every condition of one `Conditions`; nothing is read until a condition asks."""
+    """The values of one request for all conditions of one `Conditions`. A value is read only when a condition needs it."""
 
     __slots__ = ("_activation", "_conditions", "facts")
 
@@ -57,7 +57,7 @@ class Scope:
 
     @property
     def activation(self) -> cel.Activation:
-        """The values as CEL takes them, built once."""
+        """The values in CEL's form, built once."""
         if self._activation is None:
             self._activation = self._conditions.activate(self.facts)
         return self._activation
@@ -66,43 +66,43 @@ class Scope:
 class Condition:
     """One compiled condition. `errors` counts the evaluations that failed.
 
-    What it came to is remembered by what it reads of a request, since most requests show it the same few values.
+    Results are cached by the values that the condition reads, since most requests have the same few values.
     """
 
-    __slots__ = ("_known", "_program", "_reads", "errors", "source")
+    __slots__ = ("_program", "_reads", "_results", "errors", "source")
 
     def __init__(self, source: str, program: cel.Expression, reads: Sequence[Read]) -> None:
         self.source = source
         self.errors = 0
         self._program = program
         self._reads = reads
-        self._known: dict[tuple[object, ...], bool] = {}
+        self._results: dict[tuple[object, ...], bool] = {}
 
     def holds(self, scope: Scope) -> bool:
-        """Whether it is true for this request; an error is false, counted, and logged the first time."""
+        """Whether the condition is true for this request. An error counts as false; it is counted, and logged the first time."""
         facts = scope.facts
-        shown = tuple([read(facts) for read in self._reads])
-        known = self._known.get(shown)
-        if known is not None:
-            return known
+        values = tuple([read(facts) for read in self._reads])
+        cached = self._results.get(values)
+        if cached is not None:
+            return cached
         result = self._program.eval(scope.activation).value()
         if result is True or result is False:
-            if len(self._known) >= RESULTS_KEPT:
-                self._known.clear()
-            self._known[shown] = result
+            if len(self._results) >= RESULTS_KEPT:
+                self._results.clear()
+            self._results[values] = result
             return result
         self.errors += 1
         if self.errors == 1:
-            # The reason may quote a client's text: only its kind is told.
+            # The reason may quote a client's text: only the kind of error is logged.
             reason = str(result).partition(":")[0]
             log.warning("condition failed and counts as false", extra={"condition": self.source, "reason": reason})
         return False
 
 
 class Conditions:
-    """The conditions of one configuration, which share their lets and what they read of a request.
+    """The conditions of one configuration. They share the lets and the values that they read of a request.
 
-    `let_errors` tells what is wrong with the lets; while there is any, conditions can be checked but not compiled.
+    `let_errors` holds the errors of the lets. With any of these, conditions can be checked but not compiled.
     """
 
     def __init__(self, lets: Mapping[str, str]) -> None:
@@ -115,9 +115,9 @@ class Conditions:
         errors = []
         for place, (name, source) in enumerate(lets.items()):
             try:
-                if complaint := name_complaint(name):
-                    raise ConditionError(complaint)
-                self._lets[name] = expand("true", {})  # what conditions see of a broken one
+                if invalid := invalid_name_reason(name):
+                    raise ConditionError(invalid)
+                self._lets[name] = expand("true", {})  # stands in for an invalid let
                 self._lets[name] = self._let(source, tuple(lets)[place:])
             except ConditionError as error:
                 errors.append((name, error))
@@ -125,15 +125,15 @@ class Conditions:
 
     @property
     def errors(self) -> int:
-        """How many evaluations failed, over all its conditions."""
+        """How many evaluations failed, over all conditions."""
         return sum(condition.errors for condition in self._compiled)
 
     def check(self, source: str) -> None:
-        """Raise ConditionError for what is wrong with `source`, its lets aside."""
+        """Raise ConditionError if `source` is invalid, its lets aside."""
         self._program(expand(source, self._lets))
 
     def compile(self, source: str) -> Condition:
-        """Give the condition that `source` spells; raises ConditionError for a fault of it or of any let."""
+        """Compile `source`. Raises ConditionError if it or any let is invalid."""
         for name, error in self.let_errors:
             raise ConditionError(f'let "{name}": {error.message}')
         expanded = expand(source, self._lets)
@@ -147,11 +147,11 @@ class Conditions:
     def scope(
         self, request: ChatRequest, headers: Mapping[str, str], tenant: str, labels: Mapping[str, str], wall_s: float
     ) -> Scope:
-        """Give what one request shows to the conditions. `headers` is case-insensitive or has lower-case names."""
+        """Return the scope of one request. `headers` is case-insensitive or has lower-case names."""
         return Scope(self, Facts(request, headers, tenant, labels, wall_s))
 
     def activate(self, facts: Facts) -> cel.Activation:
-        """Give CEL the values that some condition reads, and no others."""
+        """Return the values that any of the conditions reads, in CEL's form."""
         values: dict[str, object] = {}
         for name in self._variables:
             if (read := VARIABLES[name].read) is not None:
@@ -172,7 +172,7 @@ class Conditions:
         for pattern in expanded.patterns:
             reason = self._env.compile(f'"".matches({pattern.literal})').eval(data={}).value()
             if not isinstance(reason, bool):
-                raise error_at(expanded.source, pattern.offset, _pattern_complaint(str(reason)))
+                raise error_at(expanded.source, pattern.offset, _pattern_error(str(reason)))
         try:
             program = self._env.compile(expanded.text)
         except RuntimeError as error:
@@ -185,7 +185,7 @@ class Conditions:
 
 
 def _reads(expanded: Expanded) -> list[Read]:
-    """Give what reads the values that a condition depends on, one by one."""
+    """Return one reader for each value that a condition depends on."""
 
     def header(name: str) -> Read:
         return lambda facts: text(facts.headers.get(name, ""))
@@ -201,12 +201,12 @@ def _reads(expanded: Expanded) -> list[Read]:
     ]
 
 
-def _pattern_complaint(reason: str) -> str:
-    return f"this is no RE2 expression: {reason.rpartition('expression: ')[2]}"
+def _pattern_error(reason: str) -> str:
+    return f"this is not an RE2 expression: {reason.rpartition('expression: ')[2]}"
 
 
-# Operators and the types that each takes, in place of those of CEL's standard library, which never mixes numbers.
-# Where a pair has no function of ours, the runtime's own serves it: it compares numbers of any type exactly.
+# Operators and their operand types. They replace those of CEL's standard library, which never mixes kinds of numbers.
+# A pair without an `impl` uses the runtime's own function, which compares numbers of any kind exactly.
 _NUMBERS = {"int64": cel.Type.INT, "double": cel.Type.DOUBLE}
 _COMPARED = {**_NUMBERS, "string": cel.Type.STRING, "bool": cel.Type.BOOL}
 _COMPARISONS = {
@@ -233,7 +233,7 @@ _TYPES = {
 
 
 def _environment() -> cel.Env:
-    """Give what conditions are compiled in; 2 ms."""
+    """Return the CEL environment of conditions. Takes 2 ms."""
     replaced = [*_COMPARISONS, *_ARITHMETIC, "@in"]
     config = "stdlib:\n  exclude_functions:\n" + "".join(f'  - name: "{name}"\n' for name in replaced)
     return cel.NewEnv(

@@ -1,8 +1,8 @@
-"""What is wrong with a condition, and where in the text that the user wrote."""
+"""The error of a condition: what is wrong, and where in the source that the user wrote."""
 
 
 class ConditionError(Exception):
-    """A condition that can't be used. `line` and `column` count from 1 in the condition's own source."""
+    """A condition is invalid. `line` and `column` count from 1 in the condition's own source."""
 
     def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message)
@@ -15,6 +15,6 @@ class ConditionError(Exception):
 
 
 def error_at(source: str, offset: int, message: str) -> ConditionError:
-    """Give the error for the character at `offset` of `source` (its length: the end)."""
+    """Return the error for the character at `offset` of `source`; the length of `source` stands for its end."""
     before = source[:offset]
     return ConditionError(message, before.count("\n") + 1, offset - before.rfind("\n"))

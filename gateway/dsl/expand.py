@@ -1,7 +1,8 @@
-"""From a user's source to the text that CEL compiles: names resolved, `let`s put in, positions kept.
+"""From a user's source to the text that CEL compiles: resolve names, insert `lets`, keep positions.
 
-What CEL could not say well is refused here: unknown names, variables known only later, maps read by a computed name.
-The text is one line, a space between tokens, so that a column in it is an offset; `origins` leads back to the source.
+Errors that CEL would report poorly are found here: unknown names, variables that are known only after classification, maps read
+by a computed name. The text is one line with a space between tokens, so a column in it is an offset. `origins` maps offsets back
+to the source.
 """
 
 from bisect import bisect_right
@@ -10,19 +11,19 @@ from dataclasses import dataclass, field
 
 from gateway.dsl.errors import ConditionError, error_at
 from gateway.dsl.functions import GLOBALS, METHODS
-from gateway.dsl.names import name_complaint, unknown
+from gateway.dsl.names import invalid_name_reason, unknown_name_message
 from gateway.dsl.tokens import Token, tokenise
 from gateway.dsl.variables import ROOTS, SECRET_HEADERS, TIERS, VARIABLES
 
 MAX_SOURCE = 4096  # characters
-MAX_EXPANDED = 16384  # characters, with every let put in
+MAX_EXPANDED = 16384  # characters, with every let inserted
 
 _HEADER_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The literal that a `matches` was given, as it stands in the source, and where."""
+    """The literal argument of a `matches`, as it stands in the source, and its offset there."""
 
     literal: str
     offset: int
@@ -30,7 +31,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """`starts[i]` is where a piece of `text` begins, `origins[i]` the offset in the source that it came from."""
+    """An expanded source. `starts[i]`: offset of a piece in `text`; `origins[i]`: offset in `source` that the piece came from."""
 
     source: str
     text: str
@@ -43,22 +44,22 @@ class Expanded:
     has_macro: bool
 
     def error(self, message: str, column: int) -> ConditionError:
-        """Give the error for the 0-based `column` of `text`, placed in the source."""
+        """Return the error for the 0-based `column` of `text`, with its position in the source."""
         if column >= len(self.text):
             return error_at(self.source, len(self.source.rstrip()), message)
         return error_at(self.source, self.origins[max(0, bisect_right(self.starts, column) - 1)], message)
 
 
 def expand(source: str, lets: Mapping[str, Expanded], later: Collection[str] = ()) -> Expanded:
-    """Resolve every name of `source`; raises ConditionError at the first that can't be.
+    """Resolve every name of `source`. Raises ConditionError for the first that cannot be resolved.
 
-    `later` are the lets from this one on, where `source` is a let's: it may only use those above it.
+    If `source` is a let's, `later` are that let and those below it: a let may only use the lets above it.
     """
     if len(source) > MAX_SOURCE:
         raise ConditionError(f"the condition is too long: {len(source)} characters of at most {MAX_SOURCE}")
     tokens = tokenise(source)
     if not tokens:
-        raise ConditionError("the condition is empty: leave it out where it is always to hold")
+        raise ConditionError("the condition is empty: leave it out if it is always to hold")
     return _Expansion(source, tokens, lets, later).run()
 
 
@@ -74,9 +75,9 @@ class _Expansion:
     headers: set[str] = field(default_factory=set)
     labels: set[str] = field(default_factory=set)
     patterns: list[Pattern] = field(default_factory=list)
-    elements: set[str] = field(default_factory=set)  # names that macros give to a list's elements
+    elements: set[str] = field(default_factory=set)  # names of list elements, introduced by macros
     depth: int = 0
-    macro_depth: int = 0  # depth inside the parentheses of a macro; 0: not in one
+    macro_depth: int = 0  # depth of parentheses inside a macro; 0: not in a macro
     has_macro: bool = False
 
     def run(self) -> Expanded:
@@ -85,7 +86,7 @@ class _Expansion:
         text = " ".join(piece for piece, _ in self.pieces)
         if len(text) > MAX_EXPANDED:
             raise ConditionError(
-                f"the condition is too long with its lets put in: {len(text)} characters of at most {MAX_EXPANDED}"
+                f"the condition is too long with its lets inserted: {len(text)} characters of at most {MAX_EXPANDED}"
             )
         starts, start = [], 0
         for piece, _ in self.pieces:
@@ -104,7 +105,7 @@ class _Expansion:
         )
 
     def _step(self, token: Token) -> None:
-        """Take the token at `at`, and those that belong to it."""
+        """Consume the token at `at` and the tokens that belong to it."""
         if token.kind == "name":
             self._name(token)
         elif token.text == "." and self._peek(1).kind == "name":
@@ -129,10 +130,10 @@ class _Expansion:
         index = self.at + ahead
         return self.tokens[index] if index < len(self.tokens) else Token("operator", "", len(self.source))
 
-    def _fail(self, token: Token, message: str) -> ConditionError:
+    def _error(self, token: Token, message: str) -> ConditionError:
         return error_at(self.source, token.start, message)
 
-    # --- names that stand at the head of a term ---
+    # --- names at the head of a term ---
 
     def _name(self, token: Token) -> None:
         name = token.text
@@ -147,15 +148,15 @@ class _Expansion:
         elif name in ROOTS:
             self._variable(token)
         elif name in self.later:
-            raise self._fail(
+            raise self._error(
                 token, f'the let "{name}" is not defined above this one: a let can only use those above it'
             )
         elif name in TIERS:
-            raise self._fail(
+            raise self._error(
                 token, f'"{name}" is a tier, which is known only after classification: a condition cannot use it'
             )
         else:
-            raise self._fail(token, unknown("variable", name, self._known_names()))
+            raise self._error(token, unknown_name_message("variable", name, self._known_names()))
 
     def _known_names(self) -> list[str]:
         return [
@@ -170,21 +171,21 @@ class _Expansion:
         if name not in VARIABLES:
             if self._peek(1).text != "." or self._peek(2).kind != "name":
                 members = [variable for variable in VARIABLES if variable.startswith(f"{name}.")]
-                raise self._fail(token, f'"{name}" has no value of its own: read one of {", ".join(members)}')
+                raise self._error(token, f'"{name}" has no value of its own: read one of {", ".join(members)}')
             parts, name = 3, f"{name}.{self._peek(2).text}"
         variable = VARIABLES.get(name)
         if variable is None:
-            raise self._fail(token, unknown("variable", name, self._known_names()))
+            raise self._error(token, unknown_name_message("variable", name, self._known_names()))
         if variable.phase == "classified":
-            raise self._fail(token, f'"{name}" is known only after classification: a condition cannot use it')
+            raise self._error(token, f'"{name}" is known only after classification: a condition cannot use it')
         self.variables.add(name)
         self._emit(token, name, parts)
 
     def _let(self, token: Token) -> None:
         let = self.lets[token.text]
         if let.has_macro and self.macro_depth:
-            raise self._fail(
-                token, f'"{token.text}" goes through a list itself, which cannot be done inside {_macros()}'
+            raise self._error(
+                token, f'"{token.text}" iterates over a list itself, which is not possible inside {_macros()}'
             )
         self.variables |= let.variables
         self.headers |= let.headers
@@ -193,23 +194,23 @@ class _Expansion:
         self._emit(token, f"( {let.text} )")
 
     def _map(self, token: Token) -> None:
-        """`headers["x-team"]` or `headers.team`: the name must be written out, so that an absent one can be given as ""."""
+        """Read `headers["x-team"]` or `headers.team`. The name must be literal, so that an absent header can be passed as ""."""
         kind = token.text
         how = f'{kind}["team"] or {kind}.team'
         first, second, third = self._peek(1), self._peek(2), self._peek(3)
         if first.text == "[" and second.kind == "text" and third.text == "]":
-            name, count, place = _plain(second.text), 4, second
+            name, count, place = _unquoted(second.text), 4, second
             if name is None:
-                raise self._fail(second, f"the name of a {kind[:-1]} is written plainly, without escapes: {how}")
+                raise self._error(second, f"the name of a {kind[:-1]} is written plainly, without escapes: {how}")
         elif first.text == "." and second.kind == "name" and third.text != "(":
             name, count, place = second.text, 3, second
         elif self.at > 0 and self.tokens[self.at - 1].text == "in":
-            raise self._fail(
+            raise self._error(
                 token,
                 f'"in {kind}" does not work: to ask whether one is there, compare it with "": {kind}["team"] != ""',
             )
         else:
-            raise self._fail(token, f"{kind} are read one by one, by a name that is written out: {how}")
+            raise self._error(token, f"{kind} are read one by one, by a literal name: {how}")
         if kind == "headers":
             name = self._header(name, place)
         (self.headers if kind == "headers" else self.labels).add(name)
@@ -219,9 +220,9 @@ class _Expansion:
     def _header(self, name: str, place: Token) -> str:
         name = name.lower()
         if not name or not _HEADER_CHARACTERS.issuperset(name):
-            raise self._fail(place, f'"{name}" cannot be the name of a header')
+            raise self._error(place, f'"{name}" cannot be the name of a header')
         if name in SECRET_HEADERS:
-            raise self._fail(
+            raise self._error(
                 place, f'the header "{name}" holds the client\'s key, which conditions do not see: use tenant or labels'
             )
         return name
@@ -231,45 +232,45 @@ class _Expansion:
     def _call(self, token: Token) -> None:
         name = token.text
         if name == "has":
-            raise self._fail(
+            raise self._error(
                 token, 'has() is not needed: every variable has a value; use request.has_… or compare with ""'
             )
         if name not in GLOBALS:
             if name in METHODS:
-                raise self._fail(token, f"{name}() stands behind its value: {METHODS[name].usage}")
-            raise self._fail(token, unknown("function", name, GLOBALS))
+                raise self._error(token, f"{name}() is a method of its value: {METHODS[name].usage}")
+            raise self._error(token, unknown_name_message("function", name, GLOBALS))
         self._emit(token)
 
     def _member(self, dot: Token, name: Token) -> None:
-        """What stands behind a dot: a method or a macro; variables with a dot were taken whole."""
+        """Read a method or a macro behind a dot. Variables with a dot were consumed as a whole before."""
         if not self.pieces or (
             self.tokens[self.at - 1].kind == "operator" and self.tokens[self.at - 1].text not in ")]"
         ):
-            raise self._fail(dot, f'unexpected "." before {name.text}')
+            raise self._error(dot, f'unexpected "." before {name.text}')
         if self._peek(2).text != "(":
-            raise self._fail(name, f'nothing here has a part called "{name.text}"')
+            raise self._error(name, f'nothing here has a part called "{name.text}"')
         function = METHODS.get(name.text)
         if function is None:
-            raise self._fail(name, unknown("function", name.text, METHODS))
+            raise self._error(name, unknown_name_message("function", name.text, METHODS))
         if function.kind == "macro":
             self._macro(name)
         elif name.text == "matches":
             self._pattern(name)
         elif name.text == "split" and self.macro_depth:
-            raise self._fail(name, f"split() cannot stand inside {_macros()}")
+            raise self._error(name, f"split() cannot stand inside {_macros()}")
         self._emit(dot)
         self._emit(name)
 
     def _macro(self, name: Token) -> None:
         if self.macro_depth:
-            raise self._fail(name, f"{name.text}() cannot stand inside {_macros()}")
+            raise self._error(name, f"{name.text}() cannot stand inside {_macros()}")
         element = self._peek(3)
         if element.kind != "name" or self._peek(4).text != ",":
-            raise self._fail(
+            raise self._error(
                 name, f"{name.text}() takes a name for the element and a condition: {METHODS[name.text].usage}"
             )
-        if complaint := name_complaint(element.text, self.lets):
-            raise self._fail(element, complaint)
+        if invalid := invalid_name_reason(element.text, self.lets):
+            raise self._error(element, invalid)
         self.elements.add(element.text)
         self.macro_depth = self.depth + 1
         self.has_macro = True
@@ -277,7 +278,7 @@ class _Expansion:
     def _pattern(self, name: Token) -> None:
         literal = self._peek(3)
         if literal.kind != "text" or self._peek(4).text != ")":
-            raise self._fail(name, f"the expression of matches() is written out: {METHODS['matches'].usage}")
+            raise self._error(name, f"the expression of matches() must be a literal: {METHODS['matches'].usage}")
         self.patterns.append(Pattern(literal.text, literal.start))
 
 
@@ -285,8 +286,8 @@ def _macros() -> str:
     return "exists(), all() or exists_one()"
 
 
-def _plain(literal: str) -> str | None:
-    """The text between simple quotation marks, None where there is more to it."""
+def _unquoted(literal: str) -> str | None:
+    """Return the text of a plain quoted literal; None if it is raw, has escapes or triple quotes."""
     if literal[0] in "rR" or "\\" in literal or literal[:3] in ('"""', "'''"):
         return None
     return literal[1:-1]

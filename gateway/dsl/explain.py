@@ -1,4 +1,4 @@
-"""CEL's complaints in our words."""
+"""Error messages for users, from those of the CEL compiler."""
 
 import re
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ TOO_DEEP = (
 
 
 def explain(raw: str, expanded: Expanded) -> ConditionError:
-    """Turn the compiler's text about `expanded` into the error to show, placed in the user's source."""
+    """Return the error to show for the compiler's message `raw` about `expanded`, with its position in the user's source."""
     if "recursion" in raw:
         return ConditionError(TOO_DEEP)
     if "Iteration budget" in raw:
-        return ConditionError("the condition goes through lists for too long")
+        return ConditionError("the condition iterates over lists for too long")
     found = _FIRST.search(raw)
     if found is None:
         return ConditionError("the condition cannot be compiled")
@@ -42,33 +42,33 @@ def explain(raw: str, expanded: Expanded) -> ConditionError:
 
 
 def type_name(name: str) -> str:
-    """Give a type of CEL as users know it: `a string`, `a list of strings`."""
+    """Return a CEL type in words: `a string`, `a list of strings`."""
     if name.startswith("list"):
         inner = name.partition("(")[2].rstrip(")")
         return f"a list of {type_name(inner).removeprefix('a ')}s" if inner in ("int", "double", "string") else "a list"
     return _TYPES.get(name, name)
 
 
-def _message(complaint: str) -> str:
-    if found := _OVERLOAD.match(complaint):
+def _message(text: str) -> str:
+    if found := _OVERLOAD.match(text):
         return _mismatch(found[1], _split(found[2]))
-    if found := _UNDECLARED.match(complaint):
+    if found := _UNDECLARED.match(text):
         name = found[1]
         usage = METHODS.get(name) or GLOBALS.get(name)
         return f"{name}() takes other arguments, as in: {usage.usage}" if usage else f'unknown name "{name}"'
-    if found := _MISSING.match(complaint):
+    if found := _MISSING.match(text):
         return f"missing {found[1]}"
-    if found := _SYNTAX.match(complaint):
+    if found := _SYNTAX.match(text):
         return "the condition ends too early" if found[1] == "<EOF>" else f"unexpected {found[1]}"
-    if _LITERAL.search(complaint):
+    if _LITERAL.search(text):
         return "this number is too large"
-    if found := _RANGE.match(complaint):
-        return f"only a list can be gone through, and this is {type_name(found[1])}"
-    if found := _UNSUPPORTED.match(complaint):
+    if found := _RANGE.match(text):
+        return f"only a list can be iterated over, and this is {type_name(found[1])}"
+    if found := _UNSUPPORTED.match(text):
         return f"unexpected {found[1]}"
-    if complaint.startswith("reserved identifier"):
-        return f"reserved word {complaint.rpartition(' ')[2]}"
-    return complaint.removeprefix("Syntax error: ")
+    if text.startswith("reserved identifier"):
+        return f"reserved word {text.rpartition(' ')[2]}"
+    return text.removeprefix("Syntax error: ")
 
 
 def _mismatch(operator: str, types: list[str]) -> str:

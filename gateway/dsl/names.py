@@ -1,4 +1,4 @@
-"""What names may be given to lets and list elements, and what was meant by an unknown one."""
+"""Which names lets and list elements may have, and a suggestion for an unknown name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,15 +7,15 @@ from gateway.dsl.functions import GLOBALS, METHODS
 from gateway.dsl.variables import ROOTS, TIERS
 
 _WORDS = {"and": "&&", "or": "||", "not": "!", "True": "true", "False": "false", "AND": "&&", "OR": "||", "NOT": "!"}
-# The words that CEL's grammar keeps for itself (language definition, "Syntax").
+# The reserved words of CEL's grammar (language definition, "Syntax").
 _RESERVED = frozenset(
     {"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace",
      "null", "package", "return", "true", "var", "void", "while"}
 )  # fmt: skip
 
 
-def name_complaint(name: str, lets: Iterable[str] = ()) -> str | None:
-    """Say why `name` can't be given to a let or to an element of a list; None where it can."""
+def invalid_name_reason(name: str, lets: Iterable[str] = ()) -> str | None:
+    """Return why a let or a list element may not be called `name`; None if it may."""
     if name in ROOTS or name in TIERS:
         return f'"{name}" is the name of a variable: choose another'
     if name in GLOBALS or name in METHODS or name == "has":
@@ -29,8 +29,8 @@ def name_complaint(name: str, lets: Iterable[str] = ()) -> str | None:
     return None
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Say that no `what` is called `name`, with the likeliest of the `known` names, else all of them."""
+def unknown_name_message(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message that no `kind` is called `name`, with the most similar of the `known` names, or all of them."""
     if name in _WORDS:
         return f'unknown word "{name}": write {_WORDS[name]}'
     candidates = sorted(known)
@@ -39,5 +39,5 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     if close := get_close_matches(name, candidates, n=1, cutoff=0.6) or get_close_matches(
         tail, list(last), n=1, cutoff=0.75
     ):
-        return f'unknown {what} "{name}"; did you mean {last.get(close[0], close[0])}?'
-    return f'unknown {what} "{name}"; known are {", ".join(candidates)}'
+        return f'unknown {kind} "{name}"; did you mean {last.get(close[0], close[0])}?'
+    return f'unknown {kind} "{name}"; known are {", ".join(candidates)}'

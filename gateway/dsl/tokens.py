@@ -1,4 +1,4 @@
-"""A condition's source cut into tokens, after CEL's own grammar less what conditions do not have (bytes, maps, unsigned numbers).
+"""The tokens of a condition's source: CEL's grammar without what conditions do not have (bytes, maps, unsigned numbers).
 
 Source: the CEL language definition, section "Syntax".
 """
@@ -42,18 +42,18 @@ class Token:
 
 
 def tokenise(source: str) -> list[Token]:
-    """Cut `source` into tokens, white space and comments left out; raises ConditionError at what is none."""
+    """Return the tokens of `source`, without white space and comments. Raises ConditionError where none matches."""
     tokens: list[Token] = []
     at = 0
     while at < len(source):
         found = _TOKEN.match(source, at)
         if found is None:
-            raise error_at(source, at, _complaint(source[at]))
+            raise error_at(source, at, _unexpected_text(source[at]))
         kind, text = found.lastgroup, found.group()
         at = found.end()
         match kind:
             case "name" | "number" | "text" | "operator":
-                _refuse_glued(source, kind, text, at)
+                _refuse_suffix(source, kind, text, at)
                 if kind == "text":
                     _refuse_escapes(source, text, found.start())
                 tokens.append(Token(kind, text, found.start()))
@@ -62,8 +62,8 @@ def tokenise(source: str) -> list[Token]:
     return tokens
 
 
-def _refuse_glued(source: str, kind: Kind, text: str, end: int) -> None:
-    """Refuse what stands right behind a token and would change its meaning in CEL: `10k`, `1u`, `b"…"`."""
+def _refuse_suffix(source: str, kind: Kind, text: str, end: int) -> None:
+    """Refuse a character right behind a token that would change the token's meaning in CEL: `10k`, `1u`, `b"…"`."""
     behind = source[end : end + 1]
     start = end - len(text)
     if kind == "number" and (behind.isalnum() or behind == "_"):
@@ -77,7 +77,7 @@ def _refuse_glued(source: str, kind: Kind, text: str, end: int) -> None:
 
 
 def _refuse_escapes(source: str, literal: str, start: int) -> None:
-    """Refuse a backslash that CEL does not know; most often an expression for `matches` that is not raw."""
+    """Refuse an escape that CEL does not know; most often a regular expression for `matches` that is not raw."""
     if literal[0] in "rR":
         return
     for escape in _ESCAPE.finditer(literal):
@@ -89,7 +89,7 @@ def _refuse_escapes(source: str, literal: str, start: int) -> None:
             )
 
 
-def _complaint(character: str) -> str:
+def _unexpected_text(character: str) -> str:
     if character in "\"'":
         return "a string that begins here has no closing quotation mark"
     return _HINTS.get(character, f'unexpected "{character}"')

@@ -1,4 +1,4 @@
-"""What a condition may read: one entry a variable, with its type, its value when the client is silent, and its meaning."""
+"""The variables that a condition may read: one entry each, with type, default (if the client sent none) and meaning."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Literal
 from gateway.core.chat import ChatRequest
 
 Type = Literal["bool", "int", "double", "string", "map"]
-Phase = Literal["match", "classified"]  # classified: known only once the request has been classified
+Phase = Literal["match", "classified"]  # classified: known only after classification
 
-MAX_TEXT = 1024  # characters of a client's text that a condition sees; bounds what one evaluation can cost
+MAX_TEXT = 1024  # characters of a client's text that a condition sees; bounds the cost of one evaluation
 _MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that variables are read from. `headers` has lower-case names; `wall_s` is seconds since the epoch."""
+    """The data that variables are read from. `headers` has lower-case names; `wall_s` is seconds since the epoch."""
 
     request: ChatRequest
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`default` is the value where the client sent none. A map has no `read`: its values are asked for by name."""
+    """One variable. `default` is its value if the client sent none. A map has no `read`: its values are read by name."""
 
     name: str
     type: Type
@@ -37,7 +37,7 @@ class Variable:
 
 
 def text(value: str) -> str:
-    """Give `value` as CEL takes it: valid Unicode, bounded."""
+    """Return `value` as CEL accepts it: valid Unicode, at most `MAX_TEXT` characters."""
     if len(value) > MAX_TEXT:
         value = value[:MAX_TEXT]
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
@@ -62,7 +62,7 @@ def _weekday(facts: Facts) -> int:
 
 _ALL = (
     Variable(
-        "request.model", "string", "", "the model asked for, as the client wrote it", lambda f: text(f.request.model)
+        "request.model", "string", "", "the requested model, as the client wrote it", lambda f: text(f.request.model)
     ),
     Variable(
         "request.path",
@@ -75,31 +75,31 @@ _ALL = (
         "request.tokens",
         "int",
         0,
-        "tokens of the prompt, estimated: a quarter of its bytes",
+        "estimated tokens of the prompt",
         lambda f: _whole(f.request.tokens),
     ),
     Variable(
         "request.max_tokens",
         "int",
         0,
-        "tokens that the answer may have; 0 where not sent",
+        "the limit on output tokens; 0 if not sent",
         lambda f: _whole(f.request.max_tokens),
     ),
     Variable(
         "request.has_max_tokens",
         "bool",
         False,
-        "whether the client sent a bound for the answer",
+        "whether the client sent a limit on output tokens",
         lambda f: f.request.max_tokens is not None,
     ),
-    Variable("request.n", "int", 1, "how many answers are asked for", lambda f: _whole(f.request.n, 1)),
-    Variable("request.tools", "int", 0, "how many tools are offered", lambda f: _whole(f.request.tools)),
-    Variable("request.images", "int", 0, "how many images the messages hold", lambda f: _whole(f.request.images)),
-    Variable("request.stream", "bool", False, "whether the answer is to be streamed", lambda f: f.request.stream),
+    Variable("request.n", "int", 1, "the number of requested choices", lambda f: _whole(f.request.n, 1)),
+    Variable("request.tools", "int", 0, "the number of tools offered to the model", lambda f: _whole(f.request.tools)),
+    Variable("request.images", "int", 0, "the number of images in the messages", lambda f: _whole(f.request.images)),
+    Variable("request.stream", "bool", False, "whether the client wants a stream", lambda f: f.request.stream),
     Variable(
         "request.has_stream", "bool", False, "whether the client sent `stream` at all", lambda f: f.request.has_stream
     ),
-    Variable("request.temperature", "double", 1.0, "the sampling temperature; 1.0 where not sent", _temperature),
+    Variable("request.temperature", "double", 1.0, "the sampling temperature; 1.0 if not sent", _temperature),
     Variable(
         "request.has_temperature",
         "bool",
@@ -109,7 +109,7 @@ _ALL = (
     ),
     Variable("headers", "map", "", 'the client\'s headers by name, in any case; one that was not sent is `""`'),
     Variable("tenant", "string", "", "the name of the tenant; empty without tenants", lambda f: text(f.tenant)),
-    Variable("labels", "map", "", 'the tenant\'s labels by name; one that it has not is `""`'),
+    Variable("labels", "map", "", 'the tenant\'s labels by name; a missing one is `""`'),
     Variable("now.hour", "int", 0, "the hour of the day in UTC, 0 to 23", _hour),
     Variable("now.weekday", "int", 1, "the day of the week in UTC: Monday is 1, Sunday is 7", _weekday),
     Variable("tier", "string", "", "how hard the request is: `simple`, `moderate` or `complex`", phase="classified"),
@@ -119,5 +119,5 @@ VARIABLES: Mapping[str, Variable] = {variable.name: variable for variable in _AL
 TIERS = ("simple", "moderate", "complex")  # constants to compare `tier` with
 ROOTS = frozenset(name.partition(".")[0] for name in VARIABLES)  # `request`, `now`, `headers` …
 
-# Headers that carry a client's key: a condition would put the key into the configuration.
+# Headers that carry a client's key. A condition on one would have to contain the key.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key"})

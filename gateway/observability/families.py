@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
+from gateway.core.money import PICODOLLARS
+
 Kind = Literal["counter", "gauge", "histogram"]
 Merge = Literal["sum", "max", "min", "breaker"]
 
@@ -51,7 +53,7 @@ _DECLARED: Final = (
         "What the tokens cost at the configured prices.",
         "counter",
         ("model",),
-        divisor=10**12,
+        divisor=PICODOLLARS,
     ),
     Family("llm_cache_hits_total", "Requests answered from a cache.", "counter"),
     Family("llm_cache_misses_total", "Requests that a cache could not answer.", "counter"),

@@ -4,17 +4,15 @@ A line holds no prompt and no key: names from the configuration, numbers, codes,
 """
 
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
 from gateway.core.clock import Clock
 from gateway.core.exchange import Exchange
+from gateway.core.money import PICODOLLARS
 from gateway.observability.logging import Format, iso_time
 from gateway.observability.metrics import OTHER, Metrics
 from gateway.observability.request_log import RequestLog
-
-PICODOLLARS: Final = 10**12
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):
@@ -63,11 +61,10 @@ class Reporter:
         """Write lines as JSON or for people from now on."""
         self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
 
-    def file(self, exchange: Exchange) -> None:
-        """Report `exchange`, which is over. Queues and adds up only; call it once, from a `finally`."""
-        ended_at = exchange.finished_at or self._clock.monotonic()
-        duration_s = ended_at - exchange.received_at
-        overhead_s = max(0.0, duration_s - exchange.waited_s)
+    def report(self, exchange: Exchange) -> None:
+        """Report a finished exchange. Only queues and adds up; call it once, from a `finally`."""
+        timeline = exchange.timeline
+        duration_s, overhead_s = timeline.duration_s, timeline.overhead_s
         self._count(exchange, duration_s, overhead_s)
         if self._log is not None:
             self._log.write(self._encode(self._line(exchange, duration_s, overhead_s)))
@@ -78,7 +75,7 @@ class Reporter:
             self._log.close()
 
     def _count(self, exchange: Exchange, duration_s: float, overhead_s: float) -> None:
-        metrics, meter = self._metrics, exchange.meter
+        metrics = self._metrics
         asked_for = exchange.request.model if exchange.request is not None else OTHER
         model = metrics.model_label(exchange.model or asked_for)
         metrics.requests[model, str(exchange.status)].value += 1
@@ -90,48 +87,45 @@ class Reporter:
         for attempt in exchange.attempts:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
         output_tokens = 0
-        if (usage := meter.usage) is not None:
+        if (usage := exchange.usage) is not None:
             output_tokens = usage.total_output
             metrics.input_tokens[model].value += usage.total_input
             metrics.output_tokens[model].value += output_tokens
-        if meter.first_event_at and exchange.request is not None and exchange.request.stream:
-            metrics.first_token_s[model].observe(meter.first_event_at - exchange.received_at)
+        timeline, request = exchange.timeline, exchange.request
+        if timeline.first_content_at and request is not None and request.stream:
+            metrics.first_token_s[model].observe(timeline.first_content_at - timeline.received_at)
             if output_tokens > 1:
-                spread_s = meter.last_event_at - meter.first_event_at
+                spread_s = timeline.last_content_at - timeline.first_content_at
                 metrics.per_output_token_s[model].observe(spread_s / (output_tokens - 1))
 
     def _line(self, exchange: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
-        usage, first_event_at, error = (
-            exchange.meter.usage,
-            exchange.meter.first_event_at,
-            exchange.error or exchange.cut,
-        )
+        usage, timeline, request = exchange.usage, exchange.timeline, exchange.request
+        error, first_s = exchange.error or exchange.cut, timeline.first_content_at - timeline.received_at
         return RequestLine(
             iso_time(self._clock.wall()),
             exchange.id,
             exchange.principal.tenant,
             exchange.principal.key_id,
             exchange.path,
-            exchange.route,
+            exchange.decision.route,
             exchange.pool,
-            exchange.model
-            or (self._metrics.model_label(exchange.request.model) if exchange.request is not None else ""),
+            exchange.model or (self._metrics.model_label(request.model) if request is not None else ""),
             exchange.provider,
             len(exchange.attempts),
             exchange.status,
             exchange.outcome,
             error.error_code if error is not None else None,
-            exchange.request is not None and exchange.request.stream,
+            request is not None and request.stream,
             usage.total_input if usage is not None else 0,
             usage.total_output if usage is not None else 0,
             usage is not None and usage.is_estimated,
             exchange.cost_picodollars / PICODOLLARS,
             round(duration_s * 1000, 3),
-            round((first_event_at - exchange.received_at) * 1000, 3) if first_event_at else None,
+            round(first_s * 1000, 3) if timeline.first_content_at else None,
             round(overhead_s * 1000, 3),
-            round(exchange.queued_s * 1000, 3),
+            round(timeline.waits.get("queue", 0.0) * 1000, 3),
             exchange.degraded or None,
-            exchange.meter.bytes_in + (len(exchange.request.raw) if exchange.request is not None else 0),
+            exchange.meter.bytes_in + (len(request.raw) if request is not None else 0),
             exchange.meter.bytes_out,
             exchange.generation,
         )

@@ -1,18 +1,18 @@
-"""Small calls gathered into one: dynamic micro-batching.
+"""Dynamic micro-batching: small requests gathered into one upstream request.
 
-A batch is open, then gone, then settled. It opens with its first caller and takes in whoever is alike (the same `key`). It goes
-when it is full, when somebody comes for whom there is no room, or when `wait_s` has passed since it opened. What then happens:
+A batch is open, then sent, then settled. It opens with its first item and takes further items with the same `key`. It is sent
+when it is full, when an item arrives that does not fit, or when `wait_s` has passed since it opened. Then:
 
-| the answer to a batch of several          | its callers                                                          |
-|-------------------------------------------|----------------------------------------------------------------------|
-| is whole                                  | get their parts                                                      |
-| says that an input is at fault, or so may | are asked again in two halves, and so on: each gets its own outcome  |
-| is any other failure                      | all get it; of one call the breaker hears once                       |
+| result of a batch with several items         | its items                                                         |
+|----------------------------------------------|-------------------------------------------------------------------|
+| complete response                            | get their parts                                                   |
+| an error that may be about one of the inputs | are sent again in two halves, and so on: each gets its own result |
+| any other failure                            | all get it; the breaker counts one failure for one request        |
 
-A caller that leaves an open batch takes its inputs with it; what is on its way goes on for the others. With the last caller
-the call ends. Each caller keeps its own total clock, so none is cut short by a neighbour that has little time left.
+An item that leaves an open batch takes its inputs along. A batch that was sent goes on for its other items; when the last one
+leaves, the request is cancelled. Each item keeps its own total timeout, so an item with little time left cuts no other short.
 
-Nothing queues up in here: an open batch is bounded by `max` and `TOKENS_LIMIT`, and every caller is a request that was let in.
+The memory is bounded: an open batch by `max` and `TOKENS_LIMIT`, and every item is a request that was admitted.
 """
 
 import asyncio
@@ -24,50 +24,42 @@ from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected, UpstreamError, UpstreamTimeout
 from gateway.core.faults import Fault
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
-from gateway.core.usage import Usage
-from gateway.providers.transport import UpstreamResponse
 
-TOKENS_LIMIT: Final = 100_000  # of one call, estimated; providers take some 300,000
-TIMER_S: Final = 0.001  # the loop's timers may be so late: a wait is never longer than was said
-OF_ONE_INPUT: Final = frozenset({400, 413, 422})  # statuses that may be about one input, or about their number
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """One caller's part of an answer that has ended."""
-
-    body: bytes
-    usage: Usage | None
-    answer: UpstreamResponse
+TOKENS_LIMIT: Final = 100_000  # of one upstream request, estimated; providers accept some 300,000
+TIMER_S: Final = 0.001  # the loop's timers may be late by so much; deducted, so that no wait is longer than configured
+INPUT_STATUSES: Final = frozenset(
+    {400, 413, 422}
+)  # statuses that may be about one of the inputs, or about their number
 
 
-Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[BatchResult]]]
-"""Makes one call of requests that are alike; gives the portion of each. Raises `GatewayError`."""
+Send = Callable[[Sequence[ChatRequest]], Awaitable[Sequence[Response]]]
+"""Sends several requests as one; returns the result of each. Raises `GatewayError`."""
 
 
-def _promise() -> "asyncio.Future[BatchResult]":
+def _new_future() -> "asyncio.Future[Response]":
     return asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True, eq=False)
 class BatchItem:
-    """One that asks: its request, how many inputs that holds, and how a batch is sent that it is the first of."""
+    """One request in a batch: the number of its inputs, and how to send a batch in which it comes first."""
 
     request: ChatRequest
     inputs: int
     send: Send
-    result: "asyncio.Future[BatchResult]" = field(default_factory=_promise, init=False)
+    result: "asyncio.Future[Response]" = field(default_factory=_new_future, init=False)
 
 
 @dataclass(slots=True, eq=False)
 class _Batch:
     key: Hashable
-    callers: list[BatchItem] = field(default_factory=list)
+    items: list[BatchItem] = field(default_factory=list)
     inputs: int = 0
     tokens: int = 0
     timer: asyncio.TimerHandle | None = None
-    task: "asyncio.Task[object] | None" = None  # the call, once the batch is gone
+    task: "asyncio.Task[object] | None" = None  # sends the batch
 
 
 class Batches:
@@ -77,45 +69,45 @@ class Batches:
         self._tasks = tasks
         self._open: dict[Hashable, _Batch] = {}
 
-    async def ask(self, key: Hashable, caller: BatchItem, settings: BatchSpec, total_at: float | None) -> BatchResult:
-        """Have the request of `caller` answered together with others of the same key. Raises `GatewayError`."""
-        batch = self._join(key, caller, settings)
+    async def ask(self, key: Hashable, item: BatchItem, settings: BatchSpec, total_at: float | None) -> Response:
+        """Send the request of `item` together with others of the same key; returns its result. Raises `GatewayError`."""
+        batch = self._join(key, item, settings)
         try:
             async with asyncio.timeout_at(total_at):
-                return await caller.result
+                return await item.result
         except TimeoutError:
             message = "the provider did not answer in time (total clock)"
             raise UpstreamTimeout(message, code="total_timeout", fault=Fault.TOTAL) from None
         finally:
-            if caller.result.cancelled():
-                self._leave(batch, caller)
+            if item.result.cancelled():
+                self._leave(batch, item)
 
     # An open batch
 
-    def _join(self, key: Hashable, caller: BatchItem, settings: BatchSpec) -> _Batch:
-        tokens = caller.request.tokens
+    def _join(self, key: Hashable, item: BatchItem, settings: BatchSpec) -> _Batch:
+        tokens = item.request.tokens
         batch = self._open.get(key)
-        if batch is not None and (batch.inputs + caller.inputs > settings.max or batch.tokens + tokens > TOKENS_LIMIT):
-            self._go(batch)
+        if batch is not None and (batch.inputs + item.inputs > settings.max or batch.tokens + tokens > TOKENS_LIMIT):
+            self._send_batch(batch)
             batch = None
         if batch is None:
             batch = self._open[key] = _Batch(key)
-            batch.timer = asyncio.get_running_loop().call_later(settings.wait_s - TIMER_S, self._go, batch)
-        batch.callers.append(caller)
-        batch.inputs += caller.inputs
+            batch.timer = asyncio.get_running_loop().call_later(settings.wait_s - TIMER_S, self._send_batch, batch)
+        batch.items.append(item)
+        batch.inputs += item.inputs
         batch.tokens += tokens
         if batch.inputs >= settings.max:
-            self._go(batch)
+            self._send_batch(batch)
         return batch
 
-    def _leave(self, batch: _Batch, caller: BatchItem) -> None:
+    def _leave(self, batch: _Batch, item: BatchItem) -> None:
         if batch.task is None:
-            batch.callers.remove(caller)
-            batch.inputs -= caller.inputs
-            batch.tokens -= caller.request.tokens
-            if not batch.callers:
+            batch.items.remove(item)
+            batch.inputs -= item.inputs
+            batch.tokens -= item.request.tokens
+            if not batch.items:
                 self._close(batch)
-        elif all(one.result.done() for one in batch.callers):
+        elif all(one.result.done() for one in batch.items):
             batch.task.cancel()
 
     def _close(self, batch: _Batch) -> None:
@@ -123,55 +115,55 @@ class Batches:
         if batch.timer is not None:
             batch.timer.cancel()
 
-    def _go(self, batch: _Batch) -> None:
+    def _send_batch(self, batch: _Batch) -> None:
         self._close(batch)
         batch.task = self._tasks.start(self._run(batch), "batch")
 
-    # A batch that is gone
+    # A batch that was sent
 
     async def _run(self, batch: _Batch) -> None:
         try:
-            await self._settle(batch.callers)
+            await self._settle(batch.items)
         finally:
-            for caller in batch.callers:  # after a mistake of our own
-                _fail(caller, GatewayError("an unexpected failure", code="internal_error"))
+            for item in batch.items:  # if `_settle` failed by a bug
+                _fail(item, GatewayError("an unexpected failure", code="internal_error"))
 
-    async def _settle(self, callers: Sequence[BatchItem]) -> None:
-        """See that each of the callers that are still there has its outcome."""
-        present = [caller for caller in callers if not caller.result.done()]
-        if not present:
+    async def _settle(self, items: Sequence[BatchItem]) -> None:
+        """Send the items that are still waiting, and set the result of each."""
+        waiting = [item for item in items if not item.result.done()]
+        if not waiting:
             return
         try:
-            portions = await present[0].send([caller.request for caller in present])
+            results = await waiting[0].send([item.request for item in waiting])
         except GatewayError as error:
-            if len(present) > 1 and _may_be_of_one(error):
-                half = len(present) // 2
+            if len(waiting) > 1 and _may_concern_one_input(error):
+                half = len(waiting) // 2
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._settle(present[:half]))
-                    group.create_task(self._settle(present[half:]))
+                    group.create_task(self._settle(waiting[:half]))
+                    group.create_task(self._settle(waiting[half:]))
                 return
-            _fail_all(present, error)
+            _fail_all(waiting, error)
             return
-        for caller, result in zip(present, portions, strict=True):
-            if not caller.result.done():
-                caller.result.set_result(result)
+        for item, result in zip(waiting, results, strict=True):
+            if not item.result.done():
+                item.result.set_result(result)
 
 
-def _may_be_of_one(error: GatewayError) -> bool:
-    """Whether a call without one of its inputs, or with fewer, might be answered."""
+def _may_concern_one_input(error: GatewayError) -> bool:
+    """Whether a request without one of the inputs, or with fewer inputs, might succeed."""
     if not isinstance(error, Rejected):
         return False
-    return error.fault is not Fault.REJECTED or error.upstream_status in OF_ONE_INPUT
+    return error.fault is not Fault.REJECTED or error.upstream_status in INPUT_STATUSES
 
 
-def _fail_all(callers: Sequence[BatchItem], error: GatewayError) -> None:
-    """Give an error to everybody; only the first to be told is the one that tells the breaker."""
-    there = [caller for caller in callers if not caller.result.done()]
-    for place, caller in enumerate(there):
-        _fail(caller, error.echo() if place and isinstance(error, UpstreamError) else error)
+def _fail_all(items: Sequence[BatchItem], error: GatewayError) -> None:
+    """Fail every item with `error`; all but the first get an echo, which the breaker does not count."""
+    waiting = [item for item in items if not item.result.done()]
+    for index, item in enumerate(waiting):
+        _fail(item, error.echo() if index and isinstance(error, UpstreamError) else error)
 
 
-def _fail(caller: BatchItem, error: GatewayError) -> None:
-    if not caller.result.done():
-        caller.result.set_exception(error)
-        caller.result.exception()  # it may leave in the same moment: nobody has to be told
+def _fail(item: BatchItem, error: GatewayError) -> None:
+    if not item.result.done():
+        item.result.set_exception(error)
+        item.result.exception()  # marks it as retrieved: the item may leave in the same moment

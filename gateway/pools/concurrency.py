@@ -1,18 +1,19 @@
-"""The room of one pool: so many requests run at a time, so many more wait for their turn, the rest is refused at once.
+"""The concurrency limit of one pool: so many requests run at a time, so many more wait in a queue, the rest is refused at once.
 
-A request that waits leaves the queue in one of these ways, whichever comes first:
+A waiting request leaves the queue in one of these ways, whichever comes first:
 
-| what happens                                     | the waiter            | the slot                           |
+| event                                            | the waiting request   | the slot                           |
 |--------------------------------------------------|-----------------------|------------------------------------|
-| another request leaves, or the limit is raised   | goes on               | is its own from that moment        |
-| the same, but it was cancelled in that turn      | ends, cancelled       | goes to the next one               |
+| a slot is released, or the limit is raised       | runs                  | belongs to it from that moment     |
+| the same, but it was cancelled in that turn      | ends, cancelled       | goes to the next waiting request   |
+| of the event loop                                |                       |                                    |
 | `queue.wait` or its deadline is over             | raises `QueueTimeout` | –                                  |
-| the queue is full and its tenant has most there, | raises `QueueFull`    | –                                  |
-| while one with less to wait comes                |                       |                                    |
+| the queue is full, its tenant waits with most    | raises `QueueFull`    | –                                  |
+| requests, and a tenant with fewer sends one      |                       |                                    |
 | it is cancelled                                  | ends, cancelled       | –                                  |
 
-A slot is handed over, never thrown among all waiters: while anybody waits there is no free slot that a newcomer could
-take, and nobody wakes up in vain. Deciding is synchronous, so that every step is atomic within the event loop.
+A slot is handed to one waiting request directly. So while requests wait there is no free slot that a newcomer could take, and
+no waiting request wakes up without a slot. Every decision is synchronous, hence atomic within the event loop.
 """
 
 import asyncio
@@ -26,16 +27,16 @@ from gateway.core.errors import Overloaded, QueueFull, QueueTimeout
 from gateway.pools.averages import Average
 from gateway.pools.fair_queue import FairQueue
 
-LEAST_RETRY_S: Final = 0.1
+MIN_QUEUE_RETRY_S: Final = 0.1
 
-Refusal = Literal["no_queue", "full", "too_long", "crowded_out", "timeout"]
-REFUSALS: Final[tuple[Refusal, ...]] = ("no_queue", "full", "too_long", "crowded_out", "timeout")
-"""Why a request was refused: no queue; no place in it; would wait too long; place given to another tenant; waited in vain."""
+RefusalReason = Literal["no_queue", "full", "too_long", "crowded_out", "timeout"]
+REFUSALS: Final[tuple[RefusalReason, ...]] = ("no_queue", "full", "too_long", "crowded_out", "timeout")
+"""In this order: the pool has no queue; the queue is full; the wait would be too long; evicted for another tenant; timed out."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """Who wants to enter. `cost`: how much of the tenant's share it takes, an estimate in tokens."""
+    """What the queue knows of a request. `cost`: how much of its tenant's share it takes, an estimate in tokens."""
 
     tenant: str
     key: str = ""
@@ -46,25 +47,25 @@ class QueueEntry:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    """One that waits. The result of `turn`: None with a slot, else the error to raise. `line`: whose share it is served of."""
+    """A waiting request. `outcome`: None grants a slot, an error refuses it. `owner`: the tenant or key whose share it uses."""
 
-    turn: "asyncio.Future[Overloaded | None]"
-    line: str
+    outcome: "asyncio.Future[Overloaded | None]"
+    owner: str
     weight: int
     priority: Priority
     cost: int
 
 
 class ConcurrencyLimiter:
-    """One pool's room. Live: it outlasts reloads, which `configure` it. Used from one event loop only.
+    """The slots and the queue of one pool. Live: it outlasts reloads, which `configure` it. Used from one event loop only.
 
-    Every entry that succeeds must be followed by one `leave`. `on_wait` is called with the seconds that each request
-    has waited that got its turn; `refusals` counts the others.
+    Every successful `acquire` or `try_acquire` must be followed by one `release`. `on_wait` is called with the seconds that a
+    request waited before it got its slot; `refusals` counts the requests that got none.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.in_flight = 0
-        self.refusals: dict[Refusal, int] = dict.fromkeys(REFUSALS, 0)
+        self.refusals: dict[RefusalReason, int] = dict.fromkeys(REFUSALS, 0)
         self.on_wait: Callable[[float], None] | None = None
         self._clock = clock
         self._limit: int | None = None
@@ -74,44 +75,44 @@ class ConcurrencyLimiter:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return len(self._waiting)
 
     def configure(self, max_inflight: int | None, queue: QueueSpec | None) -> None:
-        """Go by these settings from now on: a higher limit wakes waiters at once, a lower one lets what runs drain.
+        """Apply new settings. A higher limit grants slots at once; a lower one takes effect as running requests end.
 
-        Who waits already keeps place and patience.
+        Requests that already wait keep their place and their timeout.
         """
         self._limit = max_inflight
         self._queue = queue
-        self._hand_over()
+        self._grant_slots()
 
-    def try_enter(self) -> bool:
-        """Take a slot where one is free (and so nobody waits)."""
+    def try_acquire(self) -> bool:
+        """Take a slot if one is free. While requests wait, none is."""
         if self._limit is not None and self.in_flight >= self._limit:
             return False
         self.in_flight += 1
         return True
 
-    async def enter(self, entry: QueueEntry, deadline_at: float | None = None) -> None:
-        """Take a slot, waiting for it in turn: until `deadline_at` (in the event loop's time) or for `queue.wait`.
+    async def acquire(self, entry: QueueEntry, deadline_at: float | None = None) -> None:
+        """Take a slot; wait in the queue until `deadline_at` (event loop time) or for `queue.wait`, whichever is shorter.
 
-        Raises `Overloaded`, whose `retry_after_s` is an estimate of the wait from the rate at which requests leave.
-        Cancelled at any moment, it holds neither place nor slot.
+        Raises `Overloaded`. Its `retry_after_s` estimates the wait from the rate at which requests end. Cancelled at any
+        moment, the request holds neither a place in the queue nor a slot.
         """
-        if self.try_enter():
+        if self.try_acquire():
             return
         loop = asyncio.get_running_loop()
         since = loop.time()
-        line, weight = self._line(entry)
-        waiter = _Waiter(loop.create_future(), line, weight, entry.priority, max(1, entry.cost))
-        patience_s = self._line_up(waiter, None if deadline_at is None else deadline_at - since)
-        timer = loop.call_at(since + patience_s, self._expire, waiter)
+        owner, weight = self._share_of(entry)
+        waiter = _Waiter(loop.create_future(), owner, weight, entry.priority, max(1, entry.cost))
+        timeout_s = self._enqueue(waiter, None if deadline_at is None else deadline_at - since)
+        timer = loop.call_at(since + timeout_s, self._expire, waiter)
         try:
-            error = await waiter.turn
+            error = await waiter.outcome
         except BaseException:  # cancelled, or closed with its loop
-            if not self._waiting.remove(waiter) and _has_slot(waiter.turn):
-                self._release()
+            if not self._waiting.remove(waiter) and _has_slot(waiter.outcome):
+                self._free_slot()
             raise
         finally:
             timer.cancel()
@@ -120,26 +121,26 @@ class ConcurrencyLimiter:
         if self.on_wait is not None:
             self.on_wait(loop.time() - since)
 
-    def leave(self, service_s: float) -> None:
-        """Give a slot back, to whoever is next. `service_s`: for how long it was held."""
+    def release(self, service_s: float) -> None:
+        """Return a slot, which goes to the next waiting request. `service_s`: for how long the slot was held."""
         if self._limit is not None:
             self._service_s.observe(service_s, self._clock.monotonic())
-        self._release()
+        self._free_slot()
 
-    def _release(self) -> None:
+    def _free_slot(self) -> None:
         self.in_flight -= 1
-        self._hand_over()
+        self._grant_slots()
 
-    def _hand_over(self) -> None:
-        """Give free slots to those that are next."""
+    def _grant_slots(self) -> None:
+        """Hand free slots to the requests that are next in the queue."""
         while self._waiting and (self._limit is None or self.in_flight < self._limit):
-            turn = self._waiting.pop().turn
-            if not turn.done():  # else it was cancelled in this turn of the loop
+            outcome = self._waiting.pop().outcome
+            if not outcome.done():  # else it was cancelled in this turn of the loop
                 self.in_flight += 1
-                turn.set_result(None)
+                outcome.set_result(None)
 
-    def _line(self, entry: QueueEntry) -> tuple[str, int]:
-        """Give in whose line one waits, and the line's weight."""
+    def _share_of(self, entry: QueueEntry) -> tuple[str, int]:
+        """Return whose share a request uses (by `queue.fair_by`), and the weight of that share."""
         match self._queue:
             case QueueSpec(fair_by="tenant"):
                 return entry.tenant, entry.weight
@@ -148,51 +149,54 @@ class ConcurrencyLimiter:
             case _:
                 return "", 1
 
-    def _line_up(self, waiter: _Waiter, left_s: float | None) -> float:
-        """Let one wait; gives for how long it may. Raises `Overloaded` where it may not."""
+    def _enqueue(self, waiter: _Waiter, left_s: float | None) -> float:
+        """Put a request into the queue; returns its timeout in seconds. Raises `Overloaded` if it may not wait."""
         queue = self._queue
-        wait_s = self._wait_s(waiter)
+        wait_s = self._estimated_wait_s(waiter)
         if queue is None:
-            raise self._refusal("no_queue", wait_s)
-        patience_s = queue.wait_s if left_s is None else min(queue.wait_s, left_s)
-        if wait_s > patience_s:
-            raise self._refusal("too_long", wait_s)
+            raise self._refuse("no_queue", wait_s)
+        timeout_s = queue.wait_s if left_s is None else min(queue.wait_s, left_s)
+        if wait_s > timeout_s:
+            raise self._refuse("too_long", wait_s)
         if self.waiting >= queue.max:
-            other = self._waiting.yields_to(waiter.line, waiter.weight, waiter.priority)
+            other = self._waiting.eviction_candidate(waiter.owner, waiter.weight, waiter.priority)
             if other is None:
-                raise self._refusal("full", wait_s)
-            self._turn_away(other, "crowded_out")
-        self._waiting.push(waiter, waiter.line, waiter.weight, waiter.cost, waiter.priority)
-        return patience_s
+                raise self._refuse("full", wait_s)
+            self._evict(other, "crowded_out")
+        self._waiting.push(waiter, waiter.owner, waiter.weight, waiter.cost, waiter.priority)
+        return timeout_s
 
-    def _wait_s(self, waiter: _Waiter) -> float:
-        """Estimate how long one would wait that came now; 0.0 while nothing is known."""
+    def _estimated_wait_s(self, waiter: _Waiter) -> float:
+        """Estimate how long a request would wait that came now; 0.0 as long as no request has ended."""
         if self._limit is None:
             return 0.0
-        leaving_first = self.in_flight - self._limit + 1
-        ahead = self._waiting.ahead_of(waiter.line, waiter.weight, waiter.cost, waiter.priority)
-        return (leaving_first + ahead) * self._service_s.value / self._limit
+        excess = (
+            self.in_flight - self._limit + 1
+        )  # releases until the first slot is free: 1, or more after a lower limit
+        ahead = self._waiting.estimate_ahead(waiter.owner, waiter.weight, waiter.cost, waiter.priority)
+        return (excess + ahead) * self._service_s.value / self._limit
 
     def _expire(self, waiter: _Waiter) -> None:
-        self._turn_away(waiter, "timeout")
+        self._evict(waiter, "timeout")
 
-    def _turn_away(self, waiter: _Waiter, reason: Refusal) -> None:
-        if self._waiting.remove(waiter) and not waiter.turn.done():
-            waiter.turn.set_result(self._refusal(reason, self._wait_s(waiter)))
+    def _evict(self, waiter: _Waiter, reason: RefusalReason) -> None:
+        if self._waiting.remove(waiter) and not waiter.outcome.done():
+            waiter.outcome.set_result(self._refuse(reason, self._estimated_wait_s(waiter)))
 
-    def _refusal(self, reason: Refusal, wait_s: float) -> Overloaded:
+    def _refuse(self, reason: RefusalReason, wait_s: float) -> Overloaded:
+        """Count a refusal; returns the error that says so to the client."""
         self.refusals[reason] += 1
-        retry_after_s = max(LEAST_RETRY_S, wait_s)
+        retry_after_s = max(MIN_QUEUE_RETRY_S, wait_s)
         match reason:
             case "no_queue":
-                return Overloaded("too many requests at once for this pool", retry_after_s=retry_after_s)
+                return Overloaded("too many concurrent requests for this pool", retry_after_s=retry_after_s)
             case "timeout":
-                return QueueTimeout("no place became free in time", retry_after_s=retry_after_s)
+                return QueueTimeout("timed out in the queue of this pool", retry_after_s=retry_after_s)
             case "too_long":
-                return QueueFull("the wait for a place would be too long", retry_after_s=retry_after_s)
+                return QueueFull("the wait in the queue of this pool would be too long", retry_after_s=retry_after_s)
             case "full" | "crowded_out":
                 return QueueFull("too many requests wait for this pool", retry_after_s=retry_after_s)
 
 
-def _has_slot(turn: "asyncio.Future[Overloaded | None]") -> bool:
-    return turn.done() and not turn.cancelled() and turn.result() is None
+def _has_slot(outcome: "asyncio.Future[Overloaded | None]") -> bool:
+    return outcome.done() and not outcome.cancelled() and outcome.result() is None

@@ -1,27 +1,28 @@
-"""Who is next among those that wait: classes by priority, and within a class fair shares for tenants.
+"""The order of waiting items: classes by priority, and within a class fair shares for tenants.
 
 Within a class: weighted deficit round robin (M. Shreedhar and G. Varghese, "Efficient Fair Queuing Using Deficit Round
-Robin", IEEE/ACM Transactions on Networking 4(3), 1996). In every round each tenant is credited its weight; its first
-item is served in the round in which the credit covers the cost, and what remains is kept for the next. So while two
-tenants wait, what they got differs, per unit of weight, by no more than the dearest item of each and one round's credit,
-and within a tenant the order is that of arrival. The quantum is a single unit of cost, so that a cheap item never waits for
-a dear one's worth of others; rounds in which nobody can be served are not turned through but skipped by arithmetic, with
-a heap of the rounds in which tenants are due.
+Robin", IEEE/ACM Transactions on Networking 4(3), 1996). In every round each tenant is credited its weight. A tenant's first
+item is served in the round in which the credit covers the item's cost, and the rest of the credit is kept for the next item. So
+while two tenants wait, what they have been served differs, per unit of weight, by at most the dearest item of each and one
+round's credit. Within a tenant, items keep the order of arrival.
 
-| event                       | credit of the tenant                                       | its turn                      |
-|-----------------------------|------------------------------------------------------------|-------------------------------|
-| first item                  | 0                                                          | not before the next round     |
-| another item                | unchanged                                                  | unchanged                     |
-| first item served           | less its cost                                              | this round if it covers the   |
-|                             |                                                            | next item, else as computed   |
-| first item removed          | kept, but for what exceeds the cost of the item behind it  | as computed                   |
-| last item served or removed | forgotten: nobody saves up while nobody waits              | none                          |
+The quantum is a single unit of cost, so that a cheap item never waits while others are served a dear item's worth. Rounds in
+which no item can be served are not run one by one: arithmetic skips them, with a heap of the rounds in which tenants are due.
 
-The odd case: without that cap a tenant could let a dear item gather credit, take it back and spend the credit on many
-cheap ones at once.
+| event                       | credit of the tenant                                  | round in which the tenant is due           |
+|-----------------------------|-------------------------------------------------------|--------------------------------------------|
+| first item                  | 0                                                     | the next round or later                    |
+| another item                | unchanged                                             | unchanged                                  |
+| first item served           | less its cost                                         | this round if the credit covers the next   |
+|                             |                                                       | item, else computed                        |
+| first item removed          | kept, at most the cost of the item behind it          | computed                                   |
+| last item served or removed | dropped: an idle tenant saves no credit               | none                                       |
 
-Between classes: the highest goes first, but a class that has been passed over `PASSED_OVER` times in a row is next; where
-that is true of two, the one that has been passed over more often, then the lower one.
+The odd case: without that cap a tenant could let a dear item gather credit, remove the item and spend the credit on many
+cheap items at once.
+
+Between classes: the highest class goes first, but a class that has been skipped `MAX_SKIPS` times in a row is next. If that
+is true of two classes, the one that has been skipped more often is next; of equals, the lower one.
 """
 
 from collections import OrderedDict
@@ -31,18 +32,18 @@ from typing import Final, Generic, TypeVar
 
 from gateway.config.spec import Priority
 
-PASSED_OVER: Final = 15
+MAX_SKIPS: Final = 15
 CLASSES: Final[tuple[Priority, ...]] = ("high", "normal", "low")
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class _Line(Generic[T]):
+class _TenantQueue(Generic[T]):
     """One tenant's items in one class, in their order, with their costs. `credit` is as of `round`."""
 
     tenant: str
-    order: int  # of joining: who comes first among those due in one round
+    order: int  # of joining: decides among tenants that are due in the same round
     weight: int
     round: int
     due: int = 0  # the round in which its first item is served
@@ -51,162 +52,164 @@ class _Line(Generic[T]):
     costs: OrderedDict[T, int] = field(default_factory=OrderedDict)
 
     def settle(self, now: int) -> None:
-        """Count the credit of the rounds up to `now`."""
+        """Add the credit of the rounds up to `now`."""
         self.credit += (now - self.round) * self.weight
         self.round = now
 
-    def due_for(self, cost: int) -> int:
-        """Give the round in which the credit covers `cost`."""
+    def round_covering(self, cost: int) -> int:
+        """Return the round in which the credit covers `cost`."""
         return self.round + max(0, -((self.credit - cost) // self.weight))
 
 
-class _Class(Generic[T]):
-    """The lines of one priority. A line is here exactly while it has items."""
+class _PriorityClass(Generic[T]):
+    """The tenants' queues of one priority. A tenant's queue is here exactly while it has items."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, _Line[T]] = {}
+        self.queues: dict[str, _TenantQueue[T]] = {}
         self.size = 0
-        self.passed_over = 0  # services of other classes in a row while this one waited
+        self.skips = 0  # services of other classes in a row while this class had items
         self._round = 0  # of the last service
         self._joined = 0
-        self._turns: list[tuple[int, int, str]] = []  # heap of (due, order, tenant); outdated ones stay a while
+        self._due: list[tuple[int, int, str]] = []  # heap of (due, order, tenant); outdated entries stay for a while
 
-    def push(self, item: T, tenant: str, weight: int, cost: int) -> _Line[T]:
-        line = self.lines.get(tenant)
-        if line is None:
+    def push(self, item: T, tenant: str, weight: int, cost: int) -> _TenantQueue[T]:
+        queue = self.queues.get(tenant)
+        if queue is None:
             self._joined += 1
-            line = self.lines[tenant] = _Line(tenant, self._joined, weight, self._round)
-        line.costs[item] = cost
-        line.total += cost
+            queue = self.queues[tenant] = _TenantQueue(tenant, self._joined, weight, self._round)
+        queue.costs[item] = cost
+        queue.total += cost
         self.size += 1
-        if len(line.costs) == 1 or weight != line.weight:
-            line.settle(self._round)
-            line.weight = weight
-            self._set_due(line)
-        return line
+        if len(queue.costs) == 1 or weight != queue.weight:
+            queue.settle(self._round)
+            queue.weight = weight
+            self._schedule(queue)
+        return queue
 
     def pop(self) -> T:
-        line = self._next()
-        item, cost = line.costs.popitem(last=False)
-        self._round = line.due
-        line.settle(line.due)
-        line.credit -= cost
-        self._taken(line, cost)
+        queue = self._pop_due()
+        item, cost = queue.costs.popitem(last=False)
+        self._round = queue.due
+        queue.settle(queue.due)
+        queue.credit -= cost
+        self._removed(queue, cost)
         return item
 
-    def remove(self, item: T, line: _Line[T]) -> None:
-        was_first = next(iter(line.costs)) == item
-        cost = line.costs.pop(item)
-        if was_first and line.costs:
-            line.settle(self._round)
-            line.credit = min(line.credit, next(iter(line.costs.values())))
-        self._taken(line, cost, is_due_anew=was_first)
+    def remove(self, item: T, queue: _TenantQueue[T]) -> None:
+        was_first = next(iter(queue.costs)) == item
+        cost = queue.costs.pop(item)
+        if was_first and queue.costs:
+            queue.settle(self._round)
+            queue.credit = min(queue.credit, next(iter(queue.costs.values())))
+        self._removed(queue, cost, has_new_first=was_first)
 
-    def due(self, tenant: str, weight: int, cost: int) -> int:
-        """Give the round in which an item of this cost would be served, were it the last of `tenant`."""
-        line = self.lines.get(tenant)
-        if line is None:
+    def round_of_newcomer(self, tenant: str, weight: int, cost: int) -> int:
+        """Return the round in which an item of this cost would be served if it were pushed now."""
+        queue = self.queues.get(tenant)
+        if queue is None:
             return self._round - (-cost // weight)
-        return line.due_for(line.total + cost)
+        return queue.round_covering(queue.total + cost)
 
-    def _next(self) -> _Line[T]:
+    def _pop_due(self) -> _TenantQueue[T]:
         while True:
-            due, order, tenant = heappop(self._turns)
-            line = self.lines.get(tenant)
-            if line is not None and line.order == order and line.due == due:
-                return line
+            due, order, tenant = heappop(self._due)
+            queue = self.queues.get(tenant)
+            if queue is not None and queue.order == order and queue.due == due:
+                return queue
 
-    def _taken(self, line: _Line[T], cost: int, *, is_due_anew: bool = True) -> None:
-        line.total -= cost
+    def _removed(self, queue: _TenantQueue[T], cost: int, *, has_new_first: bool = True) -> None:
+        queue.total -= cost
         self.size -= 1
-        if not line.costs:
-            del self.lines[line.tenant]
-        elif is_due_anew:
-            self._set_due(line)
+        if not queue.costs:
+            del self.queues[queue.tenant]
+        elif has_new_first:
+            self._schedule(queue)
 
-    def _set_due(self, line: _Line[T]) -> None:
-        line.due = line.due_for(next(iter(line.costs.values())))
-        heappush(self._turns, (line.due, line.order, line.tenant))
-        if len(self._turns) > 2 * len(self.lines) + 16:  # who comes and goes without being served must not fill it
-            self._turns = [(one.due, one.order, one.tenant) for one in self.lines.values()]
-            heapify(self._turns)
+    def _schedule(self, queue: _TenantQueue[T]) -> None:
+        queue.due = queue.round_covering(next(iter(queue.costs.values())))
+        heappush(self._due, (queue.due, queue.order, queue.tenant))
+        if len(self._due) > 2 * len(self.queues) + 16:  # tenants that come and leave unserved must not fill the heap
+            self._due = [(one.due, one.order, one.tenant) for one in self.queues.values()]
+            heapify(self._due)
 
 
 class FairQueue(Generic[T]):
-    """Items that wait, each once and hashable. Pure: who waits for how long is the caller's matter.
+    """Waiting items, hashable and each in the queue once. Pure: timeouts are the caller's matter.
 
-    A tenant may have items in several classes; they are separate lines. `weight` and `cost` are 1 or more; a tenant's
-    weight is the one that came last.
+    A tenant's items in several classes are separate queues. `weight` and `cost` are 1 or more; the weight of a tenant is the
+    one that was pushed last.
     """
 
     def __init__(self) -> None:
-        self._classes: dict[Priority, _Class[T]] = {priority: _Class() for priority in CLASSES}
-        self._places: dict[T, tuple[_Class[T], _Line[T]]] = {}
+        self._classes: dict[Priority, _PriorityClass[T]] = {priority: _PriorityClass() for priority in CLASSES}
+        self._places: dict[T, tuple[_PriorityClass[T], _TenantQueue[T]]] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
     def push(self, item: T, tenant: str, weight: int, cost: int, priority: Priority) -> None:
-        """Take `item` as the last of its tenant."""
+        """Add `item` behind the other items of its tenant."""
         one = self._classes[priority]
         self._places[item] = one, one.push(item, tenant, weight, cost)
 
     def pop(self) -> T:
-        """Give and forget the item that is next. Raises IndexError where there is none."""
+        """Remove and return the next item. Raises IndexError if there is none."""
         waiting = [one for one in self._classes.values() if one.size]
         if not waiting:
-            raise IndexError("nobody waits")
+            raise IndexError("the queue is empty")
         chosen = waiting[0]
         for one in waiting[1:]:
-            if one.passed_over >= PASSED_OVER and one.passed_over >= chosen.passed_over:
+            if one.skips >= MAX_SKIPS and one.skips >= chosen.skips:
                 chosen = one
         for one in waiting:
-            one.passed_over += 1
-        chosen.passed_over = 0
+            one.skips += 1
+        chosen.skips = 0
         item = chosen.pop()
         del self._places[item]
         return item
 
     def remove(self, item: T) -> bool:
-        """Forget `item`; gives whether it was there."""
+        """Remove `item`; returns whether it was in the queue."""
         place = self._places.pop(item, None)
         if place is None:
             return False
-        one, line = place
-        one.remove(item, line)
+        one, queue = place
+        one.remove(item, queue)
         if not one.size:
-            one.passed_over = 0
+            one.skips = 0
         return True
 
-    def ahead_of(self, tenant: str, weight: int, cost: int, priority: Priority) -> int:
-        """Estimate how many would be served before an item pushed now, if nobody came after it.
+    def estimate_ahead(self, tenant: str, weight: int, cost: int, priority: Priority) -> int:
+        """Estimate how many items would be served before an item pushed now, if no item came after it.
 
-        Exact where the items of each tenant cost the same, but for one of every other tenant and the turns of lower classes.
+        Exact if each tenant's items cost the same, but for one item of every other tenant and the turns of lower classes. Too
+        high if higher classes hold more items than `MAX_SKIPS`, since this class is then served in between.
         """
         one = self._classes[priority]
-        due = one.due(tenant, weight, cost)
+        due = one.round_of_newcomer(tenant, weight, cost)
         ahead = 0
-        for line in one.lines.values():
-            if line.tenant == tenant:
-                ahead += len(line.costs)
+        for queue in one.queues.values():
+            if queue.tenant == tenant:
+                ahead += len(queue.costs)
             else:
-                credit = line.credit + (due - line.round) * line.weight
-                ahead += min(len(line.costs), len(line.costs) * credit // line.total)
+                credit = queue.credit + (due - queue.round) * queue.weight
+                ahead += min(len(queue.costs), len(queue.costs) * credit // queue.total)
         rank = CLASSES.index(priority)
         ahead += sum(self._classes[higher].size for higher in CLASSES[:rank])
-        return ahead + sum(min(self._classes[lower].size, ahead // PASSED_OVER) for lower in CLASSES[rank + 1 :])
+        return ahead + sum(min(self._classes[lower].size, ahead // MAX_SKIPS) for lower in CLASSES[rank + 1 :])
 
-    def yields_to(self, tenant: str, weight: int, priority: Priority) -> T | None:
-        """Give the item that should make place for one of `tenant` in a full queue; None where its own should not come in.
+    def eviction_candidate(self, tenant: str, weight: int, priority: Priority) -> T | None:
+        """Return the item to evict from a full queue for an item of `tenant`; None if the new item is to be refused.
 
-        It is the newest of the line that is longest for its weight (among equals that of the lowest class), if that line,
-        less this item, is still no shorter than the line of `tenant` with one more. So two lines never drive each other out.
+        The candidate is the newest item of the tenant's queue that is longest for its weight; of equals, that of the lowest
+        class. It is evicted only if its queue without it is still no shorter than the queue of `tenant` with one more. So two
+        tenants never evict each other in turns.
         """
-        own = self._classes[priority].lines.get(tenant)
+        own = self._classes[priority].queues.get(tenant)
         places = 1 if own is None else len(own.costs) + 1
         longest = max(
-            (line for priority in reversed(CLASSES) for line in self._classes[priority].lines.values()),
-            key=lambda line: len(line.costs) / line.weight,
+            (queue for priority in reversed(CLASSES) for queue in self._classes[priority].queues.values()),
+            key=lambda queue: len(queue.costs) / queue.weight,
             default=None,
         )
         if longest is None or (len(longest.costs) - 1) * weight < places * longest.weight:

@@ -1,14 +1,15 @@
-"""Active checks: each provider with `health:` is asked now and then whether it is there, with a request that costs nothing.
+"""Active health checks: a request that costs nothing, sent at intervals to each provider with `health:`.
 
-| the answer                  | the endpoints behind it                                             |
-|-----------------------------|---------------------------------------------------------------------|
-| 5xx, none, none in time     | unhealthy after `failures` of these in a row                        |
-| 401, 403                    | healthy; the key is refused, and rests where another one is left    |
-| 2xx                         | healthy; a key that was refused is taken again (not where `path`    |
-|                             | says what is asked for: that may need no key)                       |
-| any other                   | healthy: it answered                                                |
+| response                    | endpoints of the check                                               |
+|-----------------------------|----------------------------------------------------------------------|
+| 5xx, no response, timeout   | unhealthy after `failures` of these in a row                         |
+| 401, 403                    | healthy; the key is marked as refused (`Directory.mark_key_refused`) |
+| 2xx                         | healthy; a refused key is marked as accepted, unless `path` is set:  |
+|                             | that path may need no key                                            |
+| any other                   | healthy: the provider responded                                      |
 
-One check serves all endpoints of the same provider, URL and key. Every worker checks for itself, since each has its own way there.
+One check serves all endpoints of the same provider, URL and key. Every worker runs its own checks, since its connections are its
+own.
 """
 
 import asyncio
@@ -30,22 +31,22 @@ from gateway.streaming.relay import Document
 
 log = logging.getLogger(__name__)
 
-FIRST_WITHIN_S: Final = 1.0  # after a check has come into force, lest all providers be asked at once
-SPREAD: Final = 0.1  # share of the pause by which it differs
-BODY_LIMIT: Final = 2**20  # bytes of an answer that are read, so that its connection can be kept
+START_SPREAD_S: Final = 1.0  # a new check starts within so long, so that not all start at once
+JITTER: Final = 0.1  # share of the interval by which it varies at random
+BODY_LIMIT: Final = 2**20  # bytes of a response that are read, so that its connection can be reused
 
 
-class Asking(Protocol):
-    """The way to providers."""
+class RequestSender(Protocol):
+    """Sends requests to providers: the transport."""
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
-        """Send a request and wait for the head of its answer. Raises `UpstreamError`."""
+    async def send(self, request: WireRequest) -> UpstreamResponse:
+        """Send a request and wait for the head of its response. Raises `UpstreamError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, of whom, how often. Equal ones are one check, which a reload leaves alone."""
+class HealthRequest:
+    """The request of a check: where it goes, its head, its interval. Equal ones are one check, which a reload leaves running."""
 
     provider: str
     origin: Origin
@@ -54,56 +55,61 @@ class Question:
 
 
 class HealthChecks:
-    """The checks of the configuration in force. Their tasks are owned by `tasks`."""
+    """The checks of the active configuration. `tasks` owns their tasks."""
 
     def __init__(
-        self, transport: Asking, directory: Directory, rotation: EndpointRotation, tasks: Tasks, rng: random.Random
+        self,
+        transport: RequestSender,
+        directory: Directory,
+        rotation: EndpointRotation,
+        tasks: Tasks,
+        rng: random.Random,
     ) -> None:
         self._transport = transport
         self._directory = directory
-        self._standing = rotation
+        self._rotation = rotation
         self._tasks = tasks
         self._rng = rng
-        self._running: dict[Question, _Check] = {}
+        self._running: dict[HealthRequest, _Check] = {}
 
-    def follow(self, targets: Iterable[tuple[Target, HealthSpec | None]]) -> None:
-        """Check these targets from now on, each as its provider's spec says, and no others.
+    def track(self, targets: Iterable[tuple[Target, HealthSpec | None]]) -> None:
+        """Check these targets, each by its provider's spec, and no others.
 
-        What was asked before goes on in its rhythm. An endpoint that nobody checks any more is healthy.
+        A check that already runs goes on in its rhythm. An endpoint without a check is healthy.
         """
-        wanted: dict[Question, list[Target]] = {}
+        wanted: dict[HealthRequest, list[Target]] = {}
         for target, spec in {target.endpoint: (target, spec) for target, spec in targets}.values():
-            head = None if spec is None else target.provider.check_head(spec.path)
+            head = None if spec is None else target.provider.health_check_head(spec.path)
             if spec is None or head is None:
-                self._standing.note_health(target.endpoint, is_healthy=True)
+                self._rotation.set_health(target.endpoint, is_healthy=True)
             else:
-                question = Question(target.endpoint.provider, target.provider.origin, head, spec)
-                wanted.setdefault(question, []).append(target)
-        for question in [question for question in self._running if question not in wanted]:
-            self._running.pop(question).task.cancel()
-        for question, served in wanted.items():
-            check = self._running.get(question)
+                request = HealthRequest(target.endpoint.provider, target.provider.origin, head, spec)
+                wanted.setdefault(request, []).append(target)
+        for request in [request for request in self._running if request not in wanted]:
+            self._running.pop(request).task.cancel()
+        for request, checked in wanted.items():
+            check = self._running.get(request)
             if check is None:
-                check = self._running[question] = _Check()
-                check.task = self._tasks.start(self._keep(question, check), f"health of {question.provider}")
-            check.targets = served
-            check.origin = question.origin
+                check = self._running[request] = _Check()
+                check.task = self._tasks.start(self._run(request, check), f"health of {request.provider}")
+            check.targets = checked
+            check.origin = request.origin
 
-    async def _keep(self, question: Question, check: "_Check") -> None:
-        """Ask for ever."""
-        await asyncio.sleep(self._rng.random() * FIRST_WITHIN_S)
+    async def _run(self, request: HealthRequest, check: "_Check") -> None:
+        """Send the request at intervals, for ever."""
+        await asyncio.sleep(self._rng.random() * START_SPREAD_S)
         while True:
-            status = await self._ask(question, check)
-            self._judge(question, check, status)
-            await asyncio.sleep(question.spec.every_s * (1 + SPREAD * (2 * self._rng.random() - 1)))
+            status = await self._send(request, check)
+            self._apply(request, check, status)
+            await asyncio.sleep(request.spec.every_s * (1 + JITTER * (2 * self._rng.random() - 1)))
 
-    async def _ask(self, question: Question, check: "_Check") -> int | None:
-        """Give the status of an answer, None where there is none in time."""
-        timeout_s = question.spec.timeout_s
+    async def _send(self, request: HealthRequest, check: "_Check") -> int | None:
+        """Return the status of the response, None without one in time."""
+        timeout_s = request.spec.timeout_s
         loop = asyncio.get_running_loop()
-        call = WireRequest(
-            origin=check.origin or question.origin,
-            head=question.head,
+        wire_request = WireRequest(
+            origin=check.origin or request.origin,
+            head=request.head,
             body=b"",
             timeouts=Timeouts(timeout_s, timeout_s, timeout_s, timeout_s, timeout_s),
             is_stream=False,
@@ -113,40 +119,40 @@ class HealthChecks:
         status = None
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._transport.ask(call)
-                status = answer.status
+                response = await self._transport.send(wire_request)
+                status = response.status
                 try:
-                    document = Document(answer, BODY_LIMIT)
-                    answer.attach(document)
+                    document = Document(response, BODY_LIMIT)
+                    response.attach(document)
                     await document.read()
                 finally:
-                    answer.close()
-        except (GatewayError, TimeoutError):  # once there is a status, the rest does not matter
+                    response.close()
+        except (GatewayError, TimeoutError):  # after the status, failures do not matter
             pass
         return status
 
-    def _judge(self, question: Question, check: "_Check", status: int | None) -> None:
-        is_well = status is not None and status < 500
-        check.failures = 0 if is_well else check.failures + 1
+    def _apply(self, request: HealthRequest, check: "_Check", status: int | None) -> None:
+        is_up = status is not None and status < 500
+        check.failures = 0 if is_up else check.failures + 1
         for target in check.targets:
-            if is_well:
-                self._standing.note_health(target.endpoint, is_healthy=True)
-            elif check.failures >= question.spec.failures:
-                self._standing.note_health(target.endpoint, is_healthy=False)
+            if is_up:
+                self._rotation.set_health(target.endpoint, is_healthy=True)
+            elif check.failures >= request.spec.failures:
+                self._rotation.set_health(target.endpoint, is_healthy=False)
         first = check.targets[0]
         if status in (401, 403):
-            self._directory.refuse_key(first.endpoint, first.other_keys)
-        elif status is not None and status < 300 and not question.spec.path:
-            self._standing.accept_key(first.endpoint)
+            self._directory.mark_key_refused(first.endpoint, first.other_keys)
+        elif status is not None and status < 300 and not request.spec.path:
+            self._rotation.mark_key_accepted(first.endpoint)
 
 
 class _Check:
-    """One question that is asked for ever, and whom its answer concerns."""
+    """A running check and the targets that its response concerns."""
 
     __slots__ = ("failures", "origin", "targets", "task")
 
     def __init__(self) -> None:
         self.failures = 0  # in a row
-        self.origin: Origin | None = None  # as of the last reload: its TLS context is made anew
+        self.origin: Origin | None = None  # as of the last reload, which makes a new TLS context
         self.targets: list[Target] = []
         self.task: asyncio.Task[None]

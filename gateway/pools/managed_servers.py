@@ -1,20 +1,20 @@
-"""Which of the providers that the gateway itself starts can be asked already."""
+"""States of the servers that the gateway itself starts: whether one is warming up, up or down."""
 
 import asyncio
 from typing import Literal
 
-State = Literal["warming", "up", "down"]
+ServerState = Literal["warming", "up", "down"]
 
 
 class ManagedServers:
-    """The states of the embedded servers, as control tells them; a provider that is none of them is always up."""
+    """The state of each managed server, by provider, as control reports it. Any other provider counts as up."""
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
+        self._states: dict[str, ServerState] = {}
         self._changed = asyncio.Event()
 
-    def change(self, provider: str, state: State) -> None:
-        """Note a state, and wake whoever waits for it."""
+    def set_state(self, provider: str, state: ServerState) -> None:
+        """Record a state, and wake every task in `wait`."""
         self._states[provider] = state
         self._changed.set()
         self._changed = asyncio.Event()
@@ -28,16 +28,16 @@ class ManagedServers:
 
     @property
     def warming(self) -> list[str]:
-        """The names of those that warm up, in alphabetical order."""
+        """The names of the providers that are warming up, in alphabetical order."""
         return sorted(name for name, state in self._states.items() if state == "warming")
 
     @property
     def down(self) -> list[str]:
-        """The names of those that don't run, in alphabetical order."""
+        """The names of the providers that are down, in alphabetical order."""
         return sorted(name for name, state in self._states.items() if state == "down")
 
-    async def wait(self, provider: str, patience_s: float | None) -> None:
-        """Wait while `provider` warms up. Raises TimeoutError."""
-        async with asyncio.timeout(patience_s):
+    async def wait(self, provider: str, timeout_s: float | None) -> None:
+        """Wait while `provider` is warming up. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
             while self.is_warming(provider):
                 await self._changed.wait()

@@ -1,13 +1,13 @@
-"""What takes endpoints out of rotation and puts them back, and who is told of it: the log, the metrics, other workers.
+"""What takes endpoints out of rotation and brings them back, and the reports of it: log, metrics, broadcast to other workers.
 
-| what happens                      | the endpoint                            | other workers        |
-|-----------------------------------|-----------------------------------------|----------------------|
-| its breaker opens                 | rests, until probes say otherwise       | open theirs          |
-| the provider refuses its key      | rests, where another key is left        | rest it too          |
-| active checks fail in a row       | is left alone until one succeeds        | check for themselves |
-| the operator drains it            | takes nothing new until enabled         | are told by control  |
+| event                             | this worker's endpoint                     | other workers                      |
+|-----------------------------------|--------------------------------------------|------------------------------------|
+| its breaker opens                 | rests until a probe succeeds               | open their breaker                 |
+| the provider refuses its key      | rests, if the provider has another key     | do the same                        |
+| health checks fail in a row       | gets no requests until a check succeeds    | run their own checks               |
+| the operator drains it            | gets no new requests until it is enabled   | receive the same list from control |
 
-Whenever one takes requests again, `recovered_at` begins its slow start.
+When an endpoint takes requests again, `recovered_at` starts its slow start.
 """
 
 import logging
@@ -24,23 +24,23 @@ from gateway.resilience.breaker import BreakerState
 
 log = logging.getLogger(__name__)
 
-NewsKind = Literal["opened", "key_refused"]
-Tell = Callable[[str, NewsKind, float], None]
+RotationEvent = Literal["opened", "key_refused"]
+Broadcast = Callable[[str, RotationEvent, float], None]
 Reason = Literal["drained", "unhealthy", "key_refused", "resting"]
 
-ILL: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
-"""The reasons that somebody should look into."""
+NEEDS_ATTENTION: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
+"""The reasons that call for an operator: they make `/health` report a degraded state."""
 
 
 class EndpointRotation:
-    """Watches over the endpoints of the configuration in force. On the loop only; nothing here waits.
+    """Keeps track of the endpoints of the active configuration. On the loop only; nothing here waits.
 
-    `tell` is given what other workers should hear: whose identity it is (a digest that outlives names), what happened,
+    `broadcast` sends an event to the other workers: the endpoint's identity (a digest that outlives names), the kind of event,
     and for how many seconds it holds.
     """
 
     def __init__(self, directory: Directory, clock: Clock, metrics: Metrics) -> None:
-        self.tell: Tell = _to_nobody
+        self.broadcast: Broadcast = _no_broadcast
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
@@ -52,20 +52,20 @@ class EndpointRotation:
 
     @property
     def endpoints(self) -> Collection[Endpoint]:
-        """Those of the configuration in force, in its order."""
+        """The endpoints of the active configuration, in its order."""
         return self._identities.keys()
 
-    def follow(self, endpoints: Iterable[Endpoint]) -> None:
-        """Watch over `endpoints`, which bear their names already, and no others. What is drained by name is at once."""
+    def track(self, endpoints: Iterable[Endpoint]) -> None:
+        """Keep track of `endpoints`, which already have their names, and no others. Drained names apply to them at once."""
         known = self._directory.identities()
-        self._identities = {endpoint: digest(known[endpoint]) for endpoint in endpoints}
+        self._identities = {endpoint: identity_digest(known[endpoint]) for endpoint in endpoints}
         self._by_identity = {identity: endpoint for endpoint, identity in self._identities.items()}
         for endpoint in self._identities:
             endpoint.breaker.on_change = partial(self._breaker_changed, endpoint)
-            self._set_drained(endpoint)
+            self._apply_drained(endpoint)
 
-    def hear(self, identity: str, kind: NewsKind, rest_s: float) -> None:
-        """Take the word of another worker; about an endpoint that is not ours (any more), it means nothing."""
+    def apply_remote(self, identity: str, kind: RotationEvent, rest_s: float) -> None:
+        """Apply an event of another worker; ignore it if the endpoint is not (or no longer) in this configuration."""
         endpoint = self._by_identity.get(identity)
         if endpoint is None:
             return
@@ -77,23 +77,26 @@ class EndpointRotation:
                 if rest_s > 0:
                     endpoint.credential.refused_until = self._clock.monotonic() + rest_s
 
-    def drain(self, names: Iterable[str]) -> None:
-        """Let the endpoints of these names take nothing new, and all others what comes: the whole list, not an addition."""
+    def set_drained(self, names: Iterable[str]) -> None:
+        """Stop sending new requests to the endpoints of these names; enable all others. `names` replaces the list before."""
         self._drained = frozenset(names)
         for endpoint in self._identities:
-            self._set_drained(endpoint)
+            self._apply_drained(endpoint)
 
-    def forgive(self, names: Iterable[str]) -> None:
-        """Forget what keeps the endpoints of these names out of rotation, but for breakers, which find out themselves."""
+    def reset(self, names: Iterable[str]) -> None:
+        """Put the endpoints of these names back into rotation: clear rests, refused keys and failed checks.
+
+        Breakers are left alone: they probe by themselves.
+        """
         wanted = frozenset(names)
         for endpoint in self._identities:
             if not wanted.isdisjoint(names_of(endpoint)):
-                endpoint.rests_until = endpoint.told_until = NEVER
+                endpoint.resting_until = endpoint.retry_after_until = NEVER
                 endpoint.credential.is_refused, endpoint.credential.refused_until = False, NEVER
-                self.note_health(endpoint, is_healthy=True)
+                self.set_health(endpoint, is_healthy=True)
 
-    def note_health(self, endpoint: Endpoint, *, is_healthy: bool) -> None:
-        """Note what active checks make of an endpoint; a change is logged."""
+    def set_health(self, endpoint: Endpoint, *, is_healthy: bool) -> None:
+        """Set the result of the health checks of an endpoint; log a change."""
         if endpoint.is_healthy is is_healthy:
             return
         endpoint.is_healthy = is_healthy
@@ -101,22 +104,22 @@ class EndpointRotation:
             endpoint.recovered_at = self._clock.monotonic()
             log.info("endpoint is healthy again", extra={"endpoint": endpoint.id})
         else:
-            log.warning("endpoint is unhealthy and gets nothing more", extra={"endpoint": endpoint.id})
+            log.warning("endpoint is unhealthy and gets no more requests", extra={"endpoint": endpoint.id})
 
-    def accept_key(self, endpoint: Endpoint) -> None:
-        """Note that the provider takes the key of `endpoint`."""
+    def mark_key_accepted(self, endpoint: Endpoint) -> None:
+        """Mark the key of `endpoint` as accepted by the provider; log a change."""
         credential = endpoint.credential
         if credential.is_refused:
             credential.is_refused, credential.refused_until = False, NEVER
-            log.info("a provider takes the gateway's key again", extra={"provider": endpoint.provider})
+            log.info("a provider accepts the gateway's key again", extra={"provider": endpoint.provider})
 
-    def out(self) -> dict[str, Reason]:
-        """Give what keeps endpoints out of rotation, by endpoint; breakers are not among it."""
+    def reasons_out_of_rotation(self) -> dict[str, Reason]:
+        """Return why endpoints are out of rotation, by endpoint; breakers aside."""
         now = self._clock.monotonic()
         found = ((endpoint.id, reason_of(endpoint, now)) for endpoint in self._identities)
         return {name: reason for name, reason in found if reason is not None}
 
-    def _set_drained(self, endpoint: Endpoint) -> None:
+    def _apply_drained(self, endpoint: Endpoint) -> None:
         is_drained = not self._drained.isdisjoint(names_of(endpoint))
         if endpoint.is_drained and not is_drained:
             endpoint.recovered_at = self._clock.monotonic()
@@ -125,14 +128,14 @@ class EndpointRotation:
     def _breaker_changed(self, endpoint: Endpoint, before: BreakerState, after: BreakerState) -> None:
         breaker, fields = endpoint.breaker, {"endpoint": endpoint.id}
         match after:
-            case BreakerState.OPEN if breaker.was_told:
-                log.info("breaker opened, as that of another worker has", extra=fields)
+            case BreakerState.OPEN if breaker.opened_by_sibling:
+                log.info("breaker opened after that of another worker", extra=fields)
             case BreakerState.OPEN:
                 recovery_s = breaker.retry_in_s()
-                told = {"failures": breaker.opened_after, "recovery_s": round(recovery_s, 1)}
-                log.warning("breaker opened", extra={**fields, **told})
+                figures = {"failures": breaker.opened_after, "recovery_s": round(recovery_s, 1)}
+                log.warning("breaker opened", extra={**fields, **figures})
                 self._metrics.breaker_openings[endpoint.id].value += 1
-                self._tell(endpoint, "opened", recovery_s)
+                self._broadcast(endpoint, "opened", recovery_s)
             case BreakerState.HALF_OPEN:
                 log.info("breaker is half-open, one probe at a time", extra=fields)
             case BreakerState.CLOSED:
@@ -141,45 +144,45 @@ class EndpointRotation:
 
     def _key_refused(self, endpoint: Endpoint) -> None:
         rest_s = max(0.0, endpoint.credential.refused_until - self._clock.monotonic())
-        self._tell(endpoint, "key_refused", rest_s)
+        self._broadcast(endpoint, "key_refused", rest_s)
 
-    def _tell(self, endpoint: Endpoint, kind: NewsKind, rest_s: float) -> None:
+    def _broadcast(self, endpoint: Endpoint, kind: RotationEvent, rest_s: float) -> None:
         identity = self._identities.get(endpoint)
-        if identity is not None:  # else only requests that began before a reload still know it
-            self.tell(identity, kind, rest_s)
+        if identity is not None:  # else only requests that began before a reload still use it
+            self.broadcast(identity, kind, rest_s)
 
     def _fill(self) -> None:
         self._metrics.set_endpoints((e.id, e.in_flight, e.is_healthy, e.is_drained) for e in self._identities)
 
 
 def names_of(endpoint: Endpoint) -> frozenset[str]:
-    """Give the names that an operator may call an endpoint by: its own, its model's at the provider, the provider's.
+    """Return the names by which an operator may address an endpoint: its own, `provider/model`, the provider's.
 
-    Of several endpoints of one model the first bears no number; it answers to `#1` too.
+    Of several endpoints of one model the first has no number in its name; it may be addressed as `#1` too.
     """
     return names_for(endpoint.id, endpoint.provider, endpoint.model)
 
 
 def names_for(endpoint: str, provider: str, model: str) -> frozenset[str]:
-    """Give the same from an endpoint's id, its provider's name and its model's."""
+    """Return the same from an endpoint's id, its provider's name and its model's name."""
     return frozenset((endpoint, provider, f"{provider}/{model}", f"{endpoint}#1"))
 
 
 def reason_of(endpoint: Endpoint, now: float) -> Reason | None:
-    """Give what keeps an endpoint out of rotation at `now`, the weightiest first."""
+    """Return why an endpoint is out of rotation at `now`: the weightiest reason, None if it is in rotation."""
     if endpoint.is_drained:
         return "drained"
     if endpoint.credential.refused_until > now:
         return "key_refused"
     if not endpoint.is_healthy:
         return "unhealthy"
-    return "resting" if endpoint.rests_until > now else None
+    return "resting" if endpoint.resting_until > now else None
 
 
-def digest(identity: Identity) -> str:
-    """Give what stands for an identity between processes."""
+def identity_digest(identity: Identity) -> str:
+    """Return the digest that identifies an endpoint between processes."""
     return blake2b("\0".join(identity).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _to_nobody(identity: str, kind: NewsKind, rest_s: float) -> None:
-    """There is no other worker to tell."""
+def _no_broadcast(identity: str, kind: RotationEvent, rest_s: float) -> None:
+    """The default of `broadcast`, until the worker is connected to control."""

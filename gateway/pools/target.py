@@ -12,7 +12,7 @@ from gateway.resilience.timeouts import Timeouts
 
 @dataclass(frozen=True, slots=True)
 class DialectBinding:
-    """How requests of one client dialect are put to a provider."""
+    """How requests in one client dialect are sent to a provider: translation, and the constant part of the head."""
 
     bridge: Bridge
     request_head: bytes  # without the blank line
@@ -20,28 +20,26 @@ class DialectBinding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """An endpoint as one route and pool reach it: with the settings that hold there, and what need not be made anew."""
+    """An endpoint as one route and pool reach it: the settings that hold there, and the parts that are compiled once."""
 
     endpoint: Endpoint
     provider: Provider
     model: ModelSpec
     timeouts: Timeouts
-    bindings: Mapping[
-        str, DialectBinding
-    ]  # by the path that clients ask; what is not there can't be asked of the provider
+    bindings: Mapping[str, DialectBinding]  # by the client's path; the provider does not support any other path
     retry: RetrySpec
-    drops_params: bool = False  # leave out what the provider's dialect can't say
-    batch: BatchSpec | None = None  # gather small calls, where they can be one
+    drops_params: bool = False  # leave out parameters that the provider's dialect does not have
+    batch: BatchSpec | None = None  # gather small requests into one, where the dialect allows it
     slow_start_s: float = 0.0
     weight: float = 1.0
     priority: int = 1  # lower numbers first
     max_inflight: int | None = None  # of the endpoint
     provider_max_inflight: int | None = None  # of the provider, over all its endpoints
-    other_keys: tuple[Credential, ...] = ()  # of the provider
+    other_keys: tuple[Credential, ...] = ()  # other keys of the provider
 
     @property
     def has_room(self) -> bool:
-        """Whether one more request may run there now."""
+        """Whether one more request may run there now: the limits of the endpoint and of its provider."""
         endpoint = self.endpoint
         return (self.max_inflight is None or endpoint.in_flight < self.max_inflight) and (
             self.provider_max_inflight is None or endpoint.load.in_flight < self.provider_max_inflight

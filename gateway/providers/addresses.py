@@ -1,8 +1,8 @@
-"""The addresses behind a name: looked up off the loop, kept for a while, used in turn.
+"""The addresses of host names: looked up in a thread, cached, rotated.
 
-`getaddrinfo` tells no time to live, so an answer is used for `KEEP_S`. It also can't be interrupted: each look-up has a thread of
-its own, one for each name at a time, so that a name server that hangs holds up nobody who asks for another name. Where a new
-look-up fails or is slow, the addresses of the last one serve on: a broken name server is no reason to stop.
+`getaddrinfo` returns no time to live, so a result is cached for `CACHE_S`. It can't be interrupted either: each look-up has its
+own thread, at most one for each name, so a name server that hangs on one name delays no look-up of another. Where a new look-up
+fails or is slow, the cached addresses stay in use: a broken name server stops no traffic.
 """
 
 import asyncio
@@ -13,40 +13,40 @@ from contextlib import suppress
 from itertools import chain, zip_longest
 from typing import Any, Final
 
-KEEP_S: Final = 30.0  # an answer is used for so long
-AGAIN_S: Final = 1.0  # after a look-up that failed, none for so long while there are old addresses
-STALE_PATIENCE_S: Final = 0.5  # a new look-up is waited for so long while there are old addresses
-FAILED_S: Final = 30.0  # an address that failed is tried last for so long
+CACHE_S: Final = 30.0  # lifetime of a result
+FAILED_LOOKUP_PAUSE_S: Final = 1.0  # from a failed look-up to the next, while there are cached addresses
+REFRESH_TIMEOUT_S: Final = 0.5  # wait for a new look-up while there are cached addresses
+FAILED_ADDRESS_S: Final = 30.0  # for so long a failed address is tried last
 
-Address = tuple[int, int, int, str, tuple[Any, ...]]  # as `getaddrinfo` gives them
+Address = tuple[int, int, int, str, tuple[Any, ...]]  # as `getaddrinfo` returns them
 Lookup = Callable[[str, int], Sequence[Address]]
 
 
 class Addresses:
-    """The addresses of every name that is connected to. On one loop only."""
+    """The addresses of all names that the transport connects to. For one event loop."""
 
     def __init__(self, lookup: Lookup | None = None) -> None:
         self._lookup = lookup or _lookup
         self._names: dict[tuple[str, int], _Name] = {}
 
     async def of(self, host: str, port: int) -> list[Address]:
-        """Give the addresses in the order in which they should be tried: each time another one first, failed ones last.
+        """Return the addresses in the order to try them: each call begins with another one; failed ones come last.
 
-        Raises OSError where there are none. Waits for as long as the look-up takes: the caller has the clock.
+        Raises OSError where there are none. Has no timeout of its own: the caller sets one.
         """
         name = self._names.get((host, port))
         if name is None:
-            name = self._names[host, port] = _Name(_literal(host, port))
+            name = self._names[host, port] = _Name(_literal_address(host, port))
         loop = asyncio.get_running_loop()
         if name.is_due(loop.time()):
             running = name.running or self._start(name, host, port)
-            await asyncio.wait((running,), timeout=STALE_PATIENCE_S if name.found else None)
+            await asyncio.wait((running,), timeout=REFRESH_TIMEOUT_S if name.found else None)
         if not name.found:
             raise name.error or OSError("no address")
-        return name.in_turn(loop.time())
+        return name.rotated(loop.time())
 
-    def note_failures(self, host: str, port: int, addresses: Collection[Address]) -> None:
-        """Note which addresses could not be connected to."""
+    def record_failures(self, host: str, port: int, addresses: Collection[Address]) -> None:
+        """Record the addresses to which no connection was possible."""
         name = self._names.get((host, port))
         if name is not None and addresses:
             name.failed.update(dict.fromkeys((one[4] for one in addresses), asyncio.get_running_loop().time()))
@@ -76,13 +76,13 @@ class Addresses:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, found, error)
 
-        # A daemon: a look-up that hangs must not hold up the end of the process.
+        # A daemon thread: a look-up that hangs must not delay the end of the process.
         threading.Thread(target=look, name="look-up", daemon=True).start()
         return running
 
 
 class _Name:
-    """What is known of one name. `running` is done when the look-up under way has been settled."""
+    """The state of one name. `running`: the look-up under way, done once its result is stored."""
 
     def __init__(self, literal: list[Address]) -> None:
         self.found = literal
@@ -96,17 +96,17 @@ class _Name:
         return now >= self._due_at
 
     def settle(self, found: Sequence[Address], error: OSError | None, now: float) -> None:
-        """Take the outcome of a look-up."""
+        """Store the result of a look-up."""
         self.running, self.error = None, error
         if found:
-            self.found, self._due_at = list(found), now + KEEP_S
+            self.found, self._due_at = list(found), now + CACHE_S
             known = {one[4] for one in found}
             self.failed = {address: at for address, at in self.failed.items() if address in known}
         else:
-            self._due_at = now + AGAIN_S if self.found else 0.0
+            self._due_at = now + FAILED_LOOKUP_PAUSE_S if self.found else 0.0
 
-    def in_turn(self, now: float) -> list[Address]:
-        """Give the addresses, those of one family in turn, the families alternating in the order that the system prefers."""
+    def rotated(self, now: float) -> list[Address]:
+        """Return the addresses, each family rotated, the families alternating in the order that the system prefers."""
         self._turn += 1
         families: dict[int, list[Address]] = {}
         for one in self.found:
@@ -114,7 +114,7 @@ class _Name:
         turned = [group[(by := self._turn % len(group)) :] + group[:by] for group in families.values()]
         ordered = [one for one in chain.from_iterable(zip_longest(*turned)) if one is not None]
         if self.failed:
-            self.failed = {address: at for address, at in self.failed.items() if now - at < FAILED_S}
+            self.failed = {address: at for address, at in self.failed.items() if now - at < FAILED_ADDRESS_S}
             ordered.sort(key=lambda one: one[4] in self.failed)
         return ordered
 
@@ -123,8 +123,8 @@ def _lookup(host: str, port: int) -> Sequence[Address]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
-def _literal(host: str, port: int) -> list[Address]:
-    """Give an address that stands for itself; none where `host` is a name."""
+def _literal_address(host: str, port: int) -> list[Address]:
+    """Return the address that `host` itself is; none where `host` is a name."""
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
     except (OSError, UnicodeError):

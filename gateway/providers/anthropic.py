@@ -1,21 +1,20 @@
-"""`kind: anthropic`: Anthropic itself, and every server that takes its messages at some URL."""
+"""`kind: anthropic`: Anthropic itself, and every server that takes its messages at `url`."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
 
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.header_policy import IDEMPOTENCY_KEY, from_client
+from gateway.providers.tls_contexts import TlsContexts
 
-VERSION: Final = "2023-06-01"  # of the API; what we write is of it
+VERSION: Final = "2023-06-01"  # of the API; the gateway writes requests of it
 
 
 class Anthropic(HttpProvider):
-    """A base URL that ends before `/v1`, as the official clients take it.
+    """Its base URL ends before `/v1`, as in the official clients.
 
-    The API's version stands in no constant head, since the client may set it, and a header must not be sent twice.
+    The API's version is not in the constant heads: the client may set it, and a header must not be sent twice.
     """
 
     kind = ProviderKind(
@@ -26,16 +25,18 @@ class Anthropic(HttpProvider):
     )
     DIALECTS = ("anthropic_messages", "anthropic_token_count")
     health_path = "/v1/models"
-    CLIENT_HEADERS: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"anthropic-version": VERSION, "anthropic-beta": "", "idempotency-key": ""}
+    CLIENT_HEADERS = (
+        from_client("anthropic-version", "all", "the version of the API that the client's SDK is written for", VERSION),
+        from_client("anthropic-beta", "all", "beta features that the client uses"),
+        IDEMPOTENCY_KEY,
     )
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)
         self.base.path = self.base.path.removesuffix("/v1")
 
-    def check_head(self, path: str) -> bytes | None:
-        head = super().check_head(path)
+    def health_check_head(self, path: str) -> bytes | None:
+        head = super().health_check_head(path)
         if head is None or "anthropic-version" not in self.client_headers:
             return head
         return head.removesuffix(b"\r\n") + f"anthropic-version: {VERSION}\r\n\r\n".encode()

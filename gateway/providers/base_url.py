@@ -1,6 +1,6 @@
-"""The base URL of a provider, and where below it a call goes.
+"""The base URL of a provider, and the target of a request below it.
 
-A URL may hold `{model}` in its path, for servers that have an address for each model, and a query that is sent with every call.
+The path may contain `{model}`, for servers with a path for each model; the query of the URL is sent with every request.
 """
 
 import re
@@ -9,11 +9,11 @@ from urllib.parse import quote, urlsplit
 
 MODEL: Final = "{model}"
 
-_OF_ONE_MODEL: Final = re.compile(r"(?:/deployments)?/[^/]*\{model\}.*")
+_MODEL_PATH: Final = re.compile(r"(?:/deployments)?/[^/]*\{model\}.*")
 
 
 class BaseUrl:
-    """A URL's path, without a slash at its end, and its query."""
+    """The path of a URL, without a slash at its end, and its query."""
 
     __slots__ = ("path", "query")
 
@@ -23,17 +23,17 @@ class BaseUrl:
         self.query = parts.query
 
     @property
-    def names_model(self) -> bool:
-        """Whether each model has a place of its own."""
+    def path_names_model(self) -> bool:
+        """Whether each model has its own path."""
         return MODEL in self.path
 
     def target(self, below: str, model_id: str) -> str:
-        """Give the target of a call to `below`, which may bring a query of its own, for the model of this id."""
+        """Return the target of a request to `below`, which may have its own query, for the model `model_id`."""
         return self._with_query(self.path.replace(MODEL, quote(model_id, safe="")), below)
 
-    def common_target(self, below: str) -> str:
-        """Give the target of a call that is about no model: `below` what stands before the models' own places."""
-        return self._with_query(_OF_ONE_MODEL.sub("", self.path), below)
+    def target_without_model(self, below: str) -> str:
+        """Return the target of a request that concerns no model: below the part of the path that precedes `{model}`."""
+        return self._with_query(_MODEL_PATH.sub("", self.path), below)
 
     def _with_query(self, path: str, below: str) -> str:
         below, _, own = below.partition("?")

@@ -1,4 +1,4 @@
-"""Opening connections: addresses, happy eyeballs, a proxy's tunnel, TLS."""
+"""Opening connections: address look-up, happy eyeballs, the tunnel through a proxy, TLS."""
 
 import asyncio
 import re
@@ -14,30 +14,30 @@ from gateway.core.faults import Fault
 from gateway.providers.addresses import Address, Addresses, Lookup
 from gateway.providers.origin import Origin, Proxy
 
-RECEIVE_BUFFER: Final = 256 * 2**10  # bytes in the kernel, so that a slow client is felt upstream
-NEXT_ADDRESS_S: Final = 0.25  # an address that has not answered by then has a rival (RFC 8305, 5)
-TUNNEL_HEAD_LIMIT: Final = 16 * 2**10  # bytes of a proxy's answer
+RECEIVE_BUFFER: Final = 256 * 2**10  # bytes in the kernel; a bound, so that a slow client slows the provider
+NEXT_ADDRESS_S: Final = 0.25  # after which the next address is tried as well (RFC 8305, 5)
+TUNNEL_HEAD_LIMIT: Final = 16 * 2**10  # bytes of a proxy's response
 
 AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.Protocol)
 
 
 class Connector:
-    """Opens connections to origins, whatever lies between."""
+    """Opens connections to origins: direct, over a Unix socket, or through a proxy."""
 
     def __init__(self, lookup: Lookup | None = None) -> None:
         self._addresses = Addresses(lookup)
         self._default_context: ssl.SSLContext | None = None
 
     async def open(self, origin: Origin, make: Callable[[], AnyProtocol], connect_s: float | None) -> AnyProtocol:
-        """Give the protocol of a new connection, within `connect_s` for all of it.
+        """Return the protocol of a new connection; `connect_s` limits all steps together.
 
-        Raises `UpstreamError`, which holds no address; when this is cancelled nothing is left open.
+        Raises `UpstreamError`, whose message contains no address. Cancellation leaves nothing open.
         """
         try:
             async with asyncio.timeout(connect_s):
                 return await self._open(origin, make)
         except TimeoutError:
-            message = "no connection to the provider in time (connect clock)"
+            message = "no connection to the provider in time (connect timeout)"
             raise UpstreamTimeout(message, code="connect_timeout", fault=Fault.CONNECT_TIMEOUT) from None
         except ssl.SSLError as error:
             message = f"no secure connection to the provider ({error.reason})"
@@ -47,15 +47,15 @@ class Connector:
             raise Unavailable(message, code="upstream_connect", fault=Fault.CONNECT) from error
 
     def retain(self, origins: Collection[Origin]) -> None:
-        """Forget the addresses of every name that leads to none of `origins`."""
-        self._addresses.retain({_next_stop(origin) for origin in origins})
+        """Forget the addresses of every name that no origin of `origins` needs."""
+        self._addresses.retain({_peer(origin) for origin in origins})
 
     async def _open(self, origin: Origin, make: Callable[[], AnyProtocol]) -> AnyProtocol:
         loop = asyncio.get_running_loop()
         if origin.unix:
             _, protocol = await loop.create_unix_connection(make, origin.unix)
             return protocol
-        sock = await self._connect(*_next_stop(origin))
+        sock = await self._connect(*_peer(origin))
         try:
             if origin.proxy is not None and origin.is_tls:
                 await _tunnel(sock, origin, origin.proxy)
@@ -83,19 +83,19 @@ class Connector:
                 addresses,
                 loop=asyncio.get_running_loop(),
                 happy_eyeballs_delay=NEXT_ADDRESS_S,
-                interleave=0,  # they are in order
+                interleave=0,  # they are in the order to try them
                 socket_factory=make_socket,
             )
-        except RuntimeError as error:  # uvloop's way to say that an address can't be used
-            self._addresses.note_failures(host, port, tried)
+        except RuntimeError as error:  # uvloop raises it for an address that can't be used
+            self._addresses.record_failures(host, port, tried)
             raise OSError("not an address to connect to") from error
         except BaseException:
-            self._addresses.note_failures(host, port, tried)
+            self._addresses.record_failures(host, port, tried)
             raise
-        if len(tried) > 1:  # those before the one that won have failed, or are slower by more than their lead
+        if len(tried) > 1:  # those tried earlier have failed, or are slower by more than their head start
             taken = sock.getpeername()
             won = next((at for at, one in enumerate(tried) if one[4][:2] == taken[:2]), 0)
-            self._addresses.note_failures(host, port, tried[:won])
+            self._addresses.record_failures(host, port, tried[:won])
         return sock
 
     def _context(self) -> ssl.SSLContext:
@@ -104,13 +104,13 @@ class Connector:
         return self._default_context
 
 
-def _next_stop(origin: Origin) -> tuple[str, int]:
-    """Give the name and port that are connected to."""
+def _peer(origin: Origin) -> tuple[str, int]:
+    """Return the host and port of the connection: the proxy's, where there is one."""
     return (origin.host, origin.port) if origin.proxy is None else (origin.proxy.host, origin.proxy.port)
 
 
 async def _tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
-    """Ask a proxy for a way through to `origin` (RFC 9110, 9.3.6)."""
+    """Open a tunnel to `origin` through a proxy with CONNECT (RFC 9110, 9.3.6)."""
     loop = asyncio.get_running_loop()
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"host: {host}:{origin.port}"]
@@ -122,15 +122,17 @@ async def _tunnel(sock: socket.socket, origin: Origin, proxy: Proxy) -> None:
         data = await loop.sock_recv(sock, 4096)
         head += data
         if not data or len(head) > TUNNEL_HEAD_LIMIT:
-            raise _no_tunnel()
+            raise _tunnel_refused()
     status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
-    if status is None or not status[1].startswith(b"2") or end + 4 != len(head):  # in TLS it is the client who begins
-        said = f" (it answered {status[1].decode()})" if status is not None else ""
-        raise _no_tunnel(said)
+    has_surplus = end + 4 != len(head)  # TLS begins with the client
+    if status is None or not status[1].startswith(b"2") or has_surplus:
+        raise _tunnel_refused(f" (it answered {status[1].decode()})" if status is not None else "")
 
 
-def _no_tunnel(said: str = "") -> Unavailable:
-    return Unavailable(f"the proxy did not let the gateway through{said}", code="upstream_connect", fault=Fault.CONNECT)
+def _tunnel_refused(detail: str = "") -> Unavailable:
+    return Unavailable(
+        f"the proxy did not let the gateway through{detail}", code="upstream_connect", fault=Fault.CONNECT
+    )
 
 
 def _make_socket(address: Address) -> socket.socket:
@@ -143,7 +145,7 @@ def _make_socket(address: Address) -> socket.socket:
 
 
 def _reason(error: OSError) -> str:
-    """Name what happened without the address, which is nobody's business outside."""
+    """Describe an error without its address, which must not reach clients."""
     if isinstance(error, socket.gaierror):
         return "its name does not resolve"
     if isinstance(error, ConnectionRefusedError):

@@ -5,7 +5,7 @@ from gateway.providers.base import KINDS, HttpProvider
 
 
 class LlamaCpp(HttpProvider):
-    """A child that the gateway starts and watches; its address is a Unix socket."""
+    """Served by a child process that the gateway starts and watches; its address is a Unix socket."""
 
     kind = ProviderKind(
         name="llamacpp",
@@ -31,7 +31,7 @@ class LlamaCpp(HttpProvider):
                 "description": "requests served at the same time; further ones wait",
             },
         },
-        child_module="gateway.runtime.model_server",
+        server_module="gateway.runtime.model_server",
     )
     DIALECTS = ("openai_chat",)
 

@@ -1,37 +1,39 @@
-"""`kind: openai`: OpenAI itself and everything that speaks its dialect at some URL: vLLM, Ollama, llama.cpp, and many more."""
+"""`kind: openai`: OpenAI itself, and every server with its API at `url`: vLLM, Ollama, llama.cpp, and many more."""
 
-from types import MappingProxyType
 from typing import Final
 
 from gateway.config.spec import ProviderSpec
 from gateway.core.kinds import ProviderKind
 from gateway.providers.base import KINDS, HttpProvider
-from gateway.providers.speaks import dialects_of, schema
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.dialect_setting import dialects_of, dialects_schema
+from gateway.providers.header_policy import IDEMPOTENCY_KEY, from_client
+from gateway.providers.tls_contexts import TlsContexts
 
-OWN: Final = ("chat", "responses", "embeddings")
-COMPATIBLE: Final = ("chat", "embeddings")
+OPENAI_APIS: Final = ("chat", "responses", "embeddings")
+COMPATIBLE_APIS: Final = ("chat", "embeddings")
 
 
-def _words(words: tuple[str, ...]) -> str:
+def _quoted(words: tuple[str, ...]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
 class OpenAI(HttpProvider):
-    """A base URL that ends before `/chat/completions`, as the official clients take it."""
+    """Its base URL ends before `/chat/completions`, as in the official clients."""
 
     kind = ProviderKind(
         name="openai",
         summary="OpenAI, or any server that speaks its dialect (vLLM, Ollama, llama.cpp) at `url`",
         default_url="https://api.openai.com/v1",
-        settings={"speaks": schema(f"{_words(OWN)} at OpenAI itself, {_words(COMPATIBLE)} elsewhere.")},
+        settings={
+            "speaks": dialects_schema(f"{_quoted(OPENAI_APIS)} at OpenAI itself, {_quoted(COMPATIBLE_APIS)} elsewhere.")
+        },
     )
     health_path = "/models"
-    CLIENT_HEADERS = MappingProxyType({"idempotency-key": "", "openai-beta": ""})
+    CLIENT_HEADERS = (IDEMPOTENCY_KEY, from_client("openai-beta", "all", "beta features that the client uses"))
 
-    def __init__(self, spec: ProviderSpec, address: str = "", contexts: Contexts | None = None) -> None:
+    def __init__(self, spec: ProviderSpec, address: str = "", contexts: TlsContexts | None = None) -> None:
         super().__init__(spec, address, contexts)
-        self.dialects = dialects_of(spec, OWN if spec.url == self.kind.default_url else COMPATIBLE)
+        self.dialects = dialects_of(spec, OPENAI_APIS if spec.url == self.kind.default_url else COMPATIBLE_APIS)
 
     def _below(self, path: str) -> str:
         return path.removeprefix("/v1")

@@ -1,4 +1,4 @@
-"""Where a provider listens, and the way there."""
+"""Where a provider listens, and how to connect: proxy and TLS."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from hashlib import sha256
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy between the gateway and a provider. `authorization`: the value of its header, "" for none."""
+    """An HTTP proxy between the gateway and a provider. `authorization`: the value of `proxy-authorization`, "" for none."""
 
     host: str
     port: int
@@ -16,10 +16,11 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a provider listens: host and port, or the path of a Unix socket; and how to get there.
+    """Host and port, or the path of a Unix socket; and how to connect.
 
-    Connections are pooled by it, so all that makes two connections differ is part of it: `tls` stands for the settings that
-    made `context`, which itself is made anew with every configuration. Without a context the system's certificates hold.
+    It is the key of the connection pools, so everything that distinguishes two connections is part of it. `tls` is the
+    fingerprint of the settings behind `context`, since every configuration makes a new context. Without a context the system's
+    certificates hold.
     """
 
     host: str = ""
@@ -31,12 +32,12 @@ class Origin:
     context: ssl.SSLContext | None = field(default=None, compare=False, repr=False)
 
     @property
-    def way(self) -> str:
-        """Give what stands for the way there, with no secret in it."""
+    def route_key(self) -> str:
+        """Return a key of the proxy and TLS settings; it contains no secret."""
         proxy = self.proxy
-        by = "" if proxy is None else f"{proxy.host}:{proxy.port} {sha256(proxy.authorization.encode()).hexdigest()}"
-        return f"{self.tls} {by}"
+        via = "" if proxy is None else f"{proxy.host}:{proxy.port} {sha256(proxy.authorization.encode()).hexdigest()}"
+        return f"{self.tls} {via}"
 
     def __hash__(self) -> int:
-        """Looked up for every request, so over what mostly differs only."""
+        """Hash only the fields that usually differ: the pool is looked up for every request."""
         return hash((self.host, self.port, self.unix))

@@ -1,6 +1,6 @@
-"""One answer of a provider: its head, its body pushed as it arrives, its clocks.
+"""One response of a provider: its head, its body pushed as it arrives, its timers.
 
-What belongs to one answer lives here, never on the pooled connection, so a late byte can't reach another client.
+The state of one response is kept here, never on the pooled connection, so a late byte can't reach another client.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from gateway.providers.origin import Origin
 from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.timers import AttemptTimers
 
-EARLY_LIMIT: Final = 64 * 2**10  # bytes taken before anybody asked for the body
+EARLY_LIMIT: Final = 64 * 2**10  # bytes of body that are buffered before a sink is attached
 
 
 class Upload(Protocol):
-    """A request's body that is sent in pieces, as they come from the client."""
+    """A request's body that is sent in pieces, as they arrive from the client."""
 
-    def start(self, answer: "UpstreamResponse") -> None:
-        """Begin to send, by `answer.send` and at last `answer.sent`; called once a connection stands."""
+    def start(self, response: "UpstreamResponse") -> None:
+        """Start sending with `response.write_body`, and end with `response.body_sent`. Called once the connection is open."""
         ...
 
 
 class WireRequest(msgspec.Struct, frozen=True):
-    """One request as it goes to a provider. `head` ends with its blank line; `total_at` is in the loop's time.
+    """One request as it is sent to a provider. `head` includes the blank line; `total_at` is in the loop's time.
 
-    With an `upload` there is no `body`. `is_head`: the answer has no body, whatever its head says.
+    With an `upload` there is no `body`. `is_head`: the response has no body, whatever its head says.
     """
 
     origin: Origin
@@ -42,17 +42,17 @@ class WireRequest(msgspec.Struct, frozen=True):
 
 
 class Sink(Protocol):
-    """Takes an answer's body as it arrives; synchronous, so that no event waits for the loop."""
+    """Receives a response's body as it arrives; synchronous, so that no event waits for the loop."""
 
     def feed(self, data: bytes) -> None: ...
 
     def finish(self, error: GatewayError | None) -> None:
-        """The body is complete, or broke off with `error`. Nothing follows."""
+        """End the body: it is complete, or broke off with `error`. No call follows."""
         ...
 
 
 class Connection(Protocol):
-    """What an answer asks of the connection that it comes on."""
+    """The connection on which a response arrives."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
@@ -63,33 +63,33 @@ class Connection(Protocol):
 
     def abort(self) -> None: ...
 
-    def send_more(self, data: bytes) -> "asyncio.Future[None] | None": ...
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None": ...
 
-    def sent(self) -> None: ...
+    def body_sent(self) -> None: ...
 
 
 class UpstreamResponse:
-    """One answer: its head once `head` is done, its body pushed into a sink, its clocks kept by `timers`.
+    """One response: its head once `head` is done, its body pushed into a sink, its timeouts kept by `timers`.
 
-    `close` must be called when nobody needs it any more; it does nothing to an answer that is complete.
+    The owner must call `close` in the end; a response that is complete is not affected.
     """
 
     __slots__ = ("_connection", "_early", "_ended", "_error", "_loop", "_sink", "head", "headers", "status", "timers")
 
-    def __init__(self, connection: "Connection", call: WireRequest) -> None:
+    def __init__(self, connection: "Connection", request: WireRequest) -> None:
         self.status = 0
         self.headers: dict[bytes, bytes] = {}  # names in lower case; of repeated ones the last
         self._loop = connection.loop
         self.head: asyncio.Future[None] = self._loop.create_future()
         self.timers = AttemptTimers(
-            call.timeouts,
-            is_stream=call.is_stream,
-            total_at=call.total_at,
-            write_timeout_s=call.write_timeout_s,
+            request.timeouts,
+            is_stream=request.is_stream,
+            total_at=request.total_at,
+            write_timeout_s=request.write_timeout_s,
             expire=self.fail,
         )
-        if call.upload is not None:
-            self.timers.hold()
+        if request.upload is not None:
+            self.timers.pause_first_answer()
         self._connection: Connection | None = connection
         self._sink: Sink | None = None
         self._early: list[bytes] = []
@@ -102,12 +102,12 @@ class UpstreamResponse:
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
     def header(self, name: bytes) -> str:
-        """Give a header as it may be shown to a client: "" where it is missing or is not plain printable ASCII."""
+        """Return a header that may be sent to a client: "" where it is missing or is not printable ASCII."""
         value = self.headers.get(name, b"").decode("latin-1")
         return value if value.isascii() and value.isprintable() else ""
 
     def attach(self, sink: Sink) -> None:
-        """Push the body into `sink` from now on, beginning with what has come already."""
+        """Push the body into `sink`, beginning with the buffered part."""
         early, self._early = self._early, []
         has_ended = self._ended
         if not has_ended:
@@ -119,48 +119,50 @@ class UpstreamResponse:
             sink.finish(self._error)
 
     def pause(self) -> None:
-        """Take nothing more from the provider for now."""
+        """Stop reading from the provider."""
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
-        """Go on taking."""
+        """Read from the provider again."""
         if self._connection is not None:
             self._connection.resume()
 
-    def send(self, data: bytes) -> "asyncio.Future[None] | None":
-        """Send a piece of the request's body; give what is done when there is room for more, None where there is.
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
+        """Send a piece of the request's body; return a future that is done when more can be sent, None where it can now.
 
-        What is sent behind the answer's end goes nowhere.
+        A piece that is sent after the end of the response is dropped.
         """
-        self.timers.last_at = self._loop.time()  # an answer that has begun is not silent while it is still asked
-        return None if self._connection is None else self._connection.send_more(data)
+        self.timers.last_at = (
+            self._loop.time()
+        )  # the idle timeout of a response that has begun does not run while the request is still being sent
+        return None if self._connection is None else self._connection.write_body(data)
 
-    def sent(self) -> None:
+    def body_sent(self) -> None:
         """Note that the request's body has been sent whole."""
         if self._connection is not None:
-            self._connection.sent()
-            self.timers.begin_wait()
+            self._connection.body_sent()
+            self.timers.request_sent()
 
     def fail(self, error: GatewayError) -> None:
-        """End the answer with `error`, unless it has ended, and close its connection."""
-        self._hang_up()
+        """End the response with `error`, unless it has ended, and close its connection."""
+        self._release_connection()
         self.end(error)
 
     def close(self) -> None:
-        """Let go of the answer. Where it is not complete, the connection is closed and the provider notices at once."""
-        self._hang_up()
+        """Release the response. Where it is not complete, its connection is closed, and the provider notices at once."""
+        self._release_connection()
         self._sink = None
 
-    def _hang_up(self) -> None:
+    def _release_connection(self) -> None:
         self.timers.stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
 
-    # What follows is called by the connection only.
+    # Called by the connection only
 
-    def take(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         self.timers.last_at = self._loop.time()
         if self._sink is not None:
             self._sink.feed(data)
@@ -176,7 +178,10 @@ class UpstreamResponse:
         self.timers.stop()
         if not self.head.done():
             self.head.set_exception(error or ProtocolError("the provider's answer has no head"))
-            self.head.exception()  # whoever waits is told; nobody has to
-        sink, self._sink = self._sink, None  # it holds the answer: else they would wait for the garbage collector
+            self.head.exception()  # marks the exception as retrieved: there may be no waiter
+        sink, self._sink = (
+            self._sink,
+            None,
+        )  # breaks the cycle of sink and response, which would wait for the garbage collector
         if sink is not None:
             sink.finish(error)

@@ -1,4 +1,4 @@
-"""TLS contexts for connections to providers: one for each distinct setting of one configuration."""
+"""TLS contexts for connections to providers: one for each distinct setting in a configuration."""
 
 import ssl
 from hashlib import sha256
@@ -7,14 +7,14 @@ from gateway.config.spec import ClientTlsSpec
 from gateway.core.client_tls import client_context
 
 
-class Contexts:
-    """Makes contexts, off the request path, and gives equal settings the same one."""
+class TlsContexts:
+    """Makes contexts, off the request path; equal settings share one."""
 
     def __init__(self) -> None:
         self._made: dict[ClientTlsSpec | None, ssl.SSLContext] = {}
 
     def of(self, tls: ClientTlsSpec | None) -> ssl.SSLContext:
-        """Give the context for one provider's settings."""
+        """Return the context for a provider's settings."""
         context = self._made.get(tls)
         if context is None:
             context = (
@@ -24,8 +24,8 @@ class Contexts:
         return context
 
 
-def fingerprint(tls: ClientTlsSpec | None) -> str:
-    """Give what stands for settings where connections are told apart; "" for those of the system."""
+def tls_fingerprint(tls: ClientTlsSpec | None) -> str:
+    """Return the key of settings in a connection pool; "" for the system's settings."""
     if tls is None:
         return ""
     key = tls.key.value if tls.key else ""

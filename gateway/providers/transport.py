@@ -1,10 +1,10 @@
-"""The HTTP/1.1 client: pooled connections to providers, and answers that are pushed as they arrive.
+"""The HTTP/1.1 client: pooled connections to providers, and responses that are pushed as they arrive.
 
-Written for this path alone, because a general client is the largest single cost of a proxy. Two rules keep it honest.
-What belongs to one answer lives in `UpstreamResponse`, never on the pooled connection, so a late byte can't reach another client.
-And a connection goes back to the pool only when its answer's message is complete; in every other case it is closed.
+Written for this path alone, because a general client is the largest single cost of a proxy. Two rules keep requests apart.
+The state of one response is kept in `UpstreamResponse`, never on the pooled connection, so a late byte can't reach another client.
+And a connection returns to the pool only when its response is complete; in every other case it is closed.
 
-Read on in `connection.py` (what is believed of an answer), `answer.py`, and `connect.py` (how a connection comes about).
+Read on in `connection.py` (parsing, and what is rejected), `response.py`, and `connect.py` (opening a connection).
 aiohttp's own client is not used here, and `httptools` is imported in `connection.py` only.
 """
 
@@ -33,14 +33,14 @@ __all__ = [
     "WireRequest",
 ]
 
-IDLE_LIMIT_S: Final = 15.0  # providers close idle connections after 5 to 75 s; sooner is safer
-IDLE_LIMIT: Final = 1024  # connections kept for one origin
-LIFE_S: Final = 600.0  # an older connection is not used again, so that addresses that have gone are left
-LIFE_SPREAD: Final = 0.2  # share of that by which lives differ, lest all be renewed at once
+IDLE_LIMIT_S: Final = 15.0  # providers close idle connections after 5 to 75 s
+IDLE_LIMIT: Final = 1024  # idle connections kept for one origin
+LIFE_S: Final = 600.0  # an older connection is not used again, so that traffic leaves addresses that are gone from DNS
+LIFE_SPREAD: Final = 0.2  # share of that by which lifetimes differ, so that connections are not all renewed at once
 
 
 class _Pool:
-    """The idle connections of one origin; the one used last is taken first, so that the others can grow old."""
+    """The idle connections of one origin. The one used last is taken first, so that surplus ones reach the idle limit."""
 
     def __init__(self) -> None:
         self._idle: deque[Connection] = deque()
@@ -49,9 +49,9 @@ class _Pool:
         self.stale = 0
 
     def close(self) -> None:
-        """Close what is idle now, and what comes back later."""
+        """Close the idle connections now, and each other one when it returns."""
         self._is_closed = True
-        self.close_older_than(float("inf"))
+        self.close_idle_before(float("inf"))
 
     def take(self) -> Connection | None:
         while self._idle:
@@ -73,59 +73,61 @@ class _Pool:
         if self._idle and connection in self._idle:
             self._idle.remove(connection)
 
-    def note_surplus(self) -> None:
+    def count_unrequested_data(self) -> None:
         self.surplus += 1
 
-    def close_older_than(self, moment: float) -> None:
+    def close_idle_before(self, moment: float) -> None:
         while self._idle and self._idle[0].idle_since <= moment:
             self._idle.popleft().abort()
 
 
 class Transport:
-    """Sends requests to origins over pooled connections. Lives as long as its worker; `close` ends all of it."""
+    """Sends requests to origins over pooled connections. Lives as long as its worker."""
 
     def __init__(self, rng: random.Random | None = None, lookup: Lookup | None = None) -> None:
         self._pools: dict[Origin, _Pool] = {}
         self._connector = Connector(lookup)
         self._rng = rng or random.Random()
         self._reaper: asyncio.TimerHandle | None = None
-        self._past = (0, 0)  # the counts of pools that are gone
+        self._closed_counts = (0, 0)  # the counts of pools that have been closed
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How often bytes came that nobody had asked for, and how often a request was sent once more, so far."""
+        """How often unrequested bytes arrived, and how often a request was sent again because its connection was stale."""
         pools = self._pools.values()
-        return self._past[0] + sum(one.surplus for one in pools), self._past[1] + sum(one.stale for one in pools)
+        return self._closed_counts[0] + sum(one.surplus for one in pools), self._closed_counts[1] + sum(
+            one.stale for one in pools
+        )
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
-        """Send a request and wait for the head of its answer.
+    async def send(self, request: WireRequest) -> UpstreamResponse:
+        """Send a request and wait for the head of its response.
 
-        A pooled connection that the provider had closed meanwhile, or on which something came that is no answer, is not
-        a failure: nothing was processed, so the request is sent once more on a new one. Raises `UpstreamError`; when
-        this is cancelled the connection is closed.
+        A pooled connection that the provider has closed meanwhile, or on which unrequested bytes arrived, is not a failure:
+        nothing was processed, so the request is sent once more on a new connection. Raises `UpstreamError`. Cancellation
+        closes the connection.
 
-        A body that is uploaded can't be sent twice, so it always gets a new connection. It begins to flow when that stands.
+        An upload can't be sent twice, so it always gets a new connection, and starts once the connection is open.
         """
-        pool = self._pools.get(call.origin)
+        pool = self._pools.get(request.origin)
         if pool is None:
-            pool = self._pools[call.origin] = _Pool()
-        pooled = pool.take() if call.upload is None else None
+            pool = self._pools[request.origin] = _Pool()
+        pooled = pool.take() if request.upload is None else None
         while True:
-            connection = pooled or await self._connect(call.origin, pool, call.timeouts.connect_s)
-            answer = connection.send(call)
-            if call.upload is not None:
-                call.upload.start(answer)
+            connection = pooled or await self._connect(request.origin, pool, request.timeouts.connect_s)
+            response = connection.send(request)
+            if request.upload is not None:
+                request.upload.start(response)
             try:
-                await answer.head
-                return answer
+                await response.head
+                return response
             except (Unavailable, ProtocolError):
-                if pooled is None or pooled.has_answered:
+                if pooled is None or pooled.has_responded:
                     raise
                 pool.stale += 1
-                pool.close_older_than(pooled.idle_since)  # they are stale as well
+                pool.close_idle_before(pooled.idle_since)  # these are stale as well
                 pooled = None
             except BaseException:
-                answer.close()
+                response.close()
                 raise
 
     async def _connect(self, origin: Origin, pool: _Pool, connect_s: float | None) -> Connection:
@@ -138,19 +140,19 @@ class Transport:
     def _reap(self) -> None:
         loop = asyncio.get_running_loop()
         for pool in self._pools.values():
-            pool.close_older_than(loop.time() - IDLE_LIMIT_S)
+            pool.close_idle_before(loop.time() - IDLE_LIMIT_S)
         self._reaper = loop.call_later(IDLE_LIMIT_S / 2, self._reap)
 
     def retain(self, origins: Collection[Origin]) -> None:
-        """Close the connections of every origin that is not among `origins`: the idle now, the others after their answer."""
+        """Close the connections of every origin that is not in `origins`: idle ones now, the others after their response."""
         for origin in [origin for origin in self._pools if origin not in origins]:
             pool = self._pools.pop(origin)
-            self._past = self._past[0] + pool.surplus, self._past[1] + pool.stale
+            self._closed_counts = self._closed_counts[0] + pool.surplus, self._closed_counts[1] + pool.stale
             pool.close()
         self._connector.retain(origins)
 
     def close(self) -> None:
-        """Close every idle connection; those in use follow when their answer is complete."""
+        """Close every idle connection; those in use close when their response is complete."""
         self.retain(())
         if self._reaper is not None:
             self._reaper.cancel()

@@ -1,5 +1,5 @@
-"""What keeps one provider's trouble from becoming everyone's: the breaker of an endpoint, the budget of retries and their
-pauses, the five clocks of a request, and which settings of them hold.
+"""Protection against failing providers: the breaker of an endpoint, the budget and the pauses of retries, the five timeouts of a
+request, and the merging of these settings.
 
-No I/O, and nothing waits but a retry for a token of its budget. Imports `config` and `core`. Read `breaker.py` first.
+No I/O; the only wait is that of a retry for a token of its budget. Imports `config` and `core`. Read `breaker.py` first.
 """

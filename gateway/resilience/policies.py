@@ -1,4 +1,4 @@
-"""The settings that hold for a request, merged from the levels at which they may stand."""
+"""The settings that hold for a request, merged from the levels at which they may be set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ NO_RETRY: Final = RetrySpec(attempts=1, when=())
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What holds under some levels; None is switched off. The defaults hold where no level says otherwise."""
+    """The merged settings; None is switched off. The defaults hold where no level sets a value."""
 
     timeouts: Timeouts = field(default_factory=Timeouts)
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
@@ -38,7 +38,7 @@ class Policies:
     all_open: Literal["reject", "soonest"] = "reject"
 
 
-_WHOLE: Final[Mapping[str, type[Any]]] = {
+_SPECS: Final[Mapping[str, type[Any]]] = {
     "breaker": BreakerSpec,
     "keepalive": KeepaliveSpec,
     "retry": RetrySpec,
@@ -49,18 +49,18 @@ _WHOLE: Final[Mapping[str, type[Any]]] = {
 
 
 def merge(*levels: Policy) -> Policies:
-    """Give what holds under `levels`, the most general first: field by field, the last level that names it wins.
+    """Return the settings that hold under `levels`, the most general first: for each field the last level that names it wins.
 
-    `none` switches a policy off; a level after it that names fields of it switches it on again, from the built-in values.
+    `none` switches a policy off; a later level that names fields of it switches it on again, with built-in values for the rest.
     """
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for level in levels:
-        for name, said in level.given.items():
-            kind = _WHOLE.get(name)
-            if kind is None or said is None:
-                found[name] = said
+        for name, setting in level.given.items():
+            kind = _SPECS.get(name)
+            if kind is None or setting is None:
+                merged[name] = setting
             else:
-                before = found.get(name, getattr(Policies(), name))
-                fields = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
-                found[name] = kind(**fields) if before is None else replace(before, **fields)
-    return Policies(timeouts=merge_timeouts(*(level.timeout for level in levels)), **found)
+                before = merged.get(name, getattr(Policies(), name))
+                fields = {key: tuple(value) if isinstance(value, list) else value for key, value in setting.items()}
+                merged[name] = kind(**fields) if before is None else replace(before, **fields)
+    return Policies(timeouts=merge_timeouts(*(level.timeout for level in levels)), **merged)

@@ -1,33 +1,45 @@
-"""What keeps retries from becoming the outage: a pool's budget of attempts beyond the first, and of hedged requests.
+"""Retries: how long to pause before one, and the budgets that keep them from turning one failure into an outage.
 
-A retry takes a token, and how it ends decides what becomes of the token:
+A pool has a budget of attempts beyond the first. A retry takes a token, and the outcome of the retry decides what becomes of it:
 
 | the retry      | the token                                                                            |
 |----------------|--------------------------------------------------------------------------------------|
 | is answered    | comes back, and one more with it (up to `MOST`)                                      |
-| fails          | is spent, and what was earned beyond the reserve is forgotten                        |
-| is abandoned   | is spent: the provider had the call, however early the client left                   |
+| fails          | is spent, and what was earned beyond the reserve is lost                             |
+| is abandoned   | is spent: the provider had the request, however early the client left                |
 | is never made  | comes back                                                                           |
 
-There are `RESERVE` tokens at first, and each request of the pool adds `budget` of one, up to the reserve. So while nothing
-answers, retries are at most `RESERVE` + `budget` × requests; and while retries help, however many requests need one, they
-are not held back: the number that may run at the same time grows with every answer, as a TCP window does.
+A budget starts with `RESERVE` tokens, and each request of the pool adds `budget` of one, up to the reserve. While nothing
+answers, retries are therefore at most `RESERVE` + `budget` × requests. While retries succeed, any number of requests can have
+one: the number that may run at the same time grows with every answer, as a TCP window does.
 
-Where no token is left but retries are on their way, it pays to wait for how they end; but not once `HOPELESS` of them in a row
-have failed: in an outage nobody shall wait for nothing.
+A request that finds no token waits for the retries that are running: one of them may return a token. It does not wait once
+`HOPELESS` retries in a row have failed, because in an outage the wait would be useless.
 """
 
 import asyncio
+import random
 from collections import deque
 from typing import Final
+
+from gateway.config.spec import RetrySpec
 
 RESERVE: Final = 10.0
 MOST: Final = 1000.0
 HOPELESS: Final = 10
 
 
+def backoff_pause_s(retry: int, spec: RetrySpec, rng: random.Random) -> float:
+    """Return the pause before the `retry`-th retry (from 1) at the same endpoint, in seconds.
+
+    Exponential with full jitter: uniform from 0 to `backoff_s` · 2^(retry-1), at most `backoff_cap_s`. The jitter keeps requests
+    that fail together from returning together (M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog 2015).
+    """
+    return rng.uniform(0.0, min(spec.backoff_cap_s, spec.backoff_s * 2.0 ** min(retry - 1, 30)))
+
+
 class RetryToken:
-    """The right to one attempt beyond the first. It ends once; the first of its ends counts."""
+    """The right to one attempt beyond the first. It ends once: the first call of a method counts."""
 
     __slots__ = ("_budget",)
 
@@ -46,14 +58,14 @@ class RetryToken:
     def unused(self) -> None:
         self._end(1.0)
 
-    def _end(self, back: float, *, is_answered: bool | None = None) -> None:
+    def _end(self, returned: float, *, is_answered: bool | None = None) -> None:
         budget, self._budget = self._budget, None
         if budget is not None:
-            budget._ended(back, is_answered)
+            budget._note_end(returned, is_answered)
 
 
 class RetryBudget:
-    """The tokens of one pool. Live: it outlasts reloads. Synchronous but for `take`; within one loop every call is atomic."""
+    """The tokens of one pool. Live: survives reloads. Synchronous except for `take`; within one event loop every call is atomic."""
 
     __slots__ = ("_balance", "_failed", "_running", "_waiting")
 
@@ -69,17 +81,17 @@ class RetryBudget:
             self._balance = min(RESERVE, self._balance + share)
 
     def try_take(self) -> RetryToken | None:
-        """Give a token, or None where there is none now."""
+        """Return a token, None where there is none now."""
         if self._balance < 1.0:
             return None
         self._balance -= 1.0
         self._running += 1
         return RetryToken(self)
 
-    async def take(self, patience_s: float) -> RetryToken | None:
-        """Give a token; where retries that run may free one, wait for it up to `patience_s`. None: the budget is used up."""
+    async def take(self, max_wait_s: float) -> RetryToken | None:
+        """Return a token, None where the budget is used up. Waits up to `max_wait_s` while a running retry may return a token."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience_s
+        until = loop.time() + max_wait_s
         while (token := self.try_take()) is None:
             left_s = until - loop.time()
             if not self._is_hopeful or left_s <= 0:
@@ -91,7 +103,7 @@ class RetryBudget:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._wake()  # a turn that nobody takes is the next one's
+                    self._wake()  # a turn that is not used goes to the next waiter
                 raise
             finally:
                 timer.cancel()
@@ -101,18 +113,18 @@ class RetryBudget:
 
     @property
     def _is_hopeful(self) -> bool:
-        """Whether anything is on its way that may free a token."""
+        """Whether a running retry may return a token."""
         return self._running > 0 and self._failed < HOPELESS
 
-    def _ended(self, back: float, is_answered: bool | None) -> None:
+    def _note_end(self, returned: float, is_answered: bool | None) -> None:
         self._running -= 1
         if is_answered is not None:
             self._failed = 0 if is_answered else self._failed + 1
-        self._balance = min(RESERVE if is_answered is False else MOST, self._balance + back)
+        self._balance = min(RESERVE if is_answered is False else MOST, self._balance + returned)
         self._wake()
 
     def _wake(self) -> None:
-        """Let as many look again as there are tokens; all, where there is nothing to wait for."""
+        """Wake as many waiters as there are tokens; all of them, where no running retry may return one."""
         count = int(self._balance) if self._is_hopeful else len(self._waiting)
         while self._waiting and count > 0:
             _finish(self._waiting.popleft())
@@ -125,7 +137,7 @@ def _finish(turn: "asyncio.Future[bool]") -> None:
 
 
 class HedgeBudget:
-    """Which of a pool's requests may be hedged: at most a share of them. Live."""
+    """Limits the hedged requests of a pool to a share of its requests. Live."""
 
     __slots__ = ("_balance",)
 
@@ -137,7 +149,7 @@ class HedgeBudget:
         self._balance = min(10.0, self._balance + share)
 
     def try_take(self) -> bool:
-        """Whether one more request may be hedged now."""
+        """Take a token for one more hedged request; return whether there was one."""
         if self._balance < 1.0:
             return False
         self._balance -= 1.0

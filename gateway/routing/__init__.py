@@ -1,4 +1,4 @@
-"""From a request to the pools that may answer it. Knows pools by their names only.
+"""Routing: from a request to a route and the name of its pool or model. Pools are known by name only.
 
 May import `providers` and everything below it; `dsl`, `config` and `core` are enough. Read `router.py` first.
 """

@@ -1,4 +1,4 @@
-"""The `checks:` of a configuration: requests that are routed at load, to see that they go where its author expects."""
+"""The `checks:` of a configuration: example requests, routed at load, each with the route, pool or model it must go to."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -15,12 +15,12 @@ MONDAY: Final = 4 * DAY_S  # the epoch began on a Thursday
 
 
 def failed_checks(spec: Spec, router: Router) -> list[Problem]:
-    """Run every check; give a problem for each that fails. Providers count as if each had its key."""
+    """Run every check; return a problem for each that fails. Every provider counts as having its key."""
     return [problem for check in spec.checks for problem in _run(check, spec, router)]
 
 
 def route_of(given: Mapping[str, Any], spec: Spec, router: Router) -> dict[str, str]:
-    """Give where a request like `given` goes: `route`, and `pool` or `model`. Raises `ModelNotFound`."""
+    """Return where a request like `given` goes: `route`, and `pool` or `model` or both. Raises `ModelNotFound`."""
     request = ChatRequest(
         raw=b"",
         path=given.get("path", "/v1/chat/completions"),
@@ -53,11 +53,11 @@ def _run(check: CheckSpec, spec: Spec, router: Router) -> Iterator[Problem]:
         found = route_of(check.given, spec, router)
     except ModelNotFound as error:
         if not check.expect.get("none"):
-            yield problem(f"no route takes it: {error.message}")
+            yield problem(f"no route matches: {error.message}")
         return
     if check.expect.get("none"):
         yield problem(f'expected no route, went to route "{found["route"]}"')
-    for what in ("route", "pool", "model"):
-        expected, actual = check.expect.get(what), found.get(what, "none")
+    for key in ("route", "pool", "model"):
+        expected, actual = check.expect.get(key), found.get(key, "none")
         if expected is not None and expected != actual:
-            yield problem(f'expected {what} "{expected}", went to {what} "{actual}" (route "{found["route"]}")')
+            yield problem(f'expected {key} "{expected}", went to {key} "{actual}" (route "{found["route"]}")')

@@ -1,7 +1,7 @@
-"""What a request is kept together with others by: its conversation, its tenant, or a header.
+"""The affinity of a request, which keeps it together with others: its conversation, its tenant, or a header.
 
-A conversation is what the client says it is, in a header or in the metadata of its request; else the same tenant, system
-prompt and first user turn, which every later turn repeats.
+The id of a conversation is the one that the client sends, in a header or in a field of the request. Otherwise it is a hash of
+the tenant, the system prompt and the first user turn, which every later request of the conversation repeats.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,12 @@ from msgspec import Raw
 
 from gateway.core.exchange import Exchange
 
-HEADER: Final = "x-conversation-id"
-LONGEST: Final = 512  # characters of an id that are looked at
+ID_HEADER: Final = "x-conversation-id"
+MAX_ID_CHARS: Final = 512  # of an id; the rest is ignored
 
-_SAID: Final = ("prompt_cache_key", "conversation", "previous_response_id")
-_METADATA: Final = ("conversation_id", "session_id", "user_id")
-_OPENING: Final = ("system", "instructions")
+_ID_FIELDS: Final = ("prompt_cache_key", "conversation", "previous_response_id")
+_METADATA_ID_FIELDS: Final = ("conversation_id", "session_id", "user_id")
+_SYSTEM_FIELDS: Final = ("system", "instructions")
 
 
 class _Turn(msgspec.Struct):
@@ -31,25 +31,27 @@ _decode_metadata = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def affinity(exchange: Exchange, by: str) -> str:
-    """Give what requests are kept together by; `by`: conversation, tenant or `header:` and a name. "" for nothing.
+    """Return the affinity of a request; `by`: conversation, tenant or `header:` and a name. "" if the header is missing.
 
-    Different tenants never have the same.
+    Affinities of different tenants never collide.
     """
     tenant = exchange.principal.tenant
     if by == "tenant":
         return tenant
     if by.startswith("header:"):
-        value = exchange.headers.get(by.removeprefix("header:"), "")[:LONGEST]
-        return f"{tenant}\0{value}" if value else ""  # neither can hold that
+        value = exchange.headers.get(by.removeprefix("header:"), "")[:MAX_ID_CHARS]
+        return f"{tenant}\0{value}" if value else ""  # neither part can contain a NUL
     return conversation(exchange)
 
 
 def conversation(exchange: Exchange) -> str:
-    """Give the id of the conversation that a request belongs to; ids of different tenants never meet."""
+    """Return the id of the request's conversation. Ids of different tenants never collide."""
     request = exchange.request
     assert request is not None
-    said = exchange.headers.get(HEADER) or _said(request.fields)
-    parts: Iterable[bytes] = [said[:LONGEST].encode(errors="surrogatepass")] if said else _opening(request.fields)
+    explicit = exchange.headers.get(ID_HEADER) or _explicit_id(request.fields)
+    parts: Iterable[bytes] = (
+        [explicit[:MAX_ID_CHARS].encode(errors="surrogatepass")] if explicit else _first_turns(request.fields)
+    )
     digest = blake2b(exchange.principal.tenant.encode(), digest_size=16)
     for part in parts:
         digest.update(b"\0%d\0" % len(part))
@@ -57,9 +59,9 @@ def conversation(exchange: Exchange) -> str:
     return digest.hexdigest()
 
 
-def _said(fields: Mapping[str, Raw]) -> str:
-    """Give the id that a request's body names, "" where it names none."""
-    for name in _SAID:
+def _explicit_id(fields: Mapping[str, Raw]) -> str:
+    """Return the conversation id in a request's body, "" without one."""
+    for name in _ID_FIELDS:
         if name in fields and (text := _text(fields[name])):
             return text
     if "metadata" in fields:
@@ -67,7 +69,7 @@ def _said(fields: Mapping[str, Raw]) -> str:
             metadata = _decode_metadata(fields["metadata"])
         except msgspec.DecodeError:
             return ""
-        return next((text for name in _METADATA if name in metadata and (text := _text(metadata[name]))), "")
+        return next((text for name in _METADATA_ID_FIELDS if name in metadata and (text := _text(metadata[name]))), "")
     return ""
 
 
@@ -78,9 +80,9 @@ def _text(value: Raw) -> str:
         return ""
 
 
-def _opening(fields: Mapping[str, Raw]) -> list[bytes]:
-    """Give the system prompt and the turns up to the first of the user, as they stand."""
-    parts = [bytes(fields[name]) for name in _OPENING if name in fields]
+def _first_turns(fields: Mapping[str, Raw]) -> list[bytes]:
+    """Return the system prompt and the turns up to the first user turn, as they stand in the body."""
+    parts = [bytes(fields[name]) for name in _SYSTEM_FIELDS if name in fields]
     turns = fields.get("messages", fields.get("input"))
     if turns is None:
         return parts
@@ -89,6 +91,6 @@ def _opening(fields: Mapping[str, Raw]) -> list[bytes]:
             parts.append(bytes(turn))
             if _decode_turn(turn).role == "user":
                 break
-    except msgspec.DecodeError:  # a plain text
+    except msgspec.DecodeError:  # a plain string instead of a list of turns
         parts.append(bytes(turns))
     return parts

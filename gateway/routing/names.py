@@ -1,4 +1,4 @@
-"""Sets of names written as names and globs."""
+"""Sets of names, written as names and globs."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from fnmatch import translate
 
 
 class NamePattern:
-    """What a list of names and globs (`gpt-*`) covers: a set and one regular expression, made once."""
+    """A list of names and globs (`gpt-*`), compiled to a set and one regular expression."""
 
     __slots__ = ("_globs", "exact")
 
@@ -21,5 +21,5 @@ class NamePattern:
 
 
 def _only_stars(glob: str) -> str:
-    """Take `?` and `[` for what they are: a star is the only wildcard of the configuration."""
+    """Escape `?` and `[`: a star is the only wildcard of the configuration."""
     return glob.replace("[", "[[]").replace("?", "[?]")

@@ -1,7 +1,8 @@
-"""Which route a request takes: the first whose `match` covers the model's name and whose `when` holds.
+"""Which route a request takes: the first whose `match` covers the requested model and whose `when` holds.
 
-`match` is a dictionary, made at load for every name that the configuration spells; only the members of families (`mock-*`)
-are looked at when asked for. Conditions see the facts of one request, made once and only when a condition stands in the way.
+For every name that the configuration spells out, the candidate routes are looked up in a dictionary made at load. Only a member
+of a family (`mock-1` of `mock-*`) is matched when it is requested. The scope of conditions is made once for a request, and only
+if a candidate has a condition.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,27 +20,27 @@ from gateway.routing.names import NamePattern
 from gateway.routing.paths import PathRouter
 
 REQUESTED = "requested"
-MEMBERS_KEPT = 1000  # names of families whose choices are remembered; clients choose them, so there is no end of them
-LONGEST_KEPT = 256  # characters, for the same reason
+MAX_CACHED_NAMES = 1000  # members of families; clients choose these names, so their number is unbounded
+MAX_CACHED_CHARS = 256  # a longer name is not cached
 
 
 class Match(NamedTuple):
-    """Where a request goes: a route, and the pool, model or family of models that it leads to for this name."""
+    """Where a request goes: the route, and as `goal` the pool, model or family that the route leads to for this model name."""
 
     route: str
     goal: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
-    """One route as it stands for one name."""
+class _Candidate:
+    """One route that covers a name."""
 
     condition: Condition | None
     match: Match
 
 
 class Router:
-    """The routes of one configuration. Immutable, but for what it remembers of names."""
+    """The routes of one configuration. Immutable, except for its cache of family members."""
 
     def __init__(self, spec: Spec) -> None:
         self._conditions = Conditions(spec.lets)
@@ -47,82 +48,84 @@ class Router:
             (route, NamePattern(route.match), None if route.when is None else self._conditions.compile(route.when))
             for route in spec.routes
         )
-        self._by_path = PathRouter(spec.path_routes, self._conditions)
-        self._goals = {*spec.models, *spec.pools}
+        self._path_router = PathRouter(spec.path_routes, self._conditions)
+        self._destinations = {*spec.models, *spec.pools}
         self._families = tuple((name, NamePattern([name])) for name in spec.models if "*" in name)
         spelled = {name for route in spec.routes for name in route.match}
-        names = sorted(name for name in self._goals | spelled if "*" not in name)
-        self._choices = {name: choices for name in names if (choices := self._choices_of(name))}
-        self._members: dict[str, tuple[_Choice, ...]] = {}
+        names = sorted(name for name in self._destinations | spelled if "*" not in name)
+        self._candidates = {name: candidates for name in names if (candidates := self._candidates_for(name))}
+        self._cached: dict[str, tuple[_Candidate, ...]] = {}
         self._allowed = {tenant.models: NamePattern(tenant.models) for tenant in spec.tenants.values()}
 
     def match(self, request: ChatRequest, headers: Mapping[str, str], principal: Principal, wall_s: float) -> Match:
-        """Give where a request goes. Raises `ModelNotFound`, with a suggestion where a name is close."""
-        asked = request.model
-        if self._may(principal, asked):
-            choices = self._choices.get(asked)
-            if choices is None:
-                choices = self._choices_of_member(asked)
+        """Return where a request goes. Raises `ModelNotFound`, with a suggestion if a name is similar."""
+        requested = request.model
+        if self._is_allowed(principal, requested):
+            candidates = self._candidates.get(requested)
+            if candidates is None:
+                candidates = self._cached_candidates_for(requested)
             scope: Scope | None = None
-            for choice in choices:
-                if choice.condition is None:
-                    return choice.match
+            for candidate in candidates:
+                if candidate.condition is None:
+                    return candidate.match
                 if scope is None:
                     scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
-                if choice.condition.holds(scope):
-                    return choice.match
-        raise self._not_found(asked, principal)
+                if candidate.condition.holds(scope):
+                    return candidate.match
+        raise self._not_found(requested, principal)
 
-    def passes(self, path: str) -> bool:
-        """Tell whether any route passes requests for `path` through, under whatever condition."""
-        return self._by_path.knows(path)
+    def is_passthrough_path(self, path: str) -> bool:
+        """Return whether any route passes requests for `path` through, its condition aside."""
+        return self._path_router.covers(path)
 
     def match_path(
         self, method: str, path: str, headers: Mapping[str, str], principal: Principal, wall_s: float
     ) -> str:
-        """Give the name of the route that passes a request through. Raises `NotFound`, `MethodNotAllowed`."""
-        return self._by_path.match(method, path, headers, principal, wall_s)
+        """Return the name of the route that passes a request through. Raises `NotFound`, `MethodNotAllowed`."""
+        return self._path_router.match(method, path, headers, principal, wall_s)
 
-    def matches(self) -> Iterator[Match]:
-        """Give everything that `match` can give."""
-        yield from dict.fromkeys(choice.match for choices in self._choices.values() for choice in choices)
+    def all_matches(self) -> Iterator[Match]:
+        """Yield every result that `match` can return."""
+        yield from dict.fromkeys(
+            candidate.match for candidates in self._candidates.values() for candidate in candidates
+        )
         for name, _ in self._families:
             yield from (Match(route.name, name if route.to == REQUESTED else route.to) for route, _, _ in self._routes)
 
-    def names(self, principal: Principal) -> list[str]:
-        """Give every name that `principal` may ask for, in alphabetical order; families by their pattern."""
-        families = (name for name, _ in self._families if self._choices_of(name))
-        return sorted(name for name in (*self._choices, *families) if self._may(principal, name))
+    def model_names(self, principal: Principal) -> list[str]:
+        """Return every model name that `principal` may request, in alphabetical order; families by their pattern."""
+        families = (name for name, _ in self._families if self._candidates_for(name))
+        return sorted(name for name in (*self._candidates, *families) if self._is_allowed(principal, name))
 
-    def knows(self, name: str, principal: Principal) -> bool:
-        """Tell whether `principal` may ask for `name`, be it listed or a member of a family."""
-        return self._may(principal, name) and bool(self._choices.get(name) or self._choices_of(name))
+    def is_allowed_model(self, name: str, principal: Principal) -> bool:
+        """Return whether `principal` may request `name`, a listed name or a member of a family."""
+        return self._is_allowed(principal, name) and bool(self._candidates.get(name) or self._candidates_for(name))
 
     def family_of(self, name: str) -> str | None:
-        """Give the family that a model belongs to, where it has no entry of its own."""
-        return None if name in self._goals else self._family_of(name)
+        """Return the family that a model belongs to; None if it has an entry of its own, or no family."""
+        return None if name in self._destinations else self._family_of(name)
 
     @property
     def condition_errors(self) -> int:
-        """How often a condition failed at run time, and so counted as false."""
+        """How many evaluations of conditions failed at run time, and so counted as false."""
         return self._conditions.errors
 
-    def _choices_of_member(self, name: str) -> tuple[_Choice, ...]:
-        """Give the choices of a name that only a family may cover; the last ones asked for are kept."""
-        if len(name) > LONGEST_KEPT:
-            return self._choices_of(name)
-        choices = self._members.get(name)
-        if choices is None:
-            if len(self._members) >= MEMBERS_KEPT:
-                self._members.clear()
-            choices = self._members[name] = self._choices_of(name)
-        return choices
+    def _cached_candidates_for(self, name: str) -> tuple[_Candidate, ...]:
+        """Return the candidates for a name that only a family may cover, from the cache if the name is short enough."""
+        if len(name) > MAX_CACHED_CHARS:
+            return self._candidates_for(name)
+        candidates = self._cached.get(name)
+        if candidates is None:
+            if len(self._cached) >= MAX_CACHED_NAMES:
+                self._cached.clear()
+            candidates = self._cached[name] = self._candidates_for(name)
+        return candidates
 
-    def _choices_of(self, name: str) -> tuple[_Choice, ...]:
-        """Give the routes whose `match` covers `name` and that lead somewhere for it."""
-        goal = name if name in self._goals else self._family_of(name)
+    def _candidates_for(self, name: str) -> tuple[_Candidate, ...]:
+        """Return the routes whose `match` covers `name` and that lead to a pool or model for it."""
+        goal = name if name in self._destinations else self._family_of(name)
         return tuple(
-            _Choice(condition, Match(route.name, goal or "" if route.to == REQUESTED else route.to))
+            _Candidate(condition, Match(route.name, goal or "" if route.to == REQUESTED else route.to))
             for route, pattern, condition in self._routes
             if pattern.covers(name) and (goal is not None or name in pattern.exact)
             if goal is not None or route.to != REQUESTED
@@ -131,12 +134,12 @@ class Router:
     def _family_of(self, name: str) -> str | None:
         return next((family for family, pattern in self._families if pattern.covers(name)), None)
 
-    def _may(self, principal: Principal, name: str) -> bool:
+    def _is_allowed(self, principal: Principal, name: str) -> bool:
         pattern = self._allowed.get(principal.models)
         return pattern is None or pattern.covers(name)
 
-    def _not_found(self, asked: str, principal: Principal) -> ModelNotFound:
-        shown = asked if len(asked) <= 100 else f"{asked[:100]}…"
-        close = get_close_matches(asked[:100], islice(self.names(principal), 1000), n=1)
+    def _not_found(self, requested: str, principal: Principal) -> ModelNotFound:
+        shown = requested if len(requested) <= 100 else f"{requested[:100]}…"
+        close = get_close_matches(requested[:100], islice(self.model_names(principal), 1000), n=1)
         hint = f": did you mean {close[0]!r}?" if close else ""
         return ModelNotFound(f"the model {shown!r} does not exist or is not allowed to this key{hint}", param="model")

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def admin_key(spec: Spec, out: TextIO) -> Secret:
-    """Give the key; one made now is shown on `out` if that is a terminal, else written to `admin.key` in the state folder."""
+    """Return the key. Print a new one on `out` if that is a terminal, else write it to `admin.key` in the state folder."""
     configured = spec.server.admin.key
     if configured:
         return configured
@@ -27,14 +27,16 @@ def admin_key(spec: Spec, out: TextIO) -> Secret:
     try:
         _write_private(path, key.value)
     except OSError as error:
-        log.warning("admin key has no place: set server.admin.key", extra={"file": str(path), "reason": error.strerror})
+        log.warning(
+            "admin key could not be written: set server.admin.key", extra={"file": str(path), "reason": error.strerror}
+        )
     else:
         log.info("admin key was made for this run", extra={"file": str(path)})
     return key
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write the file whole, readable by this user only, never through a link."""
+    """Write the file in one step, readable by this user only, never through a link."""
     make_private_folder(path.parent)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)

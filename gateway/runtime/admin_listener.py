@@ -1,4 +1,4 @@
-"""The two listeners of the admin surface. Loaded after the workers are on their way: aiohttp takes its time."""
+"""The two listeners of the admin API. Imported once the first worker is launched: importing aiohttp takes long."""
 
 import socket
 import ssl
@@ -12,7 +12,7 @@ from gateway.core.secret import Secret
 
 
 class AdminListener:
-    """Serves the admin surface of `control` until closed."""
+    """Serves the admin API of `control` until closed."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
@@ -32,7 +32,7 @@ class AdminListener:
         self._certificate = context_of(listen)
 
     async def close(self) -> None:
-        """Stop serving; what is being answered has a second."""
+        """Stop serving; running requests have a second."""
         for runner in self._runners:
             await runner.cleanup()
 

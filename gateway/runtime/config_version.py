@@ -10,7 +10,7 @@ from gateway.config.spec import Spec
 
 @dataclass(frozen=True, slots=True)
 class ConfigVersion:
-    """A checked configuration with its number, and where the servers live that it makes the gateway run."""
+    """A checked configuration with its number, and the addresses of the servers that the gateway runs for it."""
 
     generation: int
     spec: Spec
@@ -19,10 +19,10 @@ class ConfigVersion:
 
     @classmethod
     def of(cls, generation: int, spec: Spec, addresses: Mapping[str, str]) -> "ConfigVersion":
-        """Make one, encoding the spec once for all workers."""
+        """Make a version, encoding the spec once for all workers."""
         return cls(generation, spec, msgpack.encode(spec), dict(addresses))
 
 
 def decode_spec(encoded: bytes) -> Spec:
-    """The configuration that a worker was sent."""
+    """Return the configuration that a worker received."""
     return msgpack.decode(encoded, type=Spec)

@@ -1,20 +1,22 @@
 """The control process: the parent of all others, and what `gateway run` is.
 
-This file is the order of the start, kept short because the proxy has to serve within a second: the worker's process is
-launched before anything else is even imported, and loads on another core while the configuration is read here. Then
-`control_loop.py` takes over.
+This file is the order of the start, kept short because the gateway has to serve within a second: the first worker is
+launched before anything else is imported, and imports its modules on another core while the configuration is read here.
+Then `control_loop.py` takes over.
 
-Whatever ends this process, the others follow: workers see the end of their bus, finish what runs and go; children see
-the end of their lifeline, which workers hold too, and go last.
+When this process ends, for whatever reason, the others follow: workers see the end of their bus, finish running requests
+and exit; children see the end of their lifeline, which workers hold too, and exit last.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
-from gateway.runtime.descriptors import raise_limit
-from gateway.runtime.launch import Bootstrap, launch_worker, make_lifeline
+from gateway.runtime.launch import Bootstrap, launch_worker, make_lifeline, raise_descriptor_limit
 from gateway.runtime.notify import Notifier
 
 FAILED = 1
@@ -22,20 +24,21 @@ BAD_CONFIGURATION = 2
 
 
 def run(config_path: Path, pid_path: Path | None = None) -> int:
-    """Run the gateway until it is told to stop; its process id stands in `pid_path` meanwhile.
+    """Run the gateway until it is stopped; `pid_path` holds its process id meanwhile.
 
-    Gives 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
+    Return 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # means reload, and there is nothing to reload yet
-    early: list[int] = []  # signals to stop that came before the loop that handles them; raising could hit any line
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # SIGHUP means reload, and there is nothing to reload yet
+    # Stop signals before the loop that handles them are noted; an exception could be raised in any line.
+    early_signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: early.append(number))
+        signal.signal(number, lambda number, _: early_signals.append(number))
     notifier = Notifier.take(os.environ, os.getpid())
-    raise_limit()
+    raise_descriptor_limit()
     lifeline = make_lifeline()
     launched = launch_worker(lifeline)
     try:
-        return _run(config_path, pid_path, Bootstrap(lifeline, launched, notifier, early))
+        return _run(config_path, pid_path, Bootstrap(lifeline, launched, notifier, early_signals))
     except KeyboardInterrupt:
         return FAILED
     finally:
@@ -48,14 +51,13 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
 
 
 def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
-    import asyncio  # none of these before the worker is on its way
+    import asyncio  # none of these before the worker is launched
 
+    from gateway.compile.check import load_and_check
     from gateway.core.problem import ConfigError
-    from gateway.runtime.checked import load_and_check
     from gateway.runtime.control_loop import ControlLoop
     from gateway.runtime.cpus import worker_count
     from gateway.runtime.listeners import ListenError
-    from gateway.runtime.parser import has_strict_parser
     from gateway.runtime.pid_file import PidFileError, pid_file
     from gateway.runtime.sockets import Sockets
 
@@ -77,3 +79,14 @@ def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
     except (ListenError, PidFileError) as error:
         sys.stderr.write(f"gateway: {error}\n")
         return FAILED
+
+
+def has_strict_parser(environ: Mapping[str, str]) -> bool:
+    """Return whether aiohttp will use its parser in C; its parser in Python is not strict enough.
+
+    Decided as aiohttp does, without importing it: that would delay the start.
+    """
+    package = find_spec("aiohttp")
+    if package is None or environ.get("AIOHTTP_NO_EXTENSIONS"):
+        return False
+    return PathFinder.find_spec("_http_parser", package.submodule_search_locations) is not None

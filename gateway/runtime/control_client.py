@@ -1,4 +1,4 @@
-"""A question of the local command line to the gateway that runs with a file."""
+"""HTTP requests of the local command line to the gateway that runs with a configuration file."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ Document = dict[str, Any]
 def ask(
     config_path: Path, method: str, path: str, document: Mapping[str, Any] | None = None
 ) -> tuple[int, Document] | None:
-    """Give the status and the document that the gateway answers; None where none does, which stderr is told then."""
+    """Return the status and the document of the response. Return None without a gateway, and print the reason on stderr."""
     for place in candidates(config_path):
         try:
             return _ask(place, method, path, document)
@@ -31,8 +31,8 @@ def ask(
     return None
 
 
-def refused(status: int, document: Document) -> int:
-    """Print why the gateway did not do what it was asked; gives the exit code."""
+def print_refusal(status: int, document: Document) -> int:
+    """Print why the gateway refused the request. Return the exit code."""
     error = document.get("error")
     message = error.get("message") if isinstance(error, dict) else None
     sys.stderr.write(f"{message}\n" if message else f"the gateway answered {status}: {error}\n")

@@ -1,4 +1,4 @@
-"""What control does once it has a configuration: workers, children, reloads, the admin surface, signals, the stop."""
+"""The control process once it has a configuration: workers, children, reloads, the admin API, signals, the stop."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.compile.check import load_and_check
 from gateway.config.load import Loaded
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
@@ -21,15 +22,15 @@ from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
-from gateway.runtime.checked import load_and_check
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.file_watch import FileWatch
 from gateway.runtime.launch import Bootstrap
 from gateway.runtime.listeners import address_of
-from gateway.runtime.managed_servers import ChildContext, ManagedServers
+from gateway.runtime.managed_server import ChildContext
+from gateway.runtime.managed_servers import ManagedServers
 from gateway.runtime.overview import Overview
 from gateway.runtime.reaper import Reaper
-from gateway.runtime.reload import Reloader, Roll, warn
+from gateway.runtime.reload import Reloader, WorkerCounts, warn
 from gateway.runtime.sockets import Sockets
 from gateway.runtime.workers import StartError, WorkerFactory, Workers
 
@@ -53,18 +54,18 @@ class ControlLoop:
         self._stop = asyncio.Event()
         self._is_ready = self._is_stopping = False
         self._exit_code = CLEAN
-        self._acceptors: AdminListener | None = None
+        self._admin: AdminListener | None = None
         self._executor = ThreadPoolExecutor(1, "load")
         self._tasks = Tasks(on_fatal=self._fail)
         self._reaper = Reaper()
         self._folder = Path(tempfile.mkdtemp(prefix="gateway-"))
-        self._first = bootstrap.first
+        self._first_worker = bootstrap.first_worker
         self._notifier = bootstrap.notifier
-        self._early = bootstrap.early
+        self._early_signals = bootstrap.early_signals
         self._clock = clock = SystemClock()
         factory = WorkerFactory(self._tasks, clock, self._reaper, bootstrap.lifeline, sockets.data)
         self._workers = Workers(factory, self._merged, self._count_restart, self._fail)
-        modules = {name: kind.child_module for name, kind in provider_kinds().items() if kind.is_child}
+        modules = {name: kind.server_module for name, kind in provider_kinds().items() if kind.is_managed}
         context = ChildContext(self._tasks, clock, self._reaper, bootstrap.lifeline, self._folder, modules)
         self._children = ManagedServers(context, self._workers.child_changed)
         self._watch = FileWatch(self._tasks, self._files_changed)
@@ -72,7 +73,7 @@ class ControlLoop:
             loaded,
             load=lambda: load_and_check(config_path, os.environ),
             apply=self._apply,
-            roll=lambda: Roll(self._workers.active, self._workers.wanted),
+            count_workers=lambda: WorkerCounts(self._workers.active, self._workers.wanted),
             executor=self._executor,
             clock=clock,
             metrics=self._metrics,
@@ -87,15 +88,15 @@ class ControlLoop:
         )
 
     async def run(self) -> int:
-        """Serve until a signal says stop; gives the exit code."""
+        """Serve until a stop signal. Return the exit code."""
         spec = self._reloader.current.spec
         process_log.setup(spec.log.format, spec.log.level)
         warn(self._reloader.current)
         self._reaper.open()
         with self._signals():
             try:
-                for number in self._early:
-                    self._told_to_stop(number)
+                for number in self._early_signals:
+                    self._handle_stop_signal(number)
                 await self._serve()
             except StartError as error:
                 log.error("gateway could not start", extra={"reason": str(error)})
@@ -109,10 +110,10 @@ class ControlLoop:
         spec = self._reloader.current.spec
         version = ConfigVersion.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
-        self._tasks.start(self._show_life(), "watchdog")
-        await asyncio.gather(self._workers.start(version, self._first), self._open_admin())
+        self._tasks.start(self._feed_watchdog(), "watchdog")
+        await asyncio.gather(self._workers.start(version, self._first_worker), self._open_admin())
         if not self._stop.is_set():
-            self._now_ready(version)
+            self._become_ready(version)
         await self._stop.wait()
         self._notifier.stopping()
         drain = self._reloader.current.spec.server.drain
@@ -120,12 +121,12 @@ class ControlLoop:
         if not await self._workers.stop(drain.grace_s, drain.deadline_s):
             self._exit_code = FAILED
 
-    def _now_ready(self, version: ConfigVersion) -> None:
+    def _become_ready(self, version: ConfigVersion) -> None:
         self._is_ready = True
         self._children.release()
-        where = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
+        listeners = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
         more = {"workers": self._workers.wanted, "generation": version.generation}
-        log.info("gateway is ready", extra={**where, **more})
+        log.info("gateway is ready", extra={**listeners, **more})
         self._notifier.ready(self._status())
         self._tasks.start(self._reloader.run(), "reload", essential=True)
         self._follow_files(self._reloader.current)
@@ -135,25 +136,25 @@ class ControlLoop:
         refused = "" if last is None or last.ok else ", the last reload was refused"
         return f"config {self._reloader.generation} on {self._workers.wanted} workers{refused}"
 
-    async def _show_life(self) -> None:
-        """Tell the service manager's watchdog that this loop turns, twice in the time that it allows."""
+    async def _feed_watchdog(self) -> None:
+        """Notify the service manager's watchdog that this loop runs, twice in the time that it allows."""
         while self._notifier.watchdog_s is not None:
             self._notifier.alive()
             await asyncio.sleep(self._notifier.watchdog_s / 2)
 
     async def _open_admin(self) -> None:
-        """Load the admin surface in a thread, for the import alone takes longer than all else here, and serve it."""
-        doors_type = await asyncio.get_running_loop().run_in_executor(self._executor, _import_doors)
+        """Import the admin API in a thread, for the import takes longer than all else here, and serve it."""
+        listener_type = await asyncio.get_running_loop().run_in_executor(self._executor, _import_admin_listener)
         spec = self._reloader.current.spec
-        self._acceptors = doors_type(self._overview)
+        self._admin = listener_type(self._overview)
         key = admin_key(spec, sys.stdout)
-        await self._acceptors.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
+        await self._admin.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
 
     async def _close(self) -> None:
-        """Leave nothing behind, whatever had been begun."""
+        """Close everything that has been started, processes and files included."""
         self._workers.kill()
-        if self._acceptors is not None:
-            await self._acceptors.close()
+        if self._admin is not None:
+            await self._admin.close()
         await self._children.close()
         await self._tasks.close()
         self._reaper.close()
@@ -161,7 +162,7 @@ class ControlLoop:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _apply(self, loaded: Loaded, generation: int) -> list[str]:
-        """Bring a configuration to all workers, or to none; gives what went wrong."""
+        """Bring a configuration to all workers, or to none. Return the problems."""
         before = self._reloader.current.spec
         version = ConfigVersion.of(generation, loaded.spec, self._children.plan(loaded.spec))
         problems = await self._workers.prepare(version)
@@ -169,17 +170,17 @@ class ControlLoop:
             self._workers.discard(version)
             self._children.keep(before)
             return problems
-        # First, so that workers hear of a server that still warms up before they send it requests.
+        # First, so that workers know of a server that still warms up before they send requests to it.
         self._children.keep(loaded.spec, before.server.drain.deadline_s)
         await self._workers.activate(version)
-        if self._acceptors is not None:
-            self._acceptors.renew(loaded.spec.server.admin.listen)
+        if self._admin is not None:
+            self._admin.renew(loaded.spec.server.admin.listen)
         process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
         self._follow_files(loaded)
         return []
 
     async def _close_data_after(self, grace_s: float) -> None:
-        """Workers stop to accept at the same moment; while one end is open the kernel would keep taking connections."""
+        """Close the listeners when the workers stop accepting: while one stays open, the kernel keeps taking connections."""
         await asyncio.sleep(grace_s)
         self._sockets.data.close()
 
@@ -193,7 +194,7 @@ class ControlLoop:
         self._metrics.worker_restarts.value += 1
 
     def _fail(self) -> None:
-        """Something that the gateway can't do without has failed: stop."""
+        """Handle the failure of an essential part: stop."""
         self._exit_code = FAILED
         self._stop.set()
 
@@ -201,34 +202,34 @@ class ControlLoop:
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, self._told_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
+            loop.add_signal_handler(number, self._handle_stop_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._handle_reload_signal)
         try:
             yield
         finally:
             for number in (*_STOP_SIGNALS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _told_to_stop(self, number: int) -> None:
+    def _handle_stop_signal(self, number: int) -> None:
         name = signal.Signals(number).name
         if not self._is_stopping:
             log.info("gateway is stopping", extra={"signal": name})
             self._is_stopping = True
             self._stop.set()
-            if not self._is_ready:  # nobody is served yet
+            if not self._is_ready:  # no request runs yet
                 self._workers.kill()
             return
-        log.warning("told to stop a second time, ending at once", extra={"signal": name})
+        log.warning("second stop signal, ending at once", extra={"signal": name})
         self._exit_code = FAILED
         self._workers.kill()
 
-    def _told_to_reload(self) -> None:
+    def _handle_reload_signal(self) -> None:
         self._notifier.reloading(self._clock.monotonic())
         outcome = self._reloader.request(is_explicit=True)
         outcome.add_done_callback(lambda _: self._notifier.reloaded(self._status()))
 
 
-def _import_doors() -> "type[AdminListener]":
+def _import_admin_listener() -> "type[AdminListener]":
     from gateway.runtime.admin_listener import AdminListener
 
     return AdminListener

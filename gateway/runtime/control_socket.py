@@ -1,8 +1,8 @@
-"""Where control listens for the local command line: found from the path of the configuration file alone.
+"""The socket on which control listens for the local command line, found by the path of the configuration file alone.
 
-Beside the file, in `.gateway/`, as long as that can be written to and the path is short enough for a Unix socket; else
-in a folder of this user under the system's temporary one. Control takes the first that works, the command line the
-first that answers.
+It is in `.gateway/` beside the file, if that is writable and the path is short enough for a Unix socket; else in a folder
+of this user under the system's temporary folder. Control takes the first place that works, the command line the first
+that answers.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ LONGEST_PATH_BYTES = 100  # sun_path has 104 to 108
 
 
 def candidates(config_path: Path) -> list[Path]:
-    """The places to look at, best first. Links are not followed: a ConfigMap's change with every version."""
+    """Return the possible paths, best first. Links are not followed: those of a ConfigMap change with every version."""
     path = Path(os.path.abspath(config_path))  # noqa: PTH100 (resolve would follow links)
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     private = Path(tempfile.gettempdir()) / f"gateway-{os.getuid()}"
@@ -27,7 +27,7 @@ def candidates(config_path: Path) -> list[Path]:
 
 
 def open_control_socket(config_path: Path) -> socket.socket:
-    """Listen where the command line will look. Raises ListenError where no place will do."""
+    """Listen at the first possible path. Raise ListenError if none works."""
     reason = "its path is too long"
     for place in candidates(config_path):
         try:
@@ -41,7 +41,7 @@ def open_control_socket(config_path: Path) -> socket.socket:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make `folder` for this user alone. Raises OSError where it is there already and anybody else can write to it."""
+    """Make `folder` for this user alone. Raise OSError if it exists and another user can write to it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:

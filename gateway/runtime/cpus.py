@@ -1,23 +1,23 @@
-"""How many workers `auto` means: one for each CPU that this process may really use."""
+"""The number of workers that `auto` means: one for each CPU that this process may really use."""
 
 import os
 from pathlib import Path
 from typing import Final, Literal
 
-MOST_AUTOMATIC: Final = 16  # beyond it the operator should say so
+MOST_AUTOMATIC: Final = 16  # more only by an explicit number
 
 _ROOT: Final = Path("/")
 
 
 def worker_count(wanted: int | Literal["auto"]) -> int:
-    """Give how many workers to run."""
+    """Return the number of workers to run. Only control calls this; workers get the number in their start message."""
     return min(usable_cpus(), MOST_AUTOMATIC) if wanted == "auto" else wanted
 
 
 def usable_cpus(root: Path = _ROOT) -> int:
-    """Count the CPUs of the affinity mask, or what the quota of the control group comes to where that is less; at least 1.
+    """Return the number of CPUs in the affinity mask, or in the control group's quota if that is less; at least 1.
 
-    `root` holds `proc` and `sys`. A quota of 1.5 CPUs counts as 1: control and the servers of providers live off the rest.
+    `root` holds `proc` and `sys`. A quota of 1.5 CPUs counts as 1: control and managed servers use the rest.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(root)
@@ -25,7 +25,7 @@ def usable_cpus(root: Path = _ROOT) -> int:
 
 
 def _quota(root: Path) -> float | None:
-    """Give the CPUs that the tightest of our control groups (v2, or v1's cpu controller) grants; None without a limit."""
+    """Return the lowest CPU quota of this process's control groups (v2, or v1's cpu controller); None without a limit."""
     found = []
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -34,7 +34,7 @@ def _quota(root: Path) -> float | None:
         mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
         inner = mount / path.lstrip("/")
         folders = [inner, *inner.parents]
-        for folder in folders[: folders.index(mount) + 1]:  # the innermost need not be the tightest
+        for folder in folders[: folders.index(mount) + 1]:  # the innermost need not have the lowest quota
             quota = _read_v1(folder) if controllers else _read_v2(folder)
             if quota is not None:
                 found.append(quota)

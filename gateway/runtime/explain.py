@@ -1,17 +1,21 @@
-"""What would happen to a request, told without sending it."""
+"""`gateway explain`: where a request would be sent, without sending it."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from gateway import dialects
+from gateway.compile.policies import EffectivePolicies
 from gateway.compile.snapshot import compile_snapshot
 from gateway.config.load import Loaded
-from gateway.config.spec import Spec
+from gateway.config.spec import Policy, Spec
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import ANYBODY, Principal
+from gateway.pools.balancers.base import BALANCERS
 from gateway.pools.directory import Directory
-from gateway.pools.route_plan import RoutePlan
+from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.pools.target import Target
 from gateway.routing.router import Match
 
@@ -19,25 +23,27 @@ from gateway.routing.router import Match
 def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None = None) -> dict[str, Any]:
     """Route the request `body` under `loaded`, as `tenant` would send it now.
 
-    Gives `route`, `goal`, the `endpoints` in the order in which they are asked with their clocks, those left out because
-    their provider is off, and the `facts` that conditions saw; or `error` where the request would be refused.
+    Return `route` and `goal`; `pools`, in the order of failover, each with how its balancer chooses; the `endpoints` by
+    pool, as listed, with their timeouts; the models that are `off` because their provider is; and the `facts` that
+    conditions saw. Return `error` where the request would be refused.
     """
     spec, clock = loaded.spec, clock or SystemClock()
-    snapshot = compile_snapshot(spec, 0, {}, Directory(clock))
-    who = spec.tenants.get(tenant)
-    principal = ANYBODY if who is None else Principal(who.name, "", who.labels, who.models)
+    snapshot = compile_snapshot(spec, 0, {}, Directory(clock), workers=1)
+    found = spec.tenants.get(tenant)
+    principal = ANYBODY if found is None else Principal(found.name, "", found.labels, found.models)
     try:
         request = dialects.DEFAULT.decode_request(body)
         match = snapshot.router.match(request, {}, principal, clock.wall())
     except GatewayError as error:
         return {"error": {"status": error.http_status, "code": error.error_code, "message": error.message}}
     route = next(route for route in spec.routes if route.name == match.route)
-    path = snapshot.paths[match]
+    path = snapshot.plans[match]
     return {
         "route": match.route,
         "why": f"its match {list(route.match)} covers {request.model!r}"
         + (f" and its condition holds: {route.when}" if route.when else ""),
         "goal": match.goal,
+        "pools": [_pool(spec, stage, route.policy) for stage in path.stages],
         "endpoints": [
             _endpoint(stage.pool, target, snapshot.endpoints[target.endpoint].id)
             for stage in path.stages
@@ -54,6 +60,29 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
             "temperature": request.temperature,
         },
     }
+
+
+def _pool(spec: Spec, stage: PoolStage, policy: Policy) -> dict[str, Any]:
+    balance = EffectivePolicies(spec, workers=1).of_pool(stage.pool, policy).balance
+    return {"pool": stage.pool, "balance": balance, "order": "; then ".join(_order(balance, stage))}
+
+
+def _order(balance: str, stage: PoolStage) -> Iterator[str]:
+    """Yield the rules by which an endpoint is chosen, the first that decides first."""
+    if len(stage.targets) == 1:
+        yield "its only endpoint"
+        return
+    if stage.is_sticky:
+        yield "the endpoint of the conversation, if available"
+    if len({target.priority for target in stage.targets}) > 1:
+        yield "the members of the first priority that has an available endpoint"
+    yield _summary(balance)
+
+
+def _summary(balance: str) -> str:
+    """Return what a strategy does: the first line of its file, without the name."""
+    first, *_ = (sys.modules[BALANCERS[balance].__module__].__doc__ or "").splitlines() or [balance]
+    return first.partition(": ")[2].rstrip(".") or balance
 
 
 def _endpoint(pool: str, target: Target, endpoint: str) -> dict[str, Any]:
@@ -73,8 +102,8 @@ def _endpoint(pool: str, target: Target, endpoint: str) -> dict[str, Any]:
 
 
 def _off(spec: Spec, match: Match, path: RoutePlan) -> list[str]:
-    """Give the models that would be asked as well if their providers had keys."""
+    """Return the models that the request could be sent to as well if their providers had keys."""
     all_on = replace(spec, providers={name: replace(provider, is_on=True) for name, provider in spec.providers.items()})
-    asked = {target.model.name for stage in path.stages for target in stage.targets}
-    stages = compile_snapshot(all_on, 0, {}, Directory(SystemClock())).paths[match].stages
-    return [target.model.name for stage in stages for target in stage.targets if target.model.name not in asked]
+    on = {target.model.name for stage in path.stages for target in stage.targets}
+    stages = compile_snapshot(all_on, 0, {}, Directory(SystemClock()), workers=1).plans[match].stages
+    return [target.model.name for stage in stages for target in stage.targets if target.model.name not in on]

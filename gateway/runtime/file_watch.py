@@ -1,8 +1,8 @@
-"""Notice that the files of the configuration changed.
+"""Watch the files of the configuration for changes.
 
 Folders are watched, not files: editors replace a file by another, and a Kubernetes ConfigMap changes by swapping the
-link `..data` beside it. Uses the backend of watchfiles directly, as its documentation shows: its own generators do not
-tell when they begin to see.
+link `..data` beside it. Uses the backend of watchfiles directly, as its documentation shows: its generators do not report
+when they begin to watch.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from gateway.core.tasks import Tasks
 log = logging.getLogger(__name__)
 
 CONFIG_MAP_LINK = "..data"
-STEP_MS = 50  # changes that come no farther apart are taken together,
-GATHER_MS = 1000  # for so long
-LOOK_MS = 60_000  # how long one look lasts while nothing happens
+STEP_MS = 50  # changes no farther apart than this are reported together,
+GATHER_MS = 1000  # for at most this long
+WATCH_MS = 60_000  # the longest single wait for a change
 
 
 class FileWatch:
@@ -32,7 +32,7 @@ class FileWatch:
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, files: Iterable[Path]) -> None:
-        """Watch these from now on, and no others; none: watch nothing."""
+        """Watch these files from now on, and no others; none: watch nothing."""
         wanted = frozenset(files)
         if wanted == self._files:
             return
@@ -44,9 +44,9 @@ class FileWatch:
             self._task = self._tasks.start(self._watch(wanted), "watch configuration")
 
     async def _watch(self, files: frozenset[Path]) -> None:
-        from watchfiles._rust_notify import RustNotify  # only where it is asked for
+        from watchfiles._rust_notify import RustNotify  # only where `server.watch` is on
 
-        # A file reached through a link lives in two places.
+        # A file behind a link has two paths.
         places = {place for file in files for place in (file.absolute(), file.resolve())}
         names = {place.name for place in places} | {CONFIG_MAP_LINK}
         folders = sorted({str(place.parent) for place in places})
@@ -54,10 +54,10 @@ class FileWatch:
         loop = asyncio.get_running_loop()
         with RustNotify(folders, False, False, 0, False, False) as watcher, ThreadPoolExecutor(1, "watch") as thread:
             log.info("watching for changes", extra={"folders": folders})
-            self._on_change()  # what changed between the reading of the files and this moment was not seen
+            self._on_change()  # changes since the files were read have not been seen
             try:
                 while True:
-                    seen = await loop.run_in_executor(thread, watcher.watch, GATHER_MS, STEP_MS, LOOK_MS, stop)
+                    seen = await loop.run_in_executor(thread, watcher.watch, GATHER_MS, STEP_MS, WATCH_MS, stop)
                     if isinstance(seen, set) and any(Path(path).name in names for _, path in seen):
                         self._on_change()
             finally:

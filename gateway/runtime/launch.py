@@ -1,10 +1,11 @@
-"""Start processes of our own.
+"""Start the gateway's other processes.
 
-Imports next to nothing: the first worker is on its way, loading what it needs on the second core, before the parent
-has loaded anything heavy.
+Imports next to nothing: the first worker is launched, and imports its modules on the second core, before control has
+imported anything heavy.
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,15 +15,15 @@ from dataclasses import dataclass
 
 from gateway.runtime.notify import Notifier
 
-# Only control decides what these mean, even where somebody sends them to every process of the gateway. Blocked signals
-# stay blocked over exec: there is no moment at which a newborn process could die of one.
+# Only control handles these signals, also where they are sent to every process of the gateway. Blocked signals stay
+# blocked over exec: at no moment could a new process die of one.
 _FOR_CONTROL_ONLY = (signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
 class Lifeline:
-    """A pipe that nobody writes to. Control and workers hold its write end: when the last of them is gone, by whatever
-    means, children read its end and leave."""
+    """A pipe without data. Control and workers hold its write end: when the last of them is gone, for whatever reason,
+    children read the end of the pipe and exit."""
 
     read_fd: int
     write_fd: int
@@ -30,7 +31,7 @@ class Lifeline:
 
 @dataclass(frozen=True, slots=True)
 class LaunchedWorker:
-    """A worker process that waits for its first message on the other end of `bus`."""
+    """A worker process, waiting for its first message on the other end of `bus`."""
 
     process: subprocess.Popen[bytes]
     bus: socket.socket
@@ -38,16 +39,16 @@ class LaunchedWorker:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What control has before it has anything else."""
+    """What control has made before it imports the rest."""
 
     lifeline: Lifeline
-    first: LaunchedWorker
+    first_worker: LaunchedWorker
     notifier: Notifier
-    early: Sequence[int]  # signals to stop that have come so far
+    early_signals: Sequence[int]  # stop signals received before the loop handles them
 
 
 def make_lifeline() -> Lifeline:
-    """A fresh pipe; neither end is inherited unless handed over."""
+    """Return a new pipe; a process inherits an end only where `launch` passes it on."""
     return Lifeline(*os.pipe())
 
 
@@ -61,9 +62,9 @@ def launch_worker(lifeline: Lifeline) -> LaunchedWorker:
 
 
 def launch(module: str, arguments: Sequence[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Run a module of ours in a fresh interpreter that inherits `fds`, under their numbers.
+    """Run a module in a new interpreter that inherits `fds`, under their numbers.
 
-    In a process group of its own: Ctrl-C, and whoever stops the whole group of control, reach control alone, which
+    It gets a process group of its own: Ctrl-C, or a signal to the whole group of control, reaches control alone, which
     lets the others finish first.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_CONTROL_ONLY)
@@ -73,3 +74,10 @@ def launch(module: str, arguments: Sequence[str], fds: Sequence[int]) -> subproc
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of file descriptors to the hard one; processes that are launched later inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -13,7 +13,7 @@ from gateway.config.spec import Listen
 
 BACKLOG = 4096
 
-# Accepted sockets inherit it: a client that does not read holds at most this much in the kernel.
+# Accepted sockets inherit this: a client that does not read occupies at most this much in the kernel.
 SEND_BUFFER_BYTES = 256 * 1024
 
 
@@ -22,7 +22,7 @@ class ListenError(Exception):
 
 
 def listen_on(addresses: Iterable[Listen]) -> list[socket.socket]:
-    """Listening sockets for all `addresses`, or ListenError and none."""
+    """Return listening sockets for all `addresses`. Raise ListenError and open none if one fails."""
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(one) for address in addresses for one in _open(address)]
         opened.pop_all()
@@ -47,7 +47,7 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
 
 
 def address_of(one: socket.socket) -> str:
-    """The address that a socket listens on, as the configuration writes it."""
+    """Return the address that a socket listens on, as the configuration writes it."""
     name = one.getsockname()
     return str(Listen(path=name)) if one.family == socket.AF_UNIX else str(Listen(host=name[0], port=name[1]))
 
@@ -76,7 +76,7 @@ def _open_tcp(address: Listen, family: int, name: object) -> socket.socket:
 
 
 def _open_unix(address: Listen) -> socket.socket:
-    """Nobody can connect before `listen`, and so before the file has its owner and its mode."""
+    """Set owner and mode before `listen`, so that no client can connect earlier."""
     path = Path(address.path)
     user, group = _owner(address)
     _remove_stale(path)
@@ -96,7 +96,7 @@ def _open_unix(address: Listen) -> socket.socket:
 
 
 def _owner(address: Listen) -> tuple[int, int]:
-    """The ids of user and group, by name or number; -1: as it is."""
+    """Return the ids of user and group, from names or numbers; -1: unchanged."""
     user, _, group = address.owner.partition(":")
     try:
         uid = -1 if not user else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
@@ -117,10 +117,10 @@ def _listening(one: socket.socket) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that a dead process left behind; one that answers, and anything else, stays."""
+    """Remove a socket that a dead process left behind; keep one that answers, and any other file."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise ListenError(f"unix:{path}: is there already, and is no socket")
+            raise ListenError(f"unix:{path}: exists already, and is not a socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

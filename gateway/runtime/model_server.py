@@ -1,10 +1,10 @@
-"""The embedded local model as a process of its own: llama.cpp's server, which speaks OpenAI's dialect itself.
+"""The embedded local model as its own process: llama.cpp's server, which speaks the OpenAI dialect.
 
 `python -m gateway.runtime.model_server --socket PATH --weights NAME [--lifeline FD] [--threads N] [--context N] [--parallel N]`
 
-`--context` is what one request may use, prompt and answer together; llama.cpp divides its own figure among the slots. The
-server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment, by the default of the system:
-there is nothing to save. The only file that imports `xllamacpp`.
+`--context` is the tokens of one request, prompt and completion together; llama.cpp divides its own figure among the slots.
+The server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment, by the default of the
+system: there is nothing to save. The only file that imports `xllamacpp`.
 """
 
 import argparse
@@ -16,9 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from gateway.runtime.lifeline import end_with
+from gateway.runtime.lifeline import MISSING_PACKAGE, end_with
 
-MISSING_PACKAGE: Final = 3  # exit code; `children.py` gives the server up on it
 FAILED: Final = 1
 
 # Weights that come as a package: name → package, file.
@@ -30,23 +29,23 @@ _HTTP_THREADS: Final = 32  # an open connection holds one, idle or not; `/health
 
 
 class Missing(Exception):
-    """Something that has to be installed, or a file, is not there; the message says what to do."""
+    """A package or a file is missing; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to serve, where, and with how much of the machine."""
+    """The command line: what to serve, where, and with how much of the machine."""
 
     socket: Path
     weights: str
     lifeline: int | None
     threads: int
     context: int  # tokens for each request
-    parallel: int  # requests at the same time; further ones wait
+    parallel: int  # concurrent requests; further ones wait
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or the end of the lifeline. Gives 3 where a package is missing, 1 where the weights don't load."""
+    """Serve until SIGTERM or the end of the lifeline. Return 3 if a package is missing, 1 if the weights don't load."""
     options = read_options(arguments)
     if options.lifeline is not None:
         end_with(options.lifeline)
@@ -56,17 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Missing as error:
         print(f"model server: {error}", file=sys.stderr)  # noqa: T201
         return MISSING_PACKAGE
-    except RuntimeError as error:  # llama.cpp has said why on stderr
+    except RuntimeError as error:  # llama.cpp has printed the reason on stderr
         print(f"model server: weights {options.weights!r} can't be served: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
     return 0
 
 
 def find_weights(name: str) -> Path:
-    """Find the file of weights: a known name, or the absolute path of a GGUF file. Raises Missing."""
+    """Find the file of weights: a known name, or the absolute path of a GGUF file. Raise Missing."""
     if name in PACKAGED:
         package, file = PACKAGED[name]
-        spec = find_spec(package)  # never imported: it asks for packages that nothing here needs
+        spec = find_spec(package)  # never imported: it needs packages that nothing here uses
         if spec is None or spec.origin is None:
             raise Missing(f"weights {name!r} need the package {package}: install the extra `local`")
         path = Path(spec.origin).parent / file
@@ -81,28 +80,28 @@ def find_weights(name: str) -> Path:
 
 
 def serve(options: Options, weights: Path) -> None:
-    """Load the weights and serve; returns never. Raises Missing without llama.cpp, RuntimeError where it refuses."""
+    """Load the weights and serve; never returns. Raise Missing without llama.cpp, RuntimeError if it refuses."""
     try:
         import xllamacpp
     except ImportError as error:
         raise Missing("the local model needs the package xllamacpp: install the extra `local`") from error
     options.socket.unlink(missing_ok=True)  # of a server that was killed
-    asked = xllamacpp.CommonParams()
-    asked.model.path = str(weights)
-    asked.model_alias = {options.weights if options.weights in PACKAGED else weights.stem}
-    asked.hostnames = [str(options.socket)]  # a name that ends in `.sock` is a Unix socket
-    asked.port = 0
-    asked.n_parallel = options.parallel
-    asked.n_ctx = options.context * options.parallel
-    asked.cpuparams.n_threads = options.threads
-    asked.cpuparams_batch.n_threads = options.threads
-    asked.n_threads_http = _HTTP_THREADS
-    asked.cache_ram_mib = _PROMPT_CACHE_MIB
-    asked.verbosity = _ERRORS_ONLY
-    asked.fit_params = False  # of graphics cards
-    asked.ui = False
-    asked.endpoint_slots = False
-    server = xllamacpp.Server(asked)
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = {options.weights if options.weights in PACKAGED else weights.stem}
+    params.hostnames = [str(options.socket)]  # a name that ends in `.sock` is a Unix socket
+    params.port = 0
+    params.n_parallel = options.parallel
+    params.n_ctx = options.context * options.parallel
+    params.cpuparams.n_threads = options.threads
+    params.cpuparams_batch.n_threads = options.threads
+    params.n_threads_http = _HTTP_THREADS
+    params.cache_ram_mib = _PROMPT_CACHE_MIB
+    params.verbosity = _ERRORS_ONLY
+    params.fit_params = False  # of graphics cards
+    params.ui = False
+    params.endpoint_slots = False
+    server = xllamacpp.Server(params)
     while server is not None:  # it runs in threads of its own, for as long as this object lives
         signal.pause()
 

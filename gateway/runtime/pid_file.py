@@ -1,7 +1,7 @@
-"""The file with the process id of control, for those who send signals by name of a file.
+"""The file with the process id of control, for tools that send signals by such a file.
 
-A lock tells a living gateway from a stale file: the kernel drops it with the process, however that ended, while a process
-id may be somebody else's by now.
+A lock distinguishes a running gateway from a stale file: the kernel releases it with the process, however that ended,
+while the process id may belong to another process by now.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 class PidFileError(Exception):
-    """The file can't be had; the message names it."""
+    """The file can't be written or locked; the message names it."""
 
 
 @contextlib.contextmanager
 def pid_file(path: Path | None) -> Iterator[None]:
-    """Hold the file, with our process id in it, for as long as the context lasts, then remove it; None: no file.
+    """Keep the file, with the id of this process, while the context lasts, then remove it; None: no file.
 
-    Raises PidFileError where it can't be written, or another living gateway holds it.
+    Raise PidFileError if it can't be written, or another running gateway holds it.
     """
     if path is None:
         yield
@@ -30,7 +30,7 @@ def pid_file(path: Path | None) -> Iterator[None]:
         os.write(fd, f"{os.getpid()}\n".encode())
         yield
     finally:
-        path.unlink(missing_ok=True)  # before the lock goes: nobody can have taken it over yet
+        path.unlink(missing_ok=True)  # before the lock is released: no other gateway can hold it yet
         os.close(fd)
 
 
@@ -48,7 +48,7 @@ def _take(path: Path) -> int:
             holder = os.read(fd, 32).decode(errors="replace").strip()
             os.close(fd)
             raise PidFileError(f"pid file {path}: another gateway is running (pid {holder})") from None
-        os.close(fd)  # its owner removed it between our opening and locking it
+        os.close(fd)  # its owner removed it after it was opened here, and before it was locked
 
 
 def _is_at(fd: int, path: Path) -> bool:

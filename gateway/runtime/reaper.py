@@ -1,4 +1,4 @@
-"""Tell when processes of ours have ended."""
+"""Wait for the end of child processes."""
 
 import asyncio
 import signal
@@ -6,7 +6,7 @@ import subprocess
 
 
 class Reaper:
-    """Waits for child processes without a thread each: SIGCHLD wakes it, it asks every process that it watches."""
+    """Waits for child processes without a thread for each: on SIGCHLD it polls every process that it watches."""
 
     def __init__(self) -> None:
         self._watched: dict[subprocess.Popen[bytes], asyncio.Future[int]] = {}
@@ -20,7 +20,7 @@ class Reaper:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
 
     async def wait(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for the end of `process`; gives its exit code, negative for the signal that ended it."""
+        """Wait for the end of `process`. Return its exit code, negative for the signal that ended it."""
         if process not in self._watched:
             self._watched[process] = asyncio.get_running_loop().create_future()
         ended = self._watched[process]
@@ -37,7 +37,7 @@ class Reaper:
 
 
 async def end(reaper: Reaper, process: subprocess.Popen[bytes], patience_s: float) -> bool:
-    """Ask `process` to end (SIGTERM), then make it (SIGKILL). Gives whether it ended within `patience_s` by itself."""
+    """End `process` by SIGTERM, then by SIGKILL. Return whether it ended within `patience_s` after SIGTERM."""
     if process.poll() is None:
         process.terminate()
     try:

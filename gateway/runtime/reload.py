@@ -1,12 +1,12 @@
-"""From one configuration to the next, or not.
+"""Replace the configuration by the one in the files, or refuse it.
 
-Asked by SIGHUP, by `POST /admin/reload` (and so `gateway reload`), and, where `server.watch` is true, by a change of the
-files. Requests that come while a reload runs share the next one. A reload reads and checks all files in a thread; a bad
-configuration, or a change of the static part, changes nothing.
+A reload is requested by SIGHUP, by `POST /admin/reload` (as `gateway reload` does), and, where `server.watch` is true, by
+a change of the files. Requests during a reload share the next one. A reload reads, checks and compiles the configuration
+in a thread; a bad configuration, or a change of the static part, changes nothing.
 
-Whoever asks gets a new generation even where the text is the same: what the text points at (`${file:…}`) may have
-changed. A change of files that leaves the text in force as it is keeps the generation, and is worth a word only where
-the reload before it was refused.
+A reload by signal or by the admin API makes a new generation even where the text is the same: a file that the text refers
+to (`${file:…}`) may have changed. A change of files that leaves the text as it is keeps the generation, and is logged only
+where the reload before it was refused.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a reload ended. `generation`: what is in force after it, on `active` of `workers` workers."""
+    """The outcome of a reload. `generation`: the one in force after it, on `active` of `workers` workers."""
 
     ok: bool
     generation: int
@@ -39,7 +39,7 @@ class Outcome:
     static: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """The outcome as JSON."""
+        """Return the outcome as a JSON document."""
         return {
             "ok": self.ok,
             "generation": self.generation,
@@ -52,8 +52,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Roll:
-    """How many workers serve the current configuration, of how many."""
+class WorkerCounts:
+    """The number of workers that serve the current configuration, and of all workers."""
 
     active: int
     workers: int
@@ -62,8 +62,8 @@ class Roll:
 class Reloader:
     """Holds the configuration in force, and replaces it.
 
-    `load` reads and checks the files (blocking, raises ConfigError); `apply` brings a configuration to the workers under
-    a generation, and gives what went wrong, in which case nothing has changed.
+    `load` reads, checks and compiles the files (blocking, raises ConfigError). `apply` brings a configuration to the
+    workers under a generation, and returns the problems; with any, nothing has changed.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Reloader:
         *,
         load: Callable[[], Loaded],
         apply: Callable[[Loaded, int], Awaitable[Sequence[str]]],
-        roll: Callable[[], Roll],
+        count_workers: Callable[[], WorkerCounts],
         executor: Executor,
         clock: Clock,
         metrics: Metrics,
@@ -83,7 +83,7 @@ class Reloader:
         self.last: Outcome | None = None
         self._load = load
         self._apply = apply
-        self._roll = roll
+        self._count_workers = count_workers
         self._executor = executor
         self._clock = clock
         self._metrics = metrics
@@ -94,7 +94,7 @@ class Reloader:
         metrics.config_last_reload_ok.value = 1
 
     def request(self, *, is_explicit: bool) -> asyncio.Future[Outcome]:
-        """Ask for a reload; the future gives its outcome. Not `is_explicit`: only files may have changed."""
+        """Request a reload. Return a future with its outcome. Not `is_explicit`: only files may have changed."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(outcome)
         self._is_explicit = self._is_explicit or is_explicit
@@ -102,7 +102,7 @@ class Reloader:
         return outcome
 
     async def run(self) -> None:
-        """Do what is asked, one reload at a time, for ever."""
+        """Run the requested reloads, one at a time, for ever."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -111,9 +111,9 @@ class Reloader:
             try:
                 outcome = await self._reload(is_explicit)
             except Exception:
-                log.exception("reload failed for a reason of its own")
+                log.exception("reload failed for an internal error")
                 outcome = self._refuse((Problem(Place(), "", "internal error, see the log"),))
-            if is_explicit or self._is_news(outcome):
+            if is_explicit or self._is_worth_logging(outcome):
                 self._record(outcome)
             for one in waiting:
                 if not one.done():
@@ -138,7 +138,7 @@ class Reloader:
         warn(loaded)
         return self._outcome(ok=True)
 
-    def _is_news(self, outcome: Outcome) -> bool:
+    def _is_worth_logging(self, outcome: Outcome) -> bool:
         is_same = outcome.ok and outcome.generation == self._metrics.config_generation.value
         return not is_same or (self.last is not None and not self.last.ok)
 
@@ -151,8 +151,8 @@ class Reloader:
         return self._outcome(ok=False, problems=problems, static=static)
 
     def _outcome(self, *, ok: bool, problems: tuple[Problem, ...] = (), static: tuple[str, ...] = ()) -> Outcome:
-        roll = self._roll()
-        return Outcome(ok, self.generation, self._clock.wall(), roll.active, roll.workers, problems, static)
+        counts = self._count_workers()
+        return Outcome(ok, self.generation, self._clock.wall(), counts.active, counts.workers, problems, static)
 
     def _record(self, outcome: Outcome) -> None:
         self.last = outcome
@@ -169,7 +169,7 @@ class Reloader:
 
 
 def warn(loaded: Loaded) -> None:
-    """Log what a configuration was warned about."""
+    """Log the warnings of a configuration."""
     for warning in loaded.warnings:
         fields = {"place": str(warning.place), "path": warning.path, "problem": warning.message}
         log.warning("configuration warning", extra=fields)

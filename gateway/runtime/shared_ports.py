@@ -1,7 +1,7 @@
-"""The public listeners of several workers: for each TCP address one socket a worker, on one port.
+"""The public listeners of several workers: for each TCP address one socket per worker, on one port.
 
-With SO_REUSEPORT the kernel deals connections out evenly; workers that accept from one socket take them as they happen to
-wake up, and one gets most. A Unix socket has no such thing: all accept from the same one.
+With SO_REUSEPORT the kernel distributes connections evenly. Workers that accept from one shared socket take connections
+as they wake up, and one worker gets most. Unix sockets have no such option: all workers accept from the same one.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from gateway.runtime.listeners import BACKLOG, SEND_BUFFER_BYTES, ListenError, a
 class DataSockets:
     """Listening sockets, and for each the entry of `server.listen` that it was opened for.
 
-    `by_worker`: the places in `sockets` that each worker accepts on.
+    `by_worker`: the indexes in `sockets` that each worker accepts on.
     """
 
     sockets: tuple[socket.socket, ...] = ()
@@ -26,16 +26,16 @@ class DataSockets:
 
     @property
     def addresses(self) -> list[str]:
-        """What they listen on, as the configuration writes it, each once."""
+        """Return the listening addresses, as the configuration writes them, each once."""
         return list(dict.fromkeys(map(address_of, self.sockets)))
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all sockets."""
         close_all(self.sockets)
 
 
 def open_data_sockets(addresses: Sequence[Listen], workers: int) -> DataSockets:
-    """Listen on all addresses for so many workers, or raise ListenError and listen on none."""
+    """Listen on all addresses for this number of workers. Raise ListenError and listen on none if one fails."""
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
         entries: list[int] = []
@@ -52,8 +52,8 @@ def open_data_sockets(addresses: Sequence[Listen], workers: int) -> DataSockets:
 
 
 def _open(address: Listen, workers: int) -> list[list[socket.socket]]:
-    """Give, for each address that a name stands for, one socket a worker."""
-    plain = listen_on([address])  # tells whether it is free: with SO_REUSEPORT a second gateway would share the port
+    """Return one socket per worker for each address that a host name resolves to."""
+    plain = listen_on([address])  # fails if it is in use: with SO_REUSEPORT a second gateway would share the port
     if workers == 1 or address.path:
         return [[one] * workers for one in plain]
     names = [(one.family, one.getsockname()) for one in plain]

@@ -1,4 +1,4 @@
-"""The scripted provider as a process of its own.
+"""The scripted provider as its own process.
 
 `python -m gateway.runtime.simulator_process --socket PATH | --listen HOST:PORT [--lifeline FD] [--record]`
 """
@@ -20,9 +20,9 @@ from gateway.runtime.lifeline import end_with
 from gateway.simulator.server import Simulator
 from gateway.simulator.stats import Stats
 
-HEAD_LIMIT: Final = 32 * 2**10  # bytes of a line: whatever the gateway takes and hands on
+HEAD_LIMIT: Final = 32 * 2**10  # bytes of a line: as much as the gateway accepts and forwards
 BACKLOG: Final = 1024
-SEND_BUFFER_BYTES: Final = 256 * 1024  # accepted connections inherit it: a reader that is slow is felt soon
+SEND_BUFFER_BYTES: Final = 256 * 1024  # accepted connections inherit it: a slow reader causes backpressure soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def serve(options: Options) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):

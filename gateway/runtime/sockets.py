@@ -1,4 +1,4 @@
-"""All sockets of one gateway, bound by control before anybody serves them."""
+"""All listening sockets of one gateway, bound by control before a process serves them."""
 
 import logging
 import socket
@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """All that the gateway listens on. A context: closes them at its end."""
+    """All listening sockets. A context manager: closes them at its end."""
 
     data: DataSockets
     admin: list[socket.socket]
-    control: list[socket.socket]  # for the command line; empty where there is no place for it
+    control: list[socket.socket]  # for the command line; empty if no path works
 
     @classmethod
     def bind(cls, config_path: Path, server: ServerSpec, workers: int) -> "Sockets":
-        """Bind everything, the public listeners for so many workers, or raise ListenError and bind nothing."""
+        """Bind everything, the public listeners for this number of workers. Raise ListenError and bind nothing if one fails."""
         data = open_data_sockets(server.listen, workers)
         try:
             return cls(data, listen_on([server.admin.listen]), _control_socket(config_path))

@@ -1,14 +1,13 @@
-"""All workers: kept alive, and moved together from one configuration to the next.
+"""All workers: kept running, watched, and replaced.
 
-A reload has two phases: every worker prepares (compiles beside what runs), and only when all could does each activate.
 A worker that ended is replaced after a pause; its successor starts with the last good configuration, never with the file.
-One that became ready with an older configuration than the current is brought up to date on its own.
+How workers move to another configuration stands in `rollout.py`.
 
-Each has listening sockets of its own. While one is not there (not ready yet, between two lives, or silent), the others
-accept on its sockets too, so that nobody waits for it; what it had accepted is lost with it.
+Each worker has listening sockets of its own. While one is absent (not ready yet, between two processes, or silent), the
+others accept on its sockets too, so that no client waits for it; connections that it had accepted are lost with it.
 
-What one learns of an endpoint all others hear at once, and those that start later hear what still holds. What the operator has
-drained is kept here, and given to each.
+What one worker learns about an endpoint reaches all others at once, and later workers while it still holds. So do the
+endpoints that the operator has drained (`shared_state.py`).
 """
 
 import asyncio
@@ -19,26 +18,25 @@ from dataclasses import dataclass
 from gateway.core.clock import Clock
 from gateway.core.tasks import Tasks
 from gateway.observability.merge import Merged
-from gateway.runtime import bus
+from gateway.runtime import messages
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.launch import LaunchedWorker, Lifeline, launch_worker
 from gateway.runtime.reaper import Reaper
 from gateway.runtime.restart_backoff import RestartBackoff
+from gateway.runtime.rollout import Rollout
 from gateway.runtime.shared_ports import DataSockets
-from gateway.runtime.state_broadcast import StateBroadcast
+from gateway.runtime.shared_state import SharedState
 from gateway.runtime.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-PREPARE_PATIENCE_S = 30.0
-ACTIVATE_PATIENCE_S = 10.0
 ANSWER_PATIENCE_S = 1.0
-LOOK_S = 1.0  # between two checks of the workers
-LONGEST_START = 60  # checks: so long may one load before it serves
-LONGEST_SILENCE = 10  # checks: a loop that has not turned for so long never will
-DOUBTFUL_SILENCE = 3  # checks: then the others accept in its place
-LONG_LIFE_S = 10.0  # whoever lived so long is replaced without much of a pause
-STOP_MARGIN_S = 5.0  # beyond the deadline of a drain: cutting, flushing, closing
+CHECK_S = 1.0  # between two checks of the workers
+MAX_START_CHECKS = 60  # a worker that does not serve after so many checks is killed
+MAX_SILENT_CHECKS = 10  # a loop that has not run for so many checks never will
+DOUBTFUL_SILENT_CHECKS = 3  # from then on the others accept in its place
+LONG_LIFE_S = 10.0  # a worker that ran for so long is replaced after the first, short pause
+STOP_MARGIN_S = 5.0  # after the deadline of a drain: cutting, flushing, closing
 
 
 class StartError(Exception):
@@ -47,13 +45,13 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WorkerFactory:
-    """What it takes to raise a worker."""
+    """What is needed to start and run a worker process."""
 
     tasks: Tasks
     clock: Clock
     reaper: Reaper
     lifeline: Lifeline
-    data: DataSockets
+    sockets: DataSockets
     launch: Callable[[Lifeline], LaunchedWorker] = launch_worker
 
 
@@ -67,251 +65,226 @@ class Workers:
         self._merged = merged
         self._on_restart = on_restart
         self._on_fatal = on_fatal
-        self._living: list[WorkerProcess] = []
-        self._slots: list[asyncio.Task[None]] = []  # one a worker, for as long as there should be one
+        self._processes: list[WorkerProcess] = []
+        self._slots: list[asyncio.Task[None]] = []  # each keeps one worker running
         self._stopping = asyncio.Event()
         self._first_ready: asyncio.Future[bool] | None = None
-        self._version: ConfigVersion | None = None
-        self._children: dict[str, bus.ChildCondition] = {}
-        self._drained: tuple[str, ...] = ()
-        self._news = StateBroadcast(factory.clock)
+        self._rollout = Rollout(self._ready)
+        self._shared = SharedState(factory.clock)
 
     @property
     def wanted(self) -> int:
-        """How many there should be."""
-        return len(self._factory.data.by_worker)
+        """The configured number of workers."""
+        return len(self._factory.sockets.by_worker)
 
     @property
     def active(self) -> int:
-        """How many serve the current configuration."""
-        return sum(self._is_current(worker) for worker in self._living)
+        """The number of workers that serve the current configuration."""
+        return sum(self._rollout.is_current(worker) for worker in self._processes)
 
     def pids(self) -> list[int]:
-        """The process ids of those that live."""
-        return [worker.pid for worker in self._living]
+        """Return the process ids of the running workers."""
+        return [worker.pid for worker in self._processes]
 
     async def start(self, version: ConfigVersion, first: LaunchedWorker) -> None:
-        """Begin with `version`; the first process is launched already. Returns when it serves. Raises StartError.
+        """Start with `version`; the first process is launched already. Returns when it serves. Raises StartError.
 
-        Its siblings are launched then: on few CPUs they would only delay it.
+        The other workers are launched then: on few CPUs they would only delay the first.
         """
-        self._version = version
+        self._rollout.version = version
         self._first_ready = asyncio.get_running_loop().create_future()
-        self._keep_one(1, first)
+        self._open_slot(1, first)
         self._factory.tasks.start(self._watch(), "life signs")
         if not await self._first_ready:
             raise StartError("the worker ended before it served")
         for number in range(2, self.wanted + 1):
-            self._keep_one(number, None)
+            self._open_slot(number, None)
 
     async def prepare(self, version: ConfigVersion) -> list[str]:
-        """Make every worker compile `version`; gives what went wrong, with the names of the workers."""
-        workers = self._ready()
-        found = await asyncio.gather(*(self._prepare(worker, version) for worker in workers))
-        return [f"{worker.name} could not compile it: {one}" for worker, one in zip(workers, found, strict=True) if one]
+        """Make every worker compile `version`. Return the problems, with the names of the workers."""
+        return await self._rollout.prepare(version)
 
     def discard(self, version: ConfigVersion) -> None:
         """Make every worker forget what it prepared."""
-        for worker in self._living:
+        for worker in self._processes:
             worker.prepared = 0
-            worker.tell(bus.Discard(version.generation))
+            worker.send(messages.Discard(version.generation))
 
     async def activate(self, version: ConfigVersion) -> None:
         """Make `version` the current configuration everywhere; a worker that can't is replaced."""
-        self._version = version
-        await asyncio.gather(*(self._bring_up_to_date(worker, version) for worker in self._ready()))
+        await self._rollout.activate(version)
 
-    def child_changed(self, provider: str, condition: bus.ChildCondition) -> None:
-        """Tell all workers, now and later, about the server that the gateway runs for `provider`."""
-        self._children[provider] = condition
-        for worker in self._living:
-            worker.tell(bus.ChildState(provider, condition))
+    def child_changed(self, provider: str, condition: messages.ChildCondition) -> None:
+        """Send the condition of the server that the gateway runs for `provider` to all workers, now and later."""
+        self._shared.children[provider] = condition
+        self._broadcast(messages.ChildState(provider, condition))
 
-    async def drain(self, names: tuple[str, ...], forgiven: tuple[str, ...] = ()) -> int:
-        """Let all workers, now and later, drain the endpoints of these names and no others; `forgiven` as in `bus.Drain`.
+    async def drain(self, names: tuple[str, ...], reset: tuple[str, ...] = ()) -> int:
+        """Make all workers, now and later, drain the endpoints of these names and no others; `reset` as in `Drain`.
 
-        Gives how many have done so.
+        Return how many have done so.
         """
-        self._drained = names
-        if forgiven:
-            self._news.forget_keys()
-        order = bus.Drain(names, forgiven)
-        for worker in self._living:
-            if not worker.generation:  # it starts with an older list, and hears this one when it can
-                worker.tell(order)
-        answers = await asyncio.gather(*(worker.ask(order, ANSWER_PATIENCE_S) for worker in self._ready()))
-        return sum(isinstance(answer, bus.Drained) for answer in answers)
+        self._shared.drained = names
+        if reset:
+            self._shared.events.remove_refused_keys()
+        order = messages.Drain(names, reset)
+        for worker in self._processes:
+            if not worker.generation:  # its start may hold the list of before
+                worker.send(order)
+        answers = await self._ask_all(order)
+        return sum(isinstance(answer, messages.Drained) for answer in answers)
 
-    async def endpoints(self) -> list[bus.Endpoints]:
-        """What the workers say about their endpoints and pools."""
-        workers = self._ready()
-        answers = await asyncio.gather(*(worker.ask(bus.AskEndpoints(), ANSWER_PATIENCE_S) for worker in workers))
-        return [answer for answer in answers if isinstance(answer, bus.Endpoints)]
+    async def endpoints(self) -> list[messages.Endpoints]:
+        """Return the workers' views of their endpoints and pools."""
+        return [one for one in await self._ask_all(messages.AskEndpoints()) if isinstance(one, messages.Endpoints)]
 
     async def collect_metrics(self) -> None:
-        """Bring the merged metrics up to date; a worker that does not answer in time keeps what it last said."""
-        await asyncio.gather(*(worker.ask(bus.AskMetrics(), ANSWER_PATIENCE_S) for worker in self._ready()))
+        """Bring the merged metrics up to date; of a worker that does not answer in time the last ones stay."""
+        await self._ask_all(messages.AskMetrics())
 
-    async def health(self) -> list[bus.Health]:
-        """What the workers say about their circuits and what they have in flight."""
-        answers = await asyncio.gather(*(worker.ask(bus.AskHealth(), ANSWER_PATIENCE_S) for worker in self._ready()))
-        return [answer for answer in answers if isinstance(answer, bus.Health)]
+    async def health(self) -> list[messages.Health]:
+        """Return the workers' circuits and in-flight counts."""
+        return [one for one in await self._ask_all(messages.AskHealth()) if isinstance(one, messages.Health)]
 
     async def stop(self, grace_s: float, deadline_s: float) -> bool:
-        """Let all finish and end; gives whether each did so by itself."""
+        """Let all workers finish and end. Return whether each did so by itself."""
         self._stopping.set()
-        for worker in self._living:
-            worker.tell(bus.Stop(grace_s, deadline_s))
+        self._broadcast(messages.Stop(grace_s, deadline_s))
         if not self._slots:
             return True
         _, late = await asyncio.wait(self._slots, timeout=max(grace_s, deadline_s) + STOP_MARGIN_S)
         if not late:
             return True
-        log.error("workers did not end by the drain deadline and are killed", extra={"pids": self.pids()})
+        log.error("workers did not end by the drain deadline; killing them", extra={"pids": self.pids()})
         self.kill()
         await asyncio.wait(late)
         return False
 
     def kill(self) -> None:
-        """End all at once."""
+        """End all workers at once."""
         self._stopping.set()
-        for worker in self._living:
+        for worker in self._processes:
             worker.kill()
 
-    def _keep_one(self, number: int, launched: LaunchedWorker | None) -> None:
-        self._slots.append(self._factory.tasks.start(self._keep(number, launched), f"worker-{number}"))
+    def _open_slot(self, number: int, launched: LaunchedWorker | None) -> None:
+        self._slots.append(self._factory.tasks.start(self._keep_running(number, launched), f"worker-{number}"))
 
-    async def _keep(self, number: int, launched: LaunchedWorker | None) -> None:
-        """Keep one worker alive until `stop`."""
-        pauses = RestartBackoff(self._factory.clock, LONG_LIFE_S)
+    async def _keep_running(self, number: int, launched: LaunchedWorker | None) -> None:
+        """Run one worker process after another until `stop`."""
+        backoff = RestartBackoff(self._factory.clock, LONG_LIFE_S)
         try:
             while not self._stopping.is_set():
-                pauses.begin()
-                await self._live_once(number, launched or self._factory.launch(self._factory.lifeline))
+                backoff.note_start()
+                await self._run_once(number, launched or self._factory.launch(self._factory.lifeline))
                 launched = None
                 if self._stopping.is_set():
                     return
                 self._on_restart()
-                if await self._stopped_within(pauses.after_end()):
+                if await self._is_stopped_within(backoff.next_pause_s()):
                     return
         finally:
-            self._no_longer_awaited()
+            self._end_first_wait()
             if not self._stopping.is_set():
                 self._on_fatal()
 
-    async def _live_once(self, number: int, launched: LaunchedWorker) -> None:
-        assert self._version is not None
-        version, data = self._version, self._factory.data
-        worker = WorkerProcess(number, launched, self._heard)
-        self._living.append(worker)
-        worker.accepts = self._doors_of(worker)
-        start = bus.Start(
+    async def _run_once(self, number: int, launched: LaunchedWorker) -> None:
+        version, sockets = self._rollout.version, self._factory.sockets
+        assert version is not None
+        worker = WorkerProcess(number, launched, self._handle_message)
+        self._processes.append(worker)
+        worker.accepts = self._listeners_of(worker)
+        start = messages.Start(
             number=number,
+            workers=self.wanted,
             generation=version.generation,
             spec=version.encoded,
             addresses=dict(version.addresses),
-            children=dict(self._children),
-            entries=data.entries,
+            children=dict(self._shared.children),
+            entries=sockets.entries,
             accept=worker.accepts,
-            drained=self._drained,
-            news=self._news.current(),
+            drained=self._shared.drained,
+            events=self._shared.events.current(),
         )
         try:
-            code = await worker.live(start, data.sockets, self._factory.reaper)
+            code = await worker.run(start, sockets.sockets, self._factory.reaper)
         finally:
-            self._living.remove(worker)
+            self._processes.remove(worker)
             self._merged.retire(worker.name)
-            self._share_doors()
-        if self._no_longer_awaited():
+            self._share_listeners()
+        if self._end_first_wait():
             return
         if not self._stopping.is_set():
             log.error("worker ended, will be replaced", extra={"worker": worker.name, "exit_code": code})
 
-    def _no_longer_awaited(self) -> bool:
-        """End the wait for the first worker, where there still is one: well only if all is to stop."""
+    def _end_first_wait(self) -> bool:
+        """End the wait for the first worker, where `start` still waits; without an error only during a stop."""
         if self._first_ready is None or self._first_ready.done():
             return False
         self._first_ready.set_result(self._stopping.is_set())
         return True
 
-    async def _stopped_within(self, pause_s: float) -> bool:
+    async def _is_stopped_within(self, pause_s: float) -> bool:
         try:
             await asyncio.wait_for(self._stopping.wait(), pause_s)
         except TimeoutError:
             return False
         return True
 
-    def _heard(self, worker: WorkerProcess, message: bus.ToControl) -> None:
+    def _handle_message(self, worker: WorkerProcess, message: messages.ToControl) -> None:
         match message:
-            case bus.Ready(generation=generation):
+            case messages.Ready(generation=generation):
                 worker.generation = generation
                 if self._stopping.is_set():
                     return
-                self._share_doors()
-                if self._version is not None and not self._is_current(worker):
-                    work = self._bring_up_to_date(worker, self._version)
-                    self._factory.tasks.start(work, f"catch-up {worker.name}")
+                self._share_listeners()
+                if not self._rollout.is_current(worker):
+                    self._factory.tasks.start(self._rollout.bring_up_to_date(worker), f"catch-up {worker.name}")
                 if self._first_ready is not None and not self._first_ready.done():
                     self._first_ready.set_result(True)
-            case bus.News():
-                self._news.note(message)
-                for other in self._living:
-                    if other is not worker:
-                        other.tell(message)
-            case bus.Metrics(snapshot=snapshot):
+            case messages.EndpointEvent():
+                self._shared.events.add(message)
+                self._broadcast(message, but=worker)
+            case messages.Metrics(snapshot=snapshot):
                 self._merged.update(worker.name, snapshot)
             case _:
                 pass
 
-    async def _prepare(self, worker: WorkerProcess, version: ConfigVersion) -> str:
-        """Make it compile `version`; gives what went wrong, "" for nothing."""
-        question = bus.Prepare(version.generation, version.encoded, dict(version.addresses))
-        answer = await worker.ask(question, PREPARE_PATIENCE_S)
-        if not isinstance(answer, bus.Prepared):
-            return "it ended or did not answer"
-        if not answer.problem:
-            worker.prepared = version.generation
-        return answer.problem
+    def _broadcast(self, message: messages.ToWorker, but: WorkerProcess | None = None) -> None:
+        for worker in self._processes:
+            if worker is not but:
+                worker.send(message)
 
-    async def _bring_up_to_date(self, worker: WorkerProcess, version: ConfigVersion) -> None:
-        if worker.prepared != version.generation and await self._prepare(worker, version):
-            worker.kill()
-            return
-        if await worker.ask(bus.Activate(version.generation), ACTIVATE_PATIENCE_S) is None:
-            worker.kill()
-            return
-        worker.generation = version.generation
+    async def _ask_all(self, question: messages.Question) -> list[messages.Answer | None]:
+        """Ask all ready workers, and return their answers; None for a worker that does not answer in time."""
+        return await asyncio.gather(*(worker.ask(question, ANSWER_PATIENCE_S) for worker in self._ready()))
 
     async def _watch(self) -> None:
-        """Kill workers whose loop has stood still for long; in checks, not seconds, lest a pause of our own count."""
+        """Kill workers whose loop stands still. Counted in checks, not seconds, so that a pause of control does not count."""
         while True:
-            await asyncio.sleep(LOOK_S)
-            for worker in self._living:
-                worker.silent_for += 1
-                if worker.silent_for > (LONGEST_SILENCE if worker.generation else LONGEST_START):
-                    log.error("worker gives no life sign and is killed", extra={"worker": worker.name})
+            await asyncio.sleep(CHECK_S)
+            for worker in self._processes:
+                worker.silent_checks += 1
+                if worker.silent_checks > (MAX_SILENT_CHECKS if worker.generation else MAX_START_CHECKS):
+                    log.error("worker stopped responding; killing it", extra={"worker": worker.name})
                     worker.kill()
-            self._share_doors()
+            self._share_listeners()
 
-    def _share_doors(self) -> None:
-        """Let each accept on its own listening sockets, and on those of whoever is not there."""
+    def _share_listeners(self) -> None:
+        """Make each worker accept on its own listening sockets, and on those of absent workers."""
         if self._stopping.is_set():
             return
-        for worker in self._living:
-            acceptors = self._doors_of(worker)
-            if acceptors != worker.accepts:
-                worker.accepts = acceptors
-                worker.tell(bus.Accept(acceptors))
+        for worker in self._processes:
+            accepts = self._listeners_of(worker)
+            if accepts != worker.accepts:
+                worker.accepts = accepts
+                worker.send(messages.Accept(accepts))
 
-    def _doors_of(self, worker: WorkerProcess) -> tuple[int, ...]:
-        present = {one.number for one in self._ready() if one.silent_for <= DOUBTFUL_SILENCE}
-        shares = self._factory.data.by_worker
-        kept = {acceptor for number, share in enumerate(shares, 1) if number in present for acceptor in share}
-        mine = set(shares[worker.number - 1])
-        return tuple(sorted(mine | (set(range(len(self._factory.data.sockets))) - kept)))
+    def _listeners_of(self, worker: WorkerProcess) -> tuple[int, ...]:
+        sockets = self._factory.sockets
+        present = {one.number for one in self._ready() if one.silent_checks <= DOUBTFUL_SILENT_CHECKS}
+        kept = {index for number, own in enumerate(sockets.by_worker, 1) if number in present for index in own}
+        own = set(sockets.by_worker[worker.number - 1])
+        return tuple(sorted(own | (set(range(len(sockets.sockets))) - kept)))
 
     def _ready(self) -> list[WorkerProcess]:
-        return [worker for worker in self._living if worker.generation]
-
-    def _is_current(self, worker: WorkerProcess) -> bool:
-        return self._version is not None and worker.generation == self._version.generation
+        return [worker for worker in self._processes if worker.generation]

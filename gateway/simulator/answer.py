@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.providers.simulator import Behaviour
+from gateway.providers.simulator_behaviour import Behaviour
 from gateway.simulator.ask import Ask
 from gateway.simulator.example import example
 

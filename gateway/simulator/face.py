@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from gateway.providers.simulator import Behaviour
+from gateway.providers.simulator_behaviour import Behaviour
 from gateway.simulator.answer import Answer
 from gateway.simulator.ask import Ask
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from gateway.providers.simulator import BASE_NAME
+from gateway.providers.simulator_behaviour import BASE_NAME
 from gateway.simulator.answer import Answer, encode
 from gateway.simulator.ask import Ask, BadAsk
 from gateway.simulator.chat import ChatShape

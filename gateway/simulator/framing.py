@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.providers.simulator import Behaviour
+from gateway.providers.simulator_behaviour import Behaviour
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Final
 
-from gateway.providers.simulator import Behaviour
+from gateway.providers.simulator_behaviour import Behaviour
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"

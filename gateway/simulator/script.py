@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Final
 
-from gateway.providers.simulator import Behaviour
+from gateway.providers.simulator_behaviour import Behaviour
 from gateway.simulator.answer import Answer
 from gateway.simulator.face import Face, Stream, Trouble
 from gateway.simulator.framing import Fate, Step, Until, framed, pieces

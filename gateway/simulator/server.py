@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.core.clock import Clock
-from gateway.providers.simulator import BASE_NAME, Behaviour, behaviour_of
+from gateway.providers.simulator_behaviour import BASE_NAME, Behaviour, behaviour_of
 from gateway.simulator.answer import compose
 from gateway.simulator.ask import BadAsk
 from gateway.simulator.chat import Chat

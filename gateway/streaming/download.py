@@ -1,11 +1,11 @@
-"""From a provider to the client, untouched: the body of an answer that the gateway does not read."""
+"""From the provider to the client, untouched: the body of a response that the gateway does not read."""
 
 import asyncio
 from typing import Protocol
 
 from gateway.core.errors import GatewayError
-from gateway.streaming.relay import ClientWriter
-from gateway.streaming.timers import AttemptTimers
+from gateway.core.response import ClientWriter, Tap
+from gateway.streaming.relay import UpstreamBody
 
 
 class Sink(Protocol):
@@ -16,57 +16,49 @@ class Sink(Protocol):
     def finish(self, error: GatewayError | None) -> None: ...
 
 
-class Source(Protocol):
-    """The provider's side: an answer that is being received."""
-
-    timers: AttemptTimers
+class UnreadBody(UpstreamBody, Protocol):
+    """A response whose body nothing reads yet."""
 
     def attach(self, sink: Sink) -> None: ...
 
-    def pause(self) -> None: ...
-
-    def resume(self) -> None: ...
-
 
 class Download:
-    """One body: `pump` hands it on as it comes, and keeps a copy of it up to `keep` bytes, none where it is longer."""
+    """One body; `pump` hands it on as it comes."""
 
-    __slots__ = ("_copy", "_done", "_has_begun", "_keep", "_reply", "_source")
+    __slots__ = ("_done", "_has_begun", "_taps", "_upstream", "_writer")
 
-    def __init__(self, source: Source, keep: int = 0) -> None:
-        self._source = source
-        self._keep = keep
-        self._copy = bytearray()
+    def __init__(self, upstream: UnreadBody) -> None:
+        self._upstream = upstream
         self._has_begun = False
-        self._reply: ClientWriter
+        self._writer: ClientWriter
+        self._taps: tuple[Tap, ...] = ()
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    @property
-    def copy(self) -> bytes:
-        """What has been kept."""
-        return bytes(self._copy)
+    async def pump(self, writer: ClientWriter, keepalive_s: float | None = None, taps: tuple[Tap, ...] = ()) -> None:
+        """Send everything to `writer`. Raises the error that the body breaks off with, or that of a timeout.
 
-    async def pump(self, reply: ClientWriter) -> None:
-        """Send everything to `reply`. Raises what the answer breaks off with, or the error of the clock that ran out."""
-        self._reply = reply
-        self._source.attach(self)
+        Nothing may stand between the bytes of an opaque body, so no keep-alive is sent.
+        """
+        self._writer, self._taps = writer, taps
+        self._upstream.attach(self)
         await self._done
+
+    def close(self) -> None:
+        """Let go of the response; where it is not complete the provider's connection is closed."""
+        self._upstream.close()
 
     # Sink
 
     def feed(self, data: bytes) -> None:
         if not self._has_begun:
             self._has_begun = True
-            self._source.timers.begin_body()
-        if self._keep:
-            self._copy += data
-            if len(self._copy) > self._keep:
-                self._copy.clear()
-                self._keep = 0
-        if not self._reply.write(data):
-            self._source.timers.stall()
-            self._source.pause()
-            self._reply.on_drain = self._go_on
+            self._upstream.timers.body_started()
+        if not self._writer.write(data):
+            self._upstream.timers.client_paused()
+            self._upstream.pause()
+            self._writer.on_drain = self._resume
+        for tap in self._taps:
+            tap.feed(data)
 
     def finish(self, error: GatewayError | None) -> None:
         if self._done.done():
@@ -76,6 +68,6 @@ class Download:
         else:
             self._done.set_exception(error)
 
-    def _go_on(self) -> None:
-        self._source.timers.go_on()
-        self._source.resume()
+    def _resume(self) -> None:
+        self._upstream.timers.client_resumed()
+        self._upstream.resume()

@@ -1,10 +1,10 @@
-"""From a provider's answer to the client, pushed: whoever reads from the provider writes to the client in the same call.
+"""From a provider's response to the client, pushed: the call that reads from the provider's socket writes to the client's.
 
-A stream is held back until its first content, so that until then another endpoint can still be asked; from the commit
-point on its events pass as they come. When the client is slow the provider is not read, and between the two there is
-nothing but the sockets' buffers and one unfinished event.
+A stream is buffered until its first content (failover still possible) and forwarded immediately afterwards: from the commit
+point on its events pass as they come. While the client is slow the provider is not read. Between the two there are only the
+sockets' buffers and one unfinished event.
 
-`EventStream` and `Document` are the two sinks of an answer: held → flowing → ended, and collecting → ended.
+`EventStream` and `Document` are the two sinks of a response: held → flowing → ended, and collecting → ended.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from gateway.core.errors import (
     UpstreamError,
 )
 from gateway.core.faults import Fault
+from gateway.core.response import ClientWriter, Tap
 from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
 from gateway.streaming.timers import AttemptTimers
 
@@ -28,8 +29,8 @@ KEEP_ALIVE: Final = b": keep-alive\n\n"
 ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so named in every dialect
 
 
-class Source(Protocol):
-    """The provider's side: an answer that is being received."""
+class UpstreamBody(Protocol):
+    """The provider's side: a response that is being received."""
 
     timers: AttemptTimers
 
@@ -40,18 +41,8 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class ClientWriter(Protocol):
-    """The client's side."""
-
-    def write(self, data: bytes) -> bool:
-        """Send `data`; give False where the client should be given time: `on_drain` is called when it took enough."""
-        ...
-
-    on_drain: Callable[[], None] | None
-
-
 EventKind = Literal["prelude", "content", "end"]
-"""A prelude is held back, and another endpoint may still be asked in its place; with anything else the answer begins."""
+"""A prelude is held back, so failover is still possible; with anything else the response begins."""
 
 
 class Codec(Protocol):
@@ -67,10 +58,10 @@ class Codec(Protocol):
 
 
 class EventStream:
-    """A streamed answer. `until_content`, then `pump`; the caller closes the source.
+    """A streamed response: `until_content`, then `pump`, at last `close`.
 
-    `limit` bounds one event, and all that comes before the first content. `redact` takes what nobody should see out of an
-    error that the provider reports.
+    `limit` bounds one event, and all that comes before the first content. `redact` removes secrets from an error that the
+    provider reports.
     """
 
     __slots__ = (
@@ -84,14 +75,15 @@ class EventStream:
         "_held_bytes",
         "_limit",
         "_redact",
-        "_reply",
-        "_source",
+        "_taps",
+        "_upstream",
+        "_writer",
     )
 
     def __init__(
-        self, source: Source, codec: Codec, limit: int, redact: Callable[[bytes], bytes] | None = None
+        self, upstream: UpstreamBody, codec: Codec, limit: int, redact: Callable[[bytes], bytes] | None = None
     ) -> None:
-        self._source = source
+        self._upstream = upstream
         self._codec = codec
         self._redact = redact
         self._framer = Framer(limit)
@@ -100,32 +92,37 @@ class EventStream:
         self._held_bytes = 0
         self._content: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._done: asyncio.Future[None] | None = None
-        self._reply: ClientWriter | None = None
+        self._writer: ClientWriter | None = None
+        self._taps: tuple[Tap, ...] = ()
         self._has_ended = False
         self._error: GatewayError | None = None
 
     async def until_content(self) -> None:
-        """Wait for the first content. Raises `UpstreamError` where the answer ends or fails before."""
+        """Wait for the first content. Raises `UpstreamError` where the response ends or fails before it."""
         await self._content
 
-    async def pump(self, reply: ClientWriter, keepalive_s: float | None) -> None:
-        """Send everything to `reply`, from what was held back to the end.
+    async def pump(self, writer: ClientWriter, keepalive_s: float | None, taps: tuple[Tap, ...] = ()) -> None:
+        """Send everything to `writer`, from what was held back to the end.
 
-        Raises `StreamInterrupted` where the answer broke off, and the error of the clock that ran out.
+        Raises `StreamInterrupted` where the response broke off, and the error of the timeout that ran out.
         """
-        self._reply = reply
-        timers = self._source.timers
-        timers.begin_body()
+        self._writer, self._taps = writer, taps
+        timers = self._upstream.timers
+        timers.body_started()
         held, self._held = b"".join(self._held), []
         self._send(held)
         if not self._has_ended:
-            if not timers.stalled_at:
-                self._source.resume()
+            if not timers.client_paused_at:
+                self._upstream.resume()
             self._done = asyncio.get_running_loop().create_future()
             if keepalive_s is not None:
-                timers.call_on_silence(keepalive_s, self._sign_of_life)
+                timers.start_keepalive(keepalive_s, self._send_keepalive)
             await self._done
-        self._close()
+        self._finish()
+
+    def close(self) -> None:
+        """Let go of the response; where it is not complete the provider's connection is closed."""
+        self._upstream.close()
 
     # Sink
 
@@ -137,7 +134,7 @@ class EventStream:
             return
         if not block or self._has_ended:
             return
-        if self._reply is not None:
+        if self._writer is not None:
             self._send(block)
         else:
             self._hold(block)
@@ -153,24 +150,24 @@ class EventStream:
             self._done.set_result(None)
 
     def _fail(self, error: GatewayError) -> None:
-        self._source.close()
+        self._upstream.close()
         self.finish(error)
 
     # Before the commit point
 
     def _hold(self, block: bytes) -> None:
         if not self._held:
-            block = block.removeprefix(BOM)  # a comment of ours may have gone out before it
+            block = block.removeprefix(BOM)  # a keep-alive comment may have gone out before it
         self._held.append(block)
         self._held_bytes += len(block)
         if self._content.done():
-            self._source.pause()  # the request path takes over in the next turn of the loop
+            self._upstream.pause()  # the request path takes over in the next turn of the loop
             return
         try:
             if any(self._kind(event) != "prelude" for event in events(block)):
                 self._content.set_result(None)
             elif self._held_bytes > self._limit:
-                self._fail(ProtocolError("the provider's stream goes on and on without content"))
+                self._fail(ProtocolError("the provider's stream is too long without content"))
         except UpstreamError as error:
             self._fail(error)
 
@@ -182,33 +179,38 @@ class EventStream:
     # After it
 
     def _send(self, block: bytes) -> None:
-        reply = self._reply
-        assert reply is not None
         block = self._codec.forward(block)
         if self._codec.has_failed and self._redact is not None:
             block = self._redact(block)
-        if block and not reply.write(block):
-            self._source.timers.stall()
-            self._source.pause()
-            reply.on_drain = self._go_on
-        if self._codec.has_failed:  # whatever may follow, nobody needs it
+        if block:
+            self._write(block)
+        if self._codec.has_failed:  # nothing of use can follow
             self._fail(StreamFailed("the provider reported an error in its stream"))
 
-    def _go_on(self) -> None:
-        self._source.timers.go_on()
-        self._source.resume()
+    def _write(self, data: bytes) -> None:
+        writer = self._writer
+        assert writer is not None
+        if not writer.write(data):
+            self._upstream.timers.client_paused()
+            self._upstream.pause()
+            writer.on_drain = self._resume
+        for tap in self._taps:
+            tap.feed(data)
 
-    def _sign_of_life(self) -> None:
-        if self._reply is not None and not self._source.timers.stalled_at:
-            self._reply.write(KEEP_ALIVE)
+    def _resume(self) -> None:
+        self._upstream.timers.client_resumed()
+        self._upstream.resume()
 
-    def _close(self) -> None:
-        """See that the stream ends as it should, or say that it did not."""
-        reply, codec, error = self._reply, self._codec, self._error
-        assert reply is not None
+    def _send_keepalive(self) -> None:
+        if self._writer is not None and not self._upstream.timers.client_paused_at:
+            self._writer.write(KEEP_ALIVE)
+
+    def _finish(self) -> None:
+        """Check that the stream ended as it should and write its closing events. Raises where it did not."""
+        codec, error = self._codec, self._error
         rest = self._framer.rest
         if rest and not rest.strip(b"\r\n"):  # the LF of a CRLF that was cut in two
-            reply.write(rest)
+            self._write(rest)
         elif error is None and self._is_whole(last := rest.rstrip(b"\r\n") + b"\n\n"):
             self._send(last)
         closing = codec.closing()
@@ -219,10 +221,10 @@ class EventStream:
                 StreamInterrupted("the provider's stream broke off") if isinstance(error, Unavailable | None) else error
             )
         if closing:
-            reply.write(closing)
+            self._write(closing)
 
     def _is_whole(self, event: bytes) -> bool:
-        """Whether an event lacked no more than its empty line, which some providers forget; else it was cut."""
+        """Whether an event lacks no more than its empty line, which some providers omit; else it was cut."""
         try:
             self._kind(event)
         except UpstreamError:
@@ -235,19 +237,19 @@ def _no_content() -> UpstreamError:
 
 
 class Document:
-    """An unstreamed answer, collected up to `limit` bytes."""
+    """An unstreamed response, collected up to `limit` bytes."""
 
-    __slots__ = ("_done", "_limit", "_parts", "_size", "_source")
+    __slots__ = ("_done", "_limit", "_parts", "_size", "_upstream")
 
-    def __init__(self, source: Source, limit: int) -> None:
-        self._source = source
+    def __init__(self, upstream: UpstreamBody, limit: int) -> None:
+        self._upstream = upstream
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def read(self) -> bytes:
-        """Give the whole body. Raises `UpstreamError`."""
+        """Return the whole body. Raises `UpstreamError`."""
         await self._done
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
@@ -255,11 +257,11 @@ class Document:
 
     def feed(self, data: bytes) -> None:
         if not self._parts:
-            self._source.timers.begin_body()
+            self._upstream.timers.body_started()
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit:
-            self._source.close()
+            self._upstream.close()
             self.finish(ProtocolError("the provider's answer is too long"))
 
     def finish(self, error: GatewayError | None) -> None:

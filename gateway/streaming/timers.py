@@ -1,7 +1,7 @@
-"""The clocks of one attempt, kept by one timer that is moved only when it fires.
+"""The timeouts of one attempt, kept by one timer that is moved only when it fires.
 
-Noting a time on every event costs nothing; arming a timer on every event would. So the timer sleeps until the
-earliest moment at which something could be due, looks, and sleeps again.
+Recording a time on every event costs nothing; arming a timer on every event would. So the timer sleeps until the earliest moment
+at which a timeout could be due, checks, and sleeps again.
 """
 
 import asyncio
@@ -13,14 +13,17 @@ from gateway.resilience.timeouts import Timeouts
 
 
 class AttemptTimers:
-    """Calls `expire` with the error of the first clock that runs out, once; `stop` ends the watch.
+    """Calls `expire` once, with the error of the first timeout that is due, unless `stop` is called before.
 
-    Until `begin_body`, the first-answer clock runs (`first_token_s` of a stream, else `answer_s`). From then on the idle
-    clock runs from `last_at`, which the reader of the answer keeps, but for the time that the client holds things up
-    (`stall` to `go_on`): then `write_timeout_s` runs from `stalled_at` (0.0 = not held up). `total_at` is when the whole
-    request is over. All times are the loop's.
+    | phase                                                  | timeout                                                |
+    |--------------------------------------------------------|--------------------------------------------------------|
+    | a long request is being sent (`pause_first_answer`)    | none but the total                                     |
+    | until `body_started`; after `request_sent` from anew   | `first_token_s` of a stream, otherwise `answer_s`      |
+    | from `body_started` on                                 | `idle_s`, from `last_at`                               |
+    | from `client_paused` to `client_resumed`, in the body  | `write_timeout_s`, from `client_paused_at`             |
+    | always                                                 | `total_at`, the end of the whole request               |
 
-    Where the request itself takes time to send, the first-answer clock waits until that is done: `hold`, then `begin_wait`.
+    The reader of the response keeps `last_at` itself. `client_paused_at` is 0.0 while the client reads. All times are the loop's.
     """
 
     __slots__ = (
@@ -28,15 +31,15 @@ class AttemptTimers:
         "_first",
         "_first_at",
         "_handle",
+        "_keepalive_s",
+        "_keepalive_sent_at",
         "_loop",
-        "_on_silence",
-        "_silence_s",
-        "_silent_since",
+        "_send_keepalive",
         "_timeouts",
         "_total_at",
         "_write_timeout_s",
+        "client_paused_at",
         "last_at",
-        "stalled_at",
     )
 
     def __init__(
@@ -57,84 +60,84 @@ class AttemptTimers:
         self.last_at = self._loop.time()
         first_s = timeouts.first_token_s if is_stream else timeouts.answer_s
         self._first_at = None if first_s is None else self.last_at + first_s
-        self.stalled_at = 0.0
-        self._silence_s: float | None = None
-        self._silent_since = 0.0
-        self._on_silence: Callable[[], None] | None = None
+        self.client_paused_at = 0.0
+        self._keepalive_s: float | None = None
+        self._keepalive_sent_at = 0.0
+        self._send_keepalive: Callable[[], None] | None = None
         self._handle: asyncio.TimerHandle | None = None
         self._arm()
 
     def stop(self) -> None:
-        """End the watch; nothing is called any more, and nothing that it would call is held."""
+        """Stop all timeouts and release the callbacks."""
         self._expire = _ignore
-        self._on_silence = None
+        self._send_keepalive = None
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     @property
     def idle_s(self) -> float | None:
-        """The longest silence; None for any."""
+        """The longest silence between two pieces of a body; None for no limit."""
         return self._timeouts.idle_s
 
-    def hold(self) -> None:
-        """Let the first-answer clock wait: the request has not been sent whole."""
+    def pause_first_answer(self) -> None:
+        """Suspend the first-answer timeout: the request has not been sent whole."""
         self._first_at = None
 
-    def begin_wait(self) -> None:
-        """Note that the request has been sent whole: from now on the first-answer clock runs, where it is still of use."""
+    def request_sent(self) -> None:
+        """Start the first-answer timeout: the request has been sent whole. Nothing where the body has started."""
         first_s = self._timeouts.first_token_s if self._first == "first_token" else self._timeouts.answer_s
         if self._first is not None and first_s is not None:
             self._first_at = self._loop.time() + first_s
             self._arm()
 
-    def begin_body(self) -> None:
-        """Note that the first answer has come: from now on the idle clock runs."""
+    def body_started(self) -> None:
+        """End the first-answer timeout and start the idle timeout: the body of the response has started."""
         self._first = None
         self.last_at = self._loop.time()
         self._arm()
 
-    def stall(self) -> None:
-        """Note that the client takes nothing for now."""
-        if not self.stalled_at:
-            self.stalled_at = self._loop.time()
+    def client_paused(self) -> None:
+        """Start the write timeout in place of the idle timeout: the client does not read."""
+        if not self.client_paused_at:
+            self.client_paused_at = self._loop.time()
             self._arm()
 
-    def go_on(self) -> None:
-        """Note that the client takes again."""
-        self.stalled_at, self.last_at = 0.0, self._loop.time()
+    def client_resumed(self) -> None:
+        """Start the idle timeout again: the client reads."""
+        self.client_paused_at, self.last_at = 0.0, self._loop.time()
         self._arm()
 
-    def call_on_silence(self, silence_s: float, on_silence: Callable[[], None]) -> None:
-        """Call `on_silence` whenever nothing has come for `silence_s`, again after each further `silence_s`."""
-        self._silence_s, self._on_silence = silence_s, on_silence
+    def start_keepalive(self, interval_s: float, send_keepalive: Callable[[], None]) -> None:
+        """Call `send_keepalive` when nothing has arrived for `interval_s`, and again after each further `interval_s`."""
+        self._keepalive_s, self._send_keepalive = interval_s, send_keepalive
         self._arm()
 
     def _due(self) -> tuple[float, str] | None:
-        """Give the clock that is due next, and when."""
+        """Return the moment and the name of the timeout that is due next."""
         due = [] if self._total_at is None else [(self._total_at, "total")]
         if self._first is not None:
             if self._first_at is not None:
                 due.append((self._first_at, self._first))
-        elif self.stalled_at:
-            due.append((self.stalled_at + self._write_timeout_s, "write"))
+        elif self.client_paused_at:
+            due.append((self.client_paused_at + self._write_timeout_s, "write"))
         elif self._timeouts.idle_s is not None:
             due.append((self.last_at + self._timeouts.idle_s, "idle"))
         return min(due, default=None)
 
-    def _silence_at(self) -> float:
-        """Give when silence is due: from the last byte, or from the sign that was given since."""
-        assert self._silence_s is not None
-        return max(self.last_at, self._silent_since) + self._silence_s
+    def _keepalive_at(self) -> float:
+        """Return when the next keepalive is due: counted from the last byte, or from the last keepalive since."""
+        assert self._keepalive_s is not None
+        return max(self.last_at, self._keepalive_sent_at) + self._keepalive_s
 
     def _arm(self) -> None:
-        """Sleep until the next clock is due, unless the timer wakes before that anyway."""
+        """Sleep until the next timeout is due, unless the timer wakes before that anyway."""
         if self._expire is _ignore:
             return
         due = self._due()
         wake_at = None if due is None else due[0]
-        if self._silence_s is not None:
-            wake_at = self._silence_at() if wake_at is None else min(wake_at, self._silence_at())
+        if self._keepalive_s is not None:
+            wake_at = self._keepalive_at() if wake_at is None else min(wake_at, self._keepalive_at())
         if wake_at is None or (self._handle is not None and self._handle.when() <= wake_at):
             return
         if self._handle is not None:
@@ -147,18 +150,18 @@ class AttemptTimers:
         if due is not None and due[0] <= now:
             self._expire(_error(due[1]))
             return
-        if self._on_silence is not None and self._silence_at() <= now:
-            self._silent_since = now
-            self._on_silence()
+        if self._send_keepalive is not None and self._keepalive_at() <= now:
+            self._keepalive_sent_at = now
+            self._send_keepalive()
         self._arm()
 
 
 def _ignore(error: GatewayError) -> None:
-    """Nobody is interested any more."""
+    """Take the place of `expire` after `stop`."""
 
 
-def _error(clock: str) -> GatewayError:
-    if clock == "write":
+def _error(timeout: str) -> GatewayError:
+    if timeout == "write":
         return ClientStalled("the client takes nothing any more")
-    message = f"the provider did not answer in time ({clock} clock)"
-    return UpstreamTimeout(message, code=f"{clock}_timeout", fault=Fault(clock))
+    message = f"the provider did not answer in time ({timeout} timeout)"
+    return UpstreamTimeout(message, code=f"{timeout}_timeout", fault=Fault(timeout))

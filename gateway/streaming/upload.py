@@ -21,11 +21,11 @@ class Outlet(Protocol):
 
     timers: AttemptTimers
 
-    def send(self, data: bytes) -> "asyncio.Future[None] | None":
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
         """Send a piece; give what is done when there is room for more, None where there is."""
         ...
 
-    def sent(self) -> None: ...
+    def body_sent(self) -> None: ...
 
     def fail(self, error: GatewayError) -> None: ...
 
@@ -65,14 +65,14 @@ class Upload:
             while piece := await self._read():
                 await self._send(outlet, piece if self.size is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
             if self.size is None:
-                outlet.send(LAST_CHUNK)
-            outlet.sent()
+                outlet.write_body(LAST_CHUNK)
+            outlet.body_sent()
         except GatewayError as error:
             outlet.fail(error)
 
     async def _send(self, outlet: Outlet, data: bytes) -> None:
         """Send, and wait until the provider has taken enough of it."""
-        room = outlet.send(data)
+        room = outlet.write_body(data)
         if room is None:
             return
         try:

@@ -1,92 +1,77 @@
-"""One attempt: one request to one endpoint, until the first content of a stream or the end of an unstreamed answer.
+"""One attempt at one endpoint: its record, the breaker's permit, the retry's token, its place in the pool.
 
 An attempt ends in exactly one of three ways: ok, failed, or abandoned (the client left, the request itself was at fault,
-another endpoint was faster), which tells the breaker nothing. `Attempt` keeps the books of that; `ask` does the asking.
+another endpoint was faster). An abandoned attempt tells the breaker nothing, but returns a half-open breaker's probe.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
-from gateway.config.spec import LimitsSpec
-from gateway.core.chat import ChatRequest
-from gateway.core.errors import ClientStalled, GatewayError, ProtocolError
+from gateway.core.errors import ClientStalled, GatewayError, UpstreamError
 from gateway.core.exchange import AttemptRecord, Exchange
-from gateway.core.usage import Usage
-from gateway.dialects import BATCHED
-from gateway.dialects.base import Batching
-from gateway.pools import batches
+from gateway.core.response import Response
 from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.target import Target
-from gateway.providers.transport import UpstreamResponse
 from gateway.resilience.retry import RetryToken
 from gateway.snapshot import Services
-from gateway.streaming.relay import EventStream
-from gateway.upstream.request import UpstreamRequest
-
-
-@dataclass(slots=True)
-class Upstream:
-    """An answer that can be given to the client: whole (`body`), or a stream that has come to its first content."""
-
-    target: Target
-    answer: UpstreamResponse
-    body: bytes | None = None
-    stream: EventStream | None = None
-    usage: Usage | None = None
-    keepalive_s: float | None = None
 
 
 class Attempt:
-    """The books of one attempt: the exchange's record, what runs where, the breaker's permit, the retry's token.
+    """An attempt that runs. Made when the endpoint is asked; `fail` or `abandon` end it before there is a response.
 
-    Made when the endpoint is asked. It is ended by `fail` or `abandon`, or else, once there is an answer, by leaving it as a
-    context: without an error it went well. Nothing here waits.
+    After `succeed` it is a context: entering it returns the response, leaving it without an error ends the attempt well and
+    closes the response. Nothing here waits.
     """
 
     __slots__ = (
-        "_attempt",
         "_entered_at",
         "_exchange",
         "_limiter",
         "_now",
         "_permit",
+        "_response",
         "_since",
         "_token",
-        "_upstream",
+        "record",
         "target",
     )
 
-    def __init__(self, exchange: Exchange, target: Target, token: RetryToken | None, services: Services) -> None:
+    def __init__(
+        self, exchange: Exchange, target: Target, pool: str, token: RetryToken | None, services: Services
+    ) -> None:
         self._exchange = exchange
         self.target = target
         self._token = token
-        self._permit = target.endpoint.breaker.try_acquire()  # None: asked in spite of it
-        self._upstream: Upstream | None = None
+        self._permit = target.endpoint.breaker.try_acquire()  # None: the endpoint is asked although its breaker is open
+        self._response: Response | None = None
         self._now = services.clock.monotonic
         self._since = self._now()
         self._limiter: ConcurrencyLimiter | None = None
         self._entered_at = 0.0
         endpoint = target.endpoint
-        self._attempt = AttemptRecord(endpoint.id, self._since)
-        exchange.attempts.append(self._attempt)
-        exchange.model, exchange.provider = target.model.name, endpoint.provider
+        self.record = AttemptRecord(
+            endpoint.id, self._since, pool=pool, model=target.model.name, provider=endpoint.provider
+        )
+        exchange.attempts.append(self.record)
+        exchange.attempt = self.record
         endpoint.in_flight += 1
         endpoint.load.in_flight += 1
 
     @property
-    def upstream(self) -> Upstream:
-        """The answer, once there is one."""
-        assert self._upstream is not None
-        return self._upstream
+    def response(self) -> Response:
+        """The response, once there is one."""
+        assert self._response is not None
+        return self._response
 
     @property
     def was_abandoned(self) -> bool:
-        return self._attempt.outcome == "abandoned"
+        return self.record.outcome == "abandoned"
 
     def fail(self, error: GatewayError) -> None:
-        """End the attempt as failed; whether the endpoint is to blame stands in the error."""
-        self._attempt.outcome, self._attempt.code = "failed", error.error_code
+        """End the attempt as failed; the error says whether the endpoint is to blame."""
+        record = self.record
+        record.outcome, record.code = "failed", error.error_code
+        if isinstance(error, UpstreamError):
+            record.fault, record.status = error.fault, record.status or error.upstream_status or 0
         if error.is_retryable or error.hurts_breaker:
             self.target.endpoint.failures.observe(1.0, self._now())
             if self._token is not None:
@@ -97,21 +82,22 @@ class Attempt:
 
     def abandon(self) -> None:
         """End the attempt as one that says nothing about the endpoint."""
-        self._attempt.outcome = "abandoned"
+        self.record.outcome = "abandoned"
         self._end()
 
     def discard(self) -> None:
-        """Abandon the attempt, answered or not, unless it has ended."""
-        if self._attempt.outcome == "running":
-            if self._upstream is not None:
-                self._upstream.answer.close()
+        """Abandon the attempt, with or without a response, unless it has ended."""
+        if self.record.outcome == "running":
+            if self._response is not None:
+                self._response.close()
             self.abandon()
 
-    def answered(self, upstream: Upstream) -> None:
-        """Note that there is an answer, and what it tells of the endpoint."""
-        endpoint, now = self.target.endpoint, self._now()
+    def succeed(self, response: Response) -> None:
+        """Keep the response, and note what it tells of the endpoint."""
+        endpoint, record, now = self.target.endpoint, self.record, self._now()
         took_s, self._since = now - self._since, now
-        if upstream.stream is not None:
+        record.first_byte_at, record.status, record.usage = now, response.status, response.usage
+        if response.source is not None:
             endpoint.first_token_s.observe(took_s, now)
             endpoint.recent_first_tokens_s.observe(took_s)
         else:
@@ -121,34 +107,34 @@ class Attempt:
         endpoint.credential.is_refused = False
         if self._token is not None:
             self._token.answered()
-        self._upstream = upstream
+        self._response = response
 
-    def taken(self, pool: str) -> None:
-        """Note that this answer is the client's; what follows is its relay."""
-        exchange, upstream = self._exchange, self.upstream
-        exchange.pool, exchange.model, exchange.provider = pool, self.target.model.name, self.target.endpoint.provider
-        exchange.meter.first_event_at = self._since
-        if upstream.body is not None:
-            exchange.meter.usage, exchange.meter.bytes_out = upstream.usage, len(upstream.body)
-            if upstream.usage is None:
-                exchange.meter.samples = (upstream.body,)
+    def choose(self) -> None:
+        """Note that the client gets this response; what follows is its relay."""
+        exchange, response = self._exchange, self.response
+        exchange.attempt = self.record
+        exchange.timeline.content_began(self._since)
+        if response.body is not None:
+            exchange.meter.bytes_out = len(response.body)
+            if response.usage is None:
+                exchange.meter.samples = (response.body,)
 
     def hold(self, limiter: ConcurrencyLimiter, entered_at: float) -> None:
         """Keep a place in a pool until the end."""
         self._limiter, self._entered_at = limiter, entered_at
 
-    def __enter__(self) -> Upstream:
-        return self.upstream
+    def __enter__(self) -> Response:
+        return self.response
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.upstream.answer.close()
-        now = self._now()
-        self._exchange.waited_s += now - self._since
-        self._exchange.meter.last_event_at = now
+        self.response.close()
+        timeline = self._exchange.timeline
+        timeline.add_wait("upstream", self._since)
+        timeline.content_ended()
         if error is None:
-            self._attempt.outcome = "ok"
+            self.record.outcome = "ok"
             if self._permit is not None:
                 self._permit.succeed()
             self._end()
@@ -158,6 +144,7 @@ class Attempt:
             self.abandon()
 
     def _end(self) -> None:
+        self.record.ended_at = self._now()
         endpoint = self.target.endpoint
         endpoint.in_flight -= 1
         endpoint.load.in_flight -= 1
@@ -166,72 +153,4 @@ class Attempt:
         if self._token is not None:
             self._token.abandoned()
         if self._limiter is not None:
-            self._limiter.leave(self._now() - self._entered_at)
-
-
-async def ask(
-    exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
-) -> Upstream:
-    """Ask one endpoint, and wait for what can be given to the client. Raises `UpstreamError`; then nothing is left open."""
-    request = exchange.request
-    assert request is not None
-    call = UpstreamRequest(exchange, target, limits, services)
-    if target.batch is not None and (batching := BATCHED.get(exchange.path)) is not None:
-        inputs = batching.count_inputs(request)
-        if (
-            inputs < target.batch.max
-            and request.tokens <= batches.TOKENS_LIMIT
-            and "idempotency-key" not in exchange.headers
-        ):
-            return await _ask_with_others(call, request, batching, inputs, total_at)
-    answer = await call.begin(call.body(request), call.head(), total_at, is_stream=request.stream)
-    try:
-        if request.stream:
-            if answer.content_type != b"text/event-stream":
-                raise ProtocolError("the provider's answer is not an event stream")
-            codec = call.binding.bridge.read_stream(exchange.meter, request, services.clock.wall())
-            stream = EventStream(answer, codec, limits.event, target.provider.redact)
-            answer.attach(stream)
-            await stream.until_content()
-            return Upstream(target, answer, stream=stream)
-        whole, usage = call.binding.bridge.read_answer(await call.read(answer), request, services.clock.wall())
-        return Upstream(target, answer, body=whole, usage=usage)
-    except BaseException:
-        answer.close()
-        raise
-
-
-async def _ask_with_others(
-    call: UpstreamRequest, request: ChatRequest, batching: Batching, inputs: int, total_at: float | None
-) -> Upstream:
-    """Ask together with requests that are alike, of one tenant: nobody else's input, usage or failure is in the same call."""
-    exchange, target, services = call.exchange, call.target, call.services
-    settings = target.batch
-    assert settings is not None
-    handed_on = call.handed_on()
-
-    async def send(requests: Sequence[ChatRequest]) -> list[batches.BatchResult]:
-        """Ask for requests of which this one is the first."""
-        others = len(requests) - 1
-        services.metrics.batches[exchange.pool].value += 1
-        services.metrics.batched_requests[exchange.pool].value += len(requests)
-        if others:
-            body = batching.join(requests, call.model_id)
-            head = f"x-request-id: {exchange.id}+{others}\r\n{handed_on}"
-        else:
-            body, head = call.body(request), call.head()
-        answer = await call.begin(body, head, None, is_stream=False)  # each caller keeps its own total clock
-        try:
-            whole = await call.read(answer)
-            if others:
-                parts = batching.split(whole, requests)
-            else:
-                parts = [call.binding.bridge.read_answer(whole, request, services.clock.wall())]
-        except BaseException:
-            answer.close()
-            raise
-        return [batches.BatchResult(body, usage, answer) for body, usage in parts]
-
-    key = (target, call.model_id, exchange.principal.tenant, handed_on, batching.batch_key(request))
-    result = await services.batches.ask(key, batches.BatchItem(request, inputs, send), settings, total_at)
-    return Upstream(target, result.answer, body=result.body, usage=result.usage)
+            self._limiter.release(self._now() - self._entered_at)

@@ -6,28 +6,28 @@ from collections.abc import Awaitable, Callable
 from gateway.core.errors import GatewayError
 from gateway.upstream.attempt import Attempt
 
-Answered = Callable[[Attempt], Awaitable[Attempt | None]]
+ResultOf = Callable[[Attempt], Awaitable[Attempt | None]]
 
 
 async def race(
-    answered: Answered, first: Attempt, second: Callable[[], Attempt | None], after_s: float
+    result_of: ResultOf, first: Attempt, second: Callable[[], Attempt | None], after_s: float
 ) -> Attempt | None:
-    """Give the first of two trials that is answered, the other being cancelled; None where both failed.
+    """Return the first of two attempts that succeeds and cancel the other; None where both failed.
 
-    `answered` waits for a trial; it gives None, or raises `GatewayError`, where the trial failed. `second` is begun only
-    where the first has no answer after `after_s`, and may give None. Whatever happens, every trial but the one that is given
-    has ended when this returns.
+    `result_of` waits for an attempt; it returns None, or raises `GatewayError`, where the attempt failed. `second` starts
+    another one only where the first has no response after `after_s`, and may return None. Whatever happens, every attempt
+    but the returned one has ended when this returns.
     """
     begun, winner = [first], None
     tasks: list[asyncio.Task[Attempt | GatewayError | None]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks.append(group.create_task(_quietly(answered, first)))
+            tasks.append(group.create_task(_error_as_value(result_of, first)))
             await asyncio.wait(tasks, timeout=after_s)
             if not tasks[0].done() and (other := second()) is not None:
                 begun.append(other)
-                tasks.append(group.create_task(_quietly(answered, other)))
-            winner = await _first_answer(tasks)
+                tasks.append(group.create_task(_error_as_value(result_of, other)))
+            winner = await _first_success(tasks)
             for task in tasks:
                 task.cancel()
     except BaseException:
@@ -44,15 +44,15 @@ async def race(
     return winner
 
 
-async def _quietly(answered: Answered, attempt: Attempt) -> Attempt | GatewayError | None:
-    """Give an error as a value: one that is raised would cancel the other trial."""
+async def _error_as_value(result_of: ResultOf, attempt: Attempt) -> Attempt | GatewayError | None:
+    """Return an error as a value: one that is raised would cancel the other attempt."""
     try:
-        return await answered(attempt)
+        return await result_of(attempt)
     except GatewayError as error:
         return error
 
 
-async def _first_answer(tasks: list["asyncio.Task[Attempt | GatewayError | None]"]) -> Attempt | None:
+async def _first_success(tasks: list["asyncio.Task[Attempt | GatewayError | None]"]) -> Attempt | None:
     waiting = set(tasks)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The call of an endpoint: what is sent for a request, and what comes back judged by its status."""
+"""One request as one endpoint gets it: what is sent, how the response is read, and what its status means."""
 
 from typing import Final
 
@@ -6,18 +6,46 @@ from gateway.config.spec import LimitsSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
+from gateway.core.usage import Usage
+from gateway.dialects import BATCHED
+from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
-from gateway.providers.base import GATEWAY, VIA, all_of
+from gateway.providers.header_policy import FROM_CLIENT_TRANSLATED, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
-from gateway.streaming.relay import Document
+from gateway.streaming.relay import Document, EventStream
+from gateway.upstream.batching import send_in_batch
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
-TRACE_HEADERS: Final = ("traceparent", "tracestate")
+
+
+class DialectCall:
+    """Sends requests that the gateway reads: translated where the endpoint speaks another dialect than the client."""
+
+    async def send(
+        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+    ) -> Response:
+        """Send the request to one endpoint; return once a stream has its first content, or a body is complete.
+
+        Raises `UpstreamError`; then nothing is left open.
+        """
+        request = exchange.request
+        assert request is not None
+        upstream = UpstreamRequest(exchange, target, limits, services)
+        if target.batch is not None and (batching := BATCHED.get(exchange.path)) is not None:
+            inputs = batching.count_inputs(request)
+            is_small = inputs < target.batch.max and request.tokens <= TOKENS_LIMIT
+            if is_small and "idempotency-key" not in exchange.headers:
+                return await send_in_batch(upstream, request, batching, inputs, total_at)
+        return await upstream.send(request, total_at)
+
+
+DIALECT_CALL: Final = DialectCall()
 
 
 class UpstreamRequest:
-    """Asks one endpoint for one request."""
+    """One request for one endpoint. `model_id`: the endpoint's name for the model."""
 
     __slots__ = ("binding", "exchange", "limits", "model_id", "services", "target")
 
@@ -30,8 +58,29 @@ class UpstreamRequest:
         self.binding = target.bindings[exchange.path]
         self.model_id = target.provider.model_id(target.model, exchange.request.model)
 
+    async def send(self, request: ChatRequest, total_at: float | None) -> Response:
+        """Send the request alone. Raises `UpstreamError`."""
+        upstream = await self.begin(self.body(request), self.head(), total_at, is_stream=request.stream)
+        try:
+            if request.stream:
+                return await self._stream_of(upstream, request)
+            body, usage = self.read_answer(await self.read(upstream), request)
+            return Response(upstream.status, upstream.headers, body=body, usage=usage)
+        except BaseException:
+            upstream.close()
+            raise
+
+    async def _stream_of(self, upstream: UpstreamResponse, request: ChatRequest) -> Response:
+        if upstream.content_type != b"text/event-stream":
+            raise ProtocolError("the provider's answer is not an event stream")
+        codec = self.binding.bridge.read_stream(self.exchange.meter, request, self.services.clock.wall())
+        stream = EventStream(upstream, codec, self.limits.event, self.target.provider.redact)
+        upstream.attach(stream)
+        await stream.until_content()
+        return Response(upstream.status, upstream.headers, source=stream)
+
     def body(self, request: ChatRequest) -> bytes:
-        """Give the request as the provider takes it. Raises `Untranslatable`."""
+        """Return the request's body in the endpoint's dialect. Raises `Untranslatable`."""
         target = self.target
         try:
             return self.binding.bridge.encode_request(
@@ -44,10 +93,13 @@ class UpstreamRequest:
             raise Untranslatable(error.message, code=error.error_code, param=error.param) from None
 
     async def begin(self, body: bytes, head: str, total_at: float | None, *, is_stream: bool) -> UpstreamResponse:
-        """Send a body, with `head` beside the headers that are always the same, and wait for an answer that is one."""
+        """Send a body, with the header lines `head` beside the constant ones, and wait for the head of a 200.
+
+        Any other status raises the `UpstreamError` that it means.
+        """
         target, services = self.target, self.services
         own = f"content-length: {len(body)}\r\n{head}\r\n"
-        answer = await services.transport.ask(
+        upstream = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
                 head=self.binding.request_head + own.encode("utf-8", "surrogateescape"),
@@ -59,49 +111,51 @@ class UpstreamRequest:
             )
         )
         try:
-            if answer.status != 200:
-                body = target.provider.redact(await read_fault(answer))
-                fault = target.provider.fault(answer.status, answer.headers, body, services.clock.wall())
-                if isinstance(fault, Rejected):
-                    fault.body = self.binding.bridge.translate_error(fault)
-                raise fault
-            if answer.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            if upstream.status != 200:
+                body = target.provider.redact(await read_fault(upstream))
+                error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
+                if isinstance(error, Rejected):
+                    error.body = self.binding.bridge.translate_error(error)
+                raise error
+            if upstream.headers.get(b"content-encoding", b"identity").lower() != b"identity":
                 raise ProtocolError("the provider compressed its answer without being asked")
         except BaseException:
-            answer.close()
+            upstream.close()
             raise
-        return answer
+        return upstream
 
-    async def read(self, answer: UpstreamResponse) -> bytes:
-        """Give the whole body of an unstreamed answer."""
-        document = Document(answer, self.limits.answer)
-        answer.attach(document)
+    async def read(self, upstream: UpstreamResponse) -> bytes:
+        """Return the whole body of an unstreamed response. Raises `UpstreamError`."""
+        document = Document(upstream, self.limits.answer)
+        upstream.attach(document)
         return await document.read()
 
+    def read_answer(self, body: bytes, request: ChatRequest) -> tuple[bytes, Usage | None]:
+        """Return the body for the client and the usage. Raises `UpstreamError`."""
+        return self.binding.bridge.read_answer(body, request, self.services.clock.wall())
+
     def head(self) -> str:
-        """Give the headers that differ from request to request."""
+        """Return the header lines that differ from request to request."""
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
-        for name in TRACE_HEADERS:
+        for name in FROM_CLIENT_TRANSLATED:
             if (value := exchange.headers.get(name)) is not None:
                 lines += f"{name}: {value}\r\n"
-        return lines + self.handed_on()
+        return lines + self.client_lines()
 
-    def handed_on(self) -> str:
-        """Give those of them that say something of the answer that is wanted, or of the way to it."""
+    def client_lines(self) -> str:
+        """Return the client's header lines that the provider's API takes, and `via`."""
         headers, lines = self.exchange.headers, ""
         for name, otherwise in self.target.provider.client_headers.items():
             if value := headers.get(name, otherwise):
                 lines += f"{name}: {value}\r\n"
-        if "via" in headers and any(GATEWAY in via.lower() for via in all_of(headers, "via")):
-            lines += f"via: {VIA}\r\n"  # beside our own: two gateways are a chain, a third time round is a loop
-        return lines
+        return lines + second_via(headers)
 
 
-async def read_fault(answer: UpstreamResponse) -> bytes:
-    """Give the body of an error, b"" where it is too long or breaks off."""
-    document = Document(answer, FAULT_LIMIT)
-    answer.attach(document)
+async def read_fault(upstream: UpstreamResponse) -> bytes:
+    """Return the body of an error response, b"" where it is too long or breaks off."""
+    document = Document(upstream, FAULT_LIMIT)
+    upstream.attach(document)
     try:
         return await document.read()
     except GatewayError:

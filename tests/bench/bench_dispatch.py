@@ -15,7 +15,7 @@ from gateway.core.errors import GatewayError, Rejected
 from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.upstream.dispatcher import dispatch
 from tests.support.dispatching import config
-from tests.support.replay import Line
+from tests.support.replay import ReplayWorker
 
 ROUNDS, REQUESTS = 9, 3000
 HOSTS = "abcdefghij"
@@ -25,7 +25,7 @@ class Stop(Rejected):
     """Ends a request where its call would begin."""
 
 
-async def measure(line: Line, *, is_asked: bool) -> float:
+async def measure(line: ReplayWorker, *, is_asked: bool) -> float:
     """Give the mean time in microseconds, of the best round: whatever else runs on the machine only adds."""
     asked_at = 0
 
@@ -34,7 +34,7 @@ async def measure(line: Line, *, is_asked: bool) -> float:
         asked_at = time.perf_counter_ns()
         raise Stop("enough", status=404, body=b"", content_type="")
 
-    line.transport.ask = ask  # type: ignore[method-assign]
+    line.transport.send = ask  # type: ignore[method-assign]
     rounds = []
     for _ in range(ROUNDS):
         spent_ns = 0
@@ -52,7 +52,7 @@ async def measure(line: Line, *, is_asked: bool) -> float:
     return min(rounds)
 
 
-def trip(line: Line, hosts: str) -> None:
+def trip(line: ReplayWorker, hosts: str) -> None:
     """Open breakers."""
     for host in hosts:
         line.endpoints[f"{host}/m-{host}"].breaker.trip()
@@ -64,14 +64,16 @@ async def main() -> None:
         for count in (1, 3, 10):
             members = ", ".join(f"m-{host}" for host in HOSTS[:count])
             text = config(f"main: {{members: [{members}], balance: {balance}}}", hosts=HOSTS)
-            line = Line(text, SystemClock())
+            line = ReplayWorker(text, SystemClock())
             print(f"{balance}, {count} members, all well:       {await measure(line, is_asked=True):6.1f} us")
             if count > 1:
                 trip(line, "a")
                 print(f"{balance}, {count} members, first open:     {await measure(line, is_asked=True):6.1f} us")
             trip(line, HOSTS[:count])
             print(f"{balance}, {count} members, all open:       {await measure(line, is_asked=False):6.1f} us")
-    line = Line(config("main: {members: [m-a], then: spare}\nspare: {members: [m-b]}", hosts="ab"), SystemClock())
+    line = ReplayWorker(
+        config("main: {members: [m-a], then: spare}\nspare: {members: [m-b]}", hosts="ab"), SystemClock()
+    )
     trip(line, "a")
     print(f"the pool behind an open one:             {await measure(line, is_asked=True):6.1f} us")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from gateway.config.spec import BreakerSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.clock import SystemClock
-from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
+from gateway.core.exchange import AttemptRecord, Decision, Exchange, Meter, Principal, RequestId, Timeline
 from gateway.core.usage import Usage
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
@@ -23,24 +23,25 @@ ROUNDS, COUNT = 7, 20_000
 
 def an_exchange(clock: SystemClock) -> Exchange:
     now = clock.monotonic()
+    timeline = Timeline(clock.monotonic, now - 1.0)
+    timeline.first_content_at = timeline.committed_at = now - 0.5
+    timeline.last_content_at = timeline.finished_at = now
+    timeline.waits["upstream"] = 0.99
+    attempt = AttemptRecord("openai/gpt-4o", now - 0.9, "ok", None, "strong", "gpt-4o", "openai")
+    attempt.usage, attempt.cost_picodollars = Usage(100, output=30), 550_000_000
     return Exchange(
         id=RequestId("0123456789abcdef0123456789abcdef"),
-        received_at=now - 1.0,
         generation=3,
+        method="POST",
         path="/v1/chat/completions",
         principal=Principal("acme", "9f2c01ab"),
         headers={},
         request=ChatRequest(b"{}", "/v1/chat/completions", "gpt-4o", stream=True),
-        route="direct",
-        pool="strong",
-        model="gpt-4o",
-        provider="openai",
-        attempts=[AttemptRecord("openai/gpt-4o", now - 0.9, "ok")],
-        meter=Meter(30, 9000, Usage(100, output=30), now - 0.5, now),
-        cost_picodollars=550_000_000,
-        waited_s=0.99,
-        committed_at=now - 0.5,
-        finished_at=now,
+        timeline=timeline,
+        decision=Decision(route="direct"),
+        attempts=[attempt],
+        attempt=attempt,
+        meter=Meter(30, 9000),
         status=200,
         outcome="ok",
     )
@@ -67,9 +68,9 @@ async def main() -> None:
 
     show("count one request", lambda: metrics.requests["gpt-4o", "200"])
     without_log, with_log = Reporter(metrics, None, clock), Reporter(metrics, log, clock)
-    show("file: metrics only", lambda: without_log.file(exchange))
+    show("file: metrics only", lambda: without_log.report(exchange))
     show("write one line of 500 bytes", lambda line=b"x" * 500: log.write(line))
-    show("file: metrics and line", lambda: with_log.file(exchange))
+    show("file: metrics and line", lambda: with_log.report(exchange))
 
     breaker = Breaker(BreakerSpec(), clock)
 

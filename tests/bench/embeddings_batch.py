@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.simulator import SimulatorProcess
 
 CLIENTS, ROUNDS, LONE = 64, 100, 2
@@ -132,7 +132,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         SimulatorProcess(Path(folder)) as simulator,
-        gateway_over(Path(folder) / "gateway", config(simulator.url)) as gateway,
+        running_gateway(Path(folder) / "gateway", config(simulator.url)) as gateway,
     ):
         return 0 if measure(gateway, simulator) else 1
 

@@ -23,8 +23,8 @@ from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from tests.support.bad_requests import CHAT, CHUNK, ELSEWHERE, HEAD, LAST, REFUSED, TAKEN, chunks, post
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.bad_requests import ACCEPTED, CHAT, CHUNK, HEAD, LAST, NOT_SERVED, REJECTED, chunked, post
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import Connection, Truncated, chat_body, fetch
 
 FIRST_S, NEXT_S = 1.5, 0.1  # how long an answer is waited for: beyond the clocks of the configuration; for company
@@ -114,7 +114,7 @@ def add_header(rng: random.Random, data: bytes) -> bytes:
 
 
 def follow(rng: random.Random, data: bytes) -> bytes:
-    return data + rng.choice(list(TAKEN.values()) + [case for case, _ in REFUSED.values()])
+    return data + rng.choice(list(ACCEPTED.values()) + [case for case, _ in REJECTED.values()])
 
 
 def nothing(rng: random.Random, data: bytes) -> bytes:
@@ -164,16 +164,16 @@ def in_other_dialects() -> Iterator[bytes]:
 
 
 RIGHT = [
-    *TAKEN.values(),
+    *ACCEPTED.values(),
     *in_other_dialects(),
     streamed(),
     post(b"expect: 100-continue\r\n"),
-    chunks(CHUNK + LAST),
+    chunked(CHUNK + LAST),
     b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
     b"HEAD /health HTTP/1.1\r\nhost: x\r\n\r\n",
     b"GET /v1/models/auto HTTP/1.0\r\n\r\n",
 ]
-WRONG = [data for data, _ in (*REFUSED.values(), *ELSEWHERE.values())]
+WRONG = [data for data, _ in (*REJECTED.values(), *NOT_SERVED.values())]
 
 
 def request(seed: int, number: int) -> tuple[bytes, random.Random]:
@@ -304,7 +304,7 @@ def main() -> int:
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        gateway_over(Path(folder), CONFIG, server=SERVER) as gateway,
+        running_gateway(Path(folder), CONFIG, server=SERVER) as gateway,
     ):
         rss = gateway.rss()
         until = time.monotonic() + given.seconds

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.fuzz_upstream import CHANGES, LIMIT_S, SERVER, aftermath, for_seconds, framed, token
-from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile_provider import Deed, HostileProvider
+from tests.support.gateway import GatewayProcess, running_gateway
+from tests.support.hostile_provider import HostileProvider, HostileReply
 from tests.support.http import Answer, Connection, Truncated
 
 CLIENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -219,7 +219,7 @@ def asked(seed: int, number: int) -> tuple[str, str, bool]:
     return client, provider, rng.random() < 0.7 and client not in ("embeddings", "count")
 
 
-def deed_of(seed: int, model: str) -> Deed:
+def deed_of(seed: int, model: str) -> HostileReply:
     """Give what the provider does for a model: `PROVIDER-NUMBER`, or `PROVIDER-NUMBER-good`."""
     number = int(model.split("-")[1])
     rng = random.Random(f"{seed} {number}")
@@ -232,13 +232,13 @@ def deed_of(seed: int, model: str) -> Deed:
             body = rng.choice(SAID)(rng, body)
     answer = framed(rng, body, b"text/event-stream" if streams else b"application/json", number)
     if is_good:
-        return Deed((answer,), "close" if b"connection: close" in answer else "keep")
+        return HostileReply((answer,), "close" if b"connection: close" in answer else "keep")
     if rng.random() < 0.4:
         answer = rng.choice(CHANGES)(rng, answer)
     cuts = sorted(rng.randint(0, len(answer)) for _ in range(rng.choice([0, 0, 1, 3, 20])))
     pieces = tuple(answer[start:end] for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True))
     end = rng.choice(["keep", "keep", "close", "reset", "stall"]) if b"connection: close" not in answer else "close"
-    return Deed(pieces, end)  # type: ignore[arg-type]
+    return HostileReply(pieces, end)  # type: ignore[arg-type]
 
 
 def hostile(seed: int) -> HostileProvider:
@@ -353,7 +353,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         hostile(options.seed) as provider,
-        gateway_over(Path(folder), BODY.format(url=provider.url), server=SERVER) as gateway,
+        running_gateway(Path(folder), BODY.format(url=provider.url), server=SERVER) as gateway,
     ):
         workers = gateway.worker_pids
         if options.case is not None:

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile_provider import Deed, HostileProvider
+from tests.support.gateway import GatewayProcess, running_gateway
+from tests.support.hostile_provider import HostileProvider, HostileReply
 from tests.support.http import CHAT, Answer, Connection, Truncated, ask, chat_body
 
 LIMIT_S = 8.0  # a request takes no longer: the total clock, and patience
@@ -253,7 +253,7 @@ def is_streamed(seed: int, number: int) -> bool:
     return random.Random(f"{seed} {number} stream").random() < 0.5
 
 
-def deed_of(seed: int, model: str) -> Deed:
+def deed_of(seed: int, model: str) -> HostileReply:
     """Give what the provider does for a model: `fuzz-NUMBER`, or `fuzz-NUMBER-good`."""
     number = int(model.split("-")[1])
     rng = random.Random(f"{seed} {number}")
@@ -261,14 +261,14 @@ def deed_of(seed: int, model: str) -> Deed:
     body, content_type = (events(number), b"text/event-stream") if streams else (document(number), b"application/json")
     answer = framed(rng, body, content_type, number)
     if model.endswith("-good"):
-        return Deed((answer,), "close" if b"connection: close" in answer else "keep")
+        return HostileReply((answer,), "close" if b"connection: close" in answer else "keep")
     for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
         answer = rng.choice(CHANGES)(rng, answer)
     cuts = sorted(rng.randint(0, len(answer)) for _ in range(rng.choice([0, 0, 1, 3, 20])))
     pieces = tuple(answer[start:end] for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True))
     whole = b"connection: close" not in answer
     end = rng.choice(["keep", "keep", "keep", "close", "reset", "stall"]) if whole else rng.choice(["close", "reset"])
-    return Deed(pieces, end, rng.choice([0.0, 0.0, 0.001]) if cuts else 0.0)  # type: ignore[arg-type]
+    return HostileReply(pieces, end, rng.choice([0.0, 0.0, 0.001]) if cuts else 0.0)  # type: ignore[arg-type]
 
 
 def hostile(seed: int) -> HostileProvider:
@@ -414,7 +414,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         hostile(options.seed) as provider,
-        gateway_over(Path(folder), BODY.format(url=provider.url), server=SERVER) as gateway,
+        running_gateway(Path(folder), BODY.format(url=provider.url), server=SERVER) as gateway,
     ):
         workers = gateway.worker_pids
         if options.case is not None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import uvloop
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import fetch
 from tests.support.simulator import SimulatorProcess
 
@@ -111,7 +111,7 @@ def figures(gateway: GatewayProcess, family: str) -> dict[str, int]:
 def measure(folder: Path, simulator: SimulatorProcess, name: str, count: int) -> bool:
     """Run and print one case; gives whether its bound holds."""
     before = {model: simulator.stats(id).get("requests", 0) for model, id in MODELS.items()}
-    with gateway_over(folder, BODY.format(url=simulator.url, pool=POOLS[name])) as gateway:
+    with running_gateway(folder, BODY.format(url=simulator.url, pool=POOLS[name])) as gateway:
         since = time.monotonic()
         ends = load_apart(gateway.port, count)
         took_s = time.monotonic() - since

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.support.gateway import gateway_over
+from tests.support.gateway import running_gateway
 from tests.support.simulator import SimulatorProcess
 
 ROOM, SERVICE_S = 8, 0.05
@@ -169,7 +169,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         SimulatorProcess(Path(folder)) as simulator,
-        gateway_over(Path(folder) / "gateway", BODY.format(url=simulator.url)) as gateway,
+        running_gateway(Path(folder) / "gateway", BODY.format(url=simulator.url)) as gateway,
     ):
         return 0 if measure(gateway.port) else 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import fetch
 
 STREAMS, RELOADS, WARM = 200, 100, 20
@@ -122,7 +122,7 @@ def send_broken(gateway: GatewayProcess) -> None:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         body = BODY.format(price=1, tokens=1)
-        with gateway_over(Path(folder), body) as gateway:
+        with running_gateway(Path(folder), body) as gateway:
             tally = asyncio.run(soak(gateway))
     print(f"streams: {tally.streams_ok} whole, {tally.streams_broken} broken")
     print(f"requests: {tally.requests_ok} answered, {tally.requests_failed} failed")

@@ -16,7 +16,7 @@ from statistics import quantiles
 
 import uvloop
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import CHAT, chat_body, request_bytes
 
 HEAD_S, BODY_S = 5.0, 8.0
@@ -149,7 +149,7 @@ def main() -> int:
     parser.add_argument("--slow", type=int, default=200, help="slow heads, and as many slow bodies")
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second beside them")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, gateway_over(Path(folder), CONFIG, server=SERVER) as gateway:
+    with tempfile.TemporaryDirectory() as folder, running_gateway(Path(folder), CONFIG, server=SERVER) as gateway:
         is_well = uvloop.run(measure(gateway, given.slow, given.rate))
     print("as promised" if is_well else "NOT as promised")
     return 0 if is_well else 1

@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.integration.test_workers import BODY, counted, wait_for_both
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.waiting import wait_for
 
 ROUNDS, REQUESTS, CONNECTIONS = 7, 4000, 400
@@ -37,7 +37,7 @@ def cpu_s(gateway: GatewayProcess) -> float:
 
 @contextmanager
 def running(folder: str, workers: int) -> Iterator[GatewayProcess]:
-    with gateway_over(Path(folder) / str(workers), BODY, server=f"workers: {workers}") as gateway:
+    with running_gateway(Path(folder) / str(workers), BODY, server=f"workers: {workers}") as gateway:
         wait_for(lambda: gateway.admin("/health").json()["workers"]["active"] == workers, "the workers")
         wait_for(lambda: gateway.admin("/ready").json()["warming"] == [], "the simulator to be up")
         yield gateway

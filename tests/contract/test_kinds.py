@@ -108,7 +108,7 @@ class Shelf:
 
     def nothing(self, *_: object) -> None: ...
 
-    give_back = forget = note_surplus = nothing
+    give_back = forget = count_unrequested_data = nothing
 
 
 def provider_of(name: str) -> HttpProvider:
@@ -123,7 +123,7 @@ async def read(answer: UpstreamResponse, provider: HttpProvider, is_stream: bool
     document = Document(answer, 2**20)
     if answer.status != 200:
         answer.attach(document)
-        raise provider.fault(answer.status, answer.headers, await document.read(), 1_767_268_800.0)
+        raise provider.classify_error(answer.status, answer.headers, await document.read(), 1_767_268_800.0)
     dialect = BY_NAME[provider.dialects[0]]
     if not is_stream:
         answer.attach(document)

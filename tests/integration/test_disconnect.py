@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.gateway import GatewayProcess, gateway_over, simulated
+from tests.support.gateway import GatewayProcess, running_gateway, simulator_config
 from tests.support.http import CHAT, Connection, ask, chat_body
 from tests.support.simulator import SimulatorProcess
 from tests.support.waiting import wait_for
@@ -16,7 +16,7 @@ TRIES = 5  # a shared machine may be late once; a gateway that is late is late e
 
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("gateway"), simulated(simulator.url)) as process:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), simulator_config(simulator.url)) as process:
         yield process
 
 
@@ -111,7 +111,7 @@ pools:
 routes:
   - {{name: auto, match: [auto], to: both}}
 """
-    with gateway_over(tmp_path_factory.mktemp("pool"), body) as gateway:
+    with running_gateway(tmp_path_factory.mktemp("pool"), body) as gateway:
         with Connection(gateway.address) as connection:
             connection.request("POST", CHAT, chat_body("auto", stream=True))
             simulator.wait_until("active", 1, first)

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from gateway.simulator.embeddings import vector
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import fetch
 from tests.support.simulator import SimulatorProcess
 
@@ -33,7 +33,7 @@ routes:
 
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("gateway"), TEXT.format(url=simulator.url)) as process:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), TEXT.format(url=simulator.url)) as process:
         yield process
 
 

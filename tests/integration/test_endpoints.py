@@ -134,7 +134,7 @@ def test_an_opening_in_one_worker_is_one_in_all_and_in_those_that_start_later(
             assert connection.read_answer().status == 200
     opened_at = time.monotonic()
     assert len(provider.asked) == 3
-    wait_for(lambda: "breaker opened, as that of another worker has" in gateway.log(), "the sibling to hear")
+    wait_for(lambda: "breaker opened after that of another worker" in gateway.log(), "the sibling to hear")
     assert time.monotonic() - opened_at < 1
     assert answered_by(gateway) == {"spare"}
     assert len(provider.asked) == 3

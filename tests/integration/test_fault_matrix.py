@@ -14,8 +14,8 @@ from typing import Literal
 import pytest
 
 from tests.bench.fuzz_upstream import aftermath
-from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile_provider import Deed, HostileProvider
+from tests.support.gateway import GatewayProcess, running_gateway
+from tests.support.hostile_provider import HostileProvider, HostileReply
 from tests.support.http import Answer, ask
 from tests.support.processes import free_port
 from tests.support.sse import DONE, chunks_of, data_events, is_complete, text_of
@@ -43,9 +43,9 @@ def answer(
     return head % (status, content_type, len(body), lines) + body
 
 
-def refusal(status: bytes, code: str = "x", lines: bytes = b"") -> Deed:
+def refusal(status: bytes, code: str = "x", lines: bytes = b"") -> HostileReply:
     error = {"message": "in the provider's own words", "type": "t", "param": None, "code": code}
-    return Deed((answer(json.dumps({"error": error}).encode(), status, lines),))
+    return HostileReply((answer(json.dumps({"error": error}).encode(), status, lines),))
 
 
 def chunked(*parts: bytes, content_type: bytes) -> bytes:
@@ -62,13 +62,13 @@ END = b"data: [DONE]\n\n"
 WHOLE = STREAM + ROLE + event("hello") + FINISH + END
 HALF = document("hello")[:-10]
 ERROR = b'{"error": {"message": "overloaded", "type": "server_error", "param": null, "code": null}}'
-GOOD = {"json": Deed((answer(document("hello")),)), "stream": Deed((WHOLE,), "close")}
+GOOD = {"json": HostileReply((answer(document("hello")),)), "stream": HostileReply((WHOLE,), "close")}
 ZIPPED = gzip.compress(document("hello"))
-KEPT_STREAM = Deed((chunked(ROLE, event("hello"), FINISH, END, content_type=SSE) + b"0\r\n\r\n",))
-NOTHING = Deed((b"",), "stall")
-RESET = Deed((b"",), "reset")
-RESET_IN_HEAD = Deed((b"HTTP/1.1 200 OK\r\ncontent-ty",), "reset")
-HTML = Deed((answer(b"<html></html>", content_type=b"text/html"),))
+KEPT_STREAM = HostileReply((chunked(ROLE, event("hello"), FINISH, END, content_type=SSE) + b"0\r\n\r\n",))
+NOTHING = HostileReply((b"",), "stall")
+RESET = HostileReply((b"",), "reset")
+RESET_IN_HEAD = HostileReply((b"HTTP/1.1 200 OK\r\ncontent-ty",), "reset")
+HTML = HostileReply((answer(b"<html></html>", content_type=b"text/html"),))
 LONG_LINE = document("x" * LINE)
 
 # What is declared
@@ -82,7 +82,7 @@ Breaker = Literal["counts", "forgives", "ignores"]  # forgives: counted until an
 class Case:
     """A fault in one mode. `deeds` are done in turn, the last of them again and again; none: nobody listens."""
 
-    deeds: tuple[Deed, ...]
+    deeds: tuple[HostileReply, ...]
     told: Told
     attempts: int
     breaker: Breaker
@@ -124,43 +124,43 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         Case((refusal(b"503 No"), refusal(b"503 No"), GOOD["stream"]), "answered", 3, "forgives", False),
     ),
     "200-with-an-error-body": (
-        Case((Deed((answer(ERROR),)),), GONE, ALL, "counts", True),
-        Case((Deed((STREAM + ROLE + b"data: " + ERROR + b"\n\n",), "close"),), GONE, ALL, "counts", True),
+        Case((HostileReply((answer(ERROR),)),), GONE, ALL, "counts", True),
+        Case((HostileReply((STREAM + ROLE + b"data: " + ERROR + b"\n\n",), "close"),), GONE, ALL, "counts", True),
     ),
     "200-with-an-event-named-error": (
-        Case((Deed((answer(b'{"error": "overloaded"}'),)),), GONE, ALL, "counts", True),
-        Case((Deed((STREAM + b"event: error\ndata: overloaded\n\n",), "close"),), GONE, ALL, "counts", True),
+        Case((HostileReply((answer(b'{"error": "overloaded"}'),)),), GONE, ALL, "counts", True),
+        Case((HostileReply((STREAM + b"event: error\ndata: overloaded\n\n",), "close"),), GONE, ALL, "counts", True),
     ),
     "html-with-200": (
         Case((HTML,), MALFORMED, ALL, "counts", True),
         Case((HTML,), MALFORMED, ALL, "counts", True),
     ),
     "garbage-json": (
-        Case((Deed((answer(b'{"choices": [{]}'),)),), MALFORMED, ALL, "counts", True),
-        Case((Deed((STREAM + b'data: {"choices": [{]}\n\n',), "close"),), MALFORMED, ALL, "counts", True),
+        Case((HostileReply((answer(b'{"choices": [{]}'),)),), MALFORMED, ALL, "counts", True),
+        Case((HostileReply((STREAM + b'data: {"choices": [{]}\n\n',), "close"),), MALFORMED, ALL, "counts", True),
     ),
     "stall-before-first-token": (
         Case((NOTHING,), (504, "answer_timeout"), 1, "counts", True, SHORT_FIRST),
-        Case((Deed((STREAM + ROLE,), "stall"),), (504, "first_token_timeout"), 1, "counts", True, SHORT_FIRST),
+        Case((HostileReply((STREAM + ROLE,), "stall"),), (504, "first_token_timeout"), 1, "counts", True, SHORT_FIRST),
     ),
     "stall-mid-stream": (
-        Case((Deed((UNFRAMED + HALF,), "stall"),), (504, "idle_timeout"), 1, "counts", True, SHORT_IDLE),
-        Case((Deed((STREAM + event("hello"),), "stall"),), "idle_timeout", 1, "counts", False, SHORT_IDLE),
+        Case((HostileReply((UNFRAMED + HALF,), "stall"),), (504, "idle_timeout"), 1, "counts", True, SHORT_IDLE),
+        Case((HostileReply((STREAM + event("hello"),), "stall"),), "idle_timeout", 1, "counts", False, SHORT_IDLE),
     ),
     "cut-mid-stream": (
-        Case((Deed((answer(document("hello"))[:-10],), "close"),), GONE, ALL, "counts", True),
-        Case((Deed((STREAM + event("hello"),), "close"),), "stream_interrupted", 1, "counts", False),
+        Case((HostileReply((answer(document("hello"))[:-10],), "close"),), GONE, ALL, "counts", True),
+        Case((HostileReply((STREAM + event("hello"),), "close"),), "stream_interrupted", 1, "counts", False),
     ),
     "truncated-chunk": (
         Case(
-            (Deed((chunked(HALF, content_type=b"application/json") + b"a\r\nxyz",), "close"),),
+            (HostileReply((chunked(HALF, content_type=b"application/json") + b"a\r\nxyz",), "close"),),
             GONE,
             ALL,
             "counts",
             True,
         ),
         Case(
-            (Deed((chunked(event("hello"), content_type=SSE) + b'ff\r\ndata: {"c',), "close"),),
+            (HostileReply((chunked(event("hello"), content_type=SSE) + b'ff\r\ndata: {"c',), "close"),),
             "stream_interrupted",
             1,
             "counts",
@@ -168,17 +168,17 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         ),
     ),
     "missing-done": (
-        Case((Deed((UNFRAMED + document("hello"),), "close"),), "answered", 1, "ignores", False),
-        Case((Deed((STREAM + event("hello") + FINISH,), "close"),), "answered", 1, "ignores", False),
+        Case((HostileReply((UNFRAMED + document("hello"),), "close"),), "answered", 1, "ignores", False),
+        Case((HostileReply((STREAM + event("hello") + FINISH,), "close"),), "answered", 1, "ignores", False),
     ),
     "line-of-10-mb": (
-        Case((Deed((answer(LONG_LINE),)),), "answered", 1, "ignores", False),
-        Case((Deed((STREAM + event("x" * LINE),), "close"),), MALFORMED, ALL, "counts", True),
+        Case((HostileReply((answer(LONG_LINE),)),), "answered", 1, "ignores", False),
+        Case((HostileReply((STREAM + event("x" * LINE),), "close"),), MALFORMED, ALL, "counts", True),
     ),
     "infinite-stream": (
-        Case((Deed((UNFRAMED + b"{", b" " * 2**20), again=True),), MALFORMED, ALL, "counts", True),
+        Case((HostileReply((UNFRAMED + b"{", b" " * 2**20), again=True),), MALFORMED, ALL, "counts", True),
         Case(
-            (Deed((STREAM, event("hello")), pause_s=0.02, again=True),),
+            (HostileReply((STREAM, event("hello")), pause_s=0.02, again=True),),
             "total_timeout",
             1,
             "ignores",
@@ -187,9 +187,9 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         ),
     ),
     "gzip": (
-        Case((Deed((answer(ZIPPED, lines=b"content-encoding: gzip\r\n"),)),), MALFORMED, ALL, "counts", True),
+        Case((HostileReply((answer(ZIPPED, lines=b"content-encoding: gzip\r\n"),)),), MALFORMED, ALL, "counts", True),
         Case(
-            (Deed((answer(gzip.compress(WHOLE), lines=b"content-encoding: gzip\r\n", content_type=SSE),)),),
+            (HostileReply((answer(gzip.compress(WHOLE), lines=b"content-encoding: gzip\r\n", content_type=SSE),)),),
             MALFORMED,
             ALL,
             "counts",
@@ -198,10 +198,16 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
     ),
     "stale-keep-alive": (
         Case(
-            (GOOD["json"], Deed((b"",), "close"), GOOD["json"]), "answered", 1, "ignores", False, requests=3, before=1
+            (GOOD["json"], HostileReply((b"",), "close"), GOOD["json"]),
+            "answered",
+            1,
+            "ignores",
+            False,
+            requests=3,
+            before=1,
         ),
         Case(
-            (KEPT_STREAM, Deed((b"",), "close"), GOOD["stream"]),
+            (KEPT_STREAM, HostileReply((b"",), "close"), GOOD["stream"]),
             "answered",
             1,
             "ignores",
@@ -246,7 +252,7 @@ class Provider(HostileProvider):
     def __init__(self) -> None:
         super().__init__(self._next)
 
-    def _next(self, model: str) -> Deed:
+    def _next(self, model: str) -> HostileReply:
         deeds = MATRIX[model.rpartition("--")[0]][0].deeds
         return deeds[min(self.requests[model], len(deeds)) - 1]
 
@@ -305,7 +311,7 @@ def gateway(
 ) -> Iterator[GatewayProcess]:
     body = configuration(bad.url, f"http://127.0.0.1:{free_port()}/v1", spare.url)
     limits = "limits: {answer: 16MiB, event: 8MiB}"
-    with gateway_over(tmp_path_factory.mktemp("matrix"), body, server=limits) as process:
+    with running_gateway(tmp_path_factory.mktemp("matrix"), body, server=limits) as process:
         workers = process.worker_pids
         yield process
         assert list(aftermath(process, workers)) == []

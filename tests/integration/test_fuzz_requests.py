@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.bench.fuzz_requests import CONFIG, SERVER, fuzz
-from tests.support.gateway import gateway_over
+from tests.support.gateway import running_gateway
 
 
 @pytest.mark.timeout(120)
 def test_spoiled_requests_are_answered_or_refused_and_leave_nothing(tmp_path: Path) -> None:
-    with gateway_over(tmp_path, CONFIG, server=SERVER) as gateway:
+    with running_gateway(tmp_path, CONFIG, server=SERVER) as gateway:
         tally = fuzz(gateway, 7, range(300))
     assert tally.faults == []
     assert tally.cases == 300

@@ -12,8 +12,8 @@ import pytest
 from tests.bench.fuzz_upstream import BODY, SERVER, aftermath, hostile, play
 from tests.conftest import StartGateway
 from tests.support.certificates import FOLDER
-from tests.support.gateway import GatewayProcess, gateway_over
-from tests.support.hostile_provider import Deed, HostileProvider
+from tests.support.gateway import GatewayProcess, running_gateway
+from tests.support.hostile_provider import HostileProvider, HostileReply
 from tests.support.http import CHAT, Connection, ask, chat_body
 from tests.support.sse import is_complete, text_of
 from tests.support.waiting import wait_for
@@ -38,38 +38,38 @@ def chunks(*parts: bytes) -> bytes:
 HTML = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>"
 GZIP = gzip.compress(DOCUMENT)
 UNSTREAMED = {
-    "html": (Deed((HTML,)), PROTOCOL),
-    "gzip": (Deed((answer(GZIP, b"content-encoding: GZIP\r\n"),)), PROTOCOL),
-    "gzip-unsaid": (Deed((answer(GZIP),)), PROTOCOL),
-    "garbage": (Deed((answer(b"\x00\xff nonsense"),)), PROTOCOL),
-    "no-http": (Deed((b"SSH-2.0-OpenSSH\r\n",), "close"), PROTOCOL),
-    "short": (Deed((answer()[:-5],), "close"), GONE),
-    "nothing": (Deed((b"",), "close"), GONE),
-    "reset": (Deed((answer()[:-5],), "reset"), GONE),
-    "two-lengths": (Deed((answer(lines=b"content-length: 3\r\n"),)), PROTOCOL),
-    "length-and-chunks": (Deed((answer(lines=b"transfer-encoding: chunked\r\n"),)), PROTOCOL),
-    "nul": (Deed((answer(lines=b"x: a\x00b\r\n"),)), PROTOCOL),
-    "bare-lf": (Deed((answer().replace(b"\r\n", b"\n"),)), PROTOCOL),
-    "two-types": (Deed((answer(lines=b"content-type: text/plain\r\n"),)), PROTOCOL),
-    "000": (Deed((answer(status=b"000 None"),)), PROTOCOL),
-    "204": (Deed((b"HTTP/1.1 204 No Content\r\n\r\n" + answer(),)), PROTOCOL),
-    "206": (Deed((answer(status=b"206 Partial Content"),)), PROTOCOL),
-    "304": (Deed((answer(status=b"304 Not Modified"),)), PROTOCOL),
-    "999": (Deed((answer(status=b"999 What"),)), PROTOCOL),
-    "upgrade": (Deed((b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",)), PROTOCOL),
-    "endless-head": (Deed((b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 999), again=True), PROTOCOL),
-    "endless-interim": (Deed((b"HTTP/1.1 100 Continue\r\n\r\n" * 99,), again=True), PROTOCOL),
-    "endless-body": (Deed((b"HTTP/1.1 200 OK\r\n\r\n{", b" " * 2**20), again=True), PROTOCOL),
-    "no-answer": (Deed((b"",), "stall"), (504, "answer_timeout")),
-    "half-a-body": (Deed((answer()[:-5],), "stall"), (504, "idle_timeout")),
+    "html": (HostileReply((HTML,)), PROTOCOL),
+    "gzip": (HostileReply((answer(GZIP, b"content-encoding: GZIP\r\n"),)), PROTOCOL),
+    "gzip-unsaid": (HostileReply((answer(GZIP),)), PROTOCOL),
+    "garbage": (HostileReply((answer(b"\x00\xff nonsense"),)), PROTOCOL),
+    "no-http": (HostileReply((b"SSH-2.0-OpenSSH\r\n",), "close"), PROTOCOL),
+    "short": (HostileReply((answer()[:-5],), "close"), GONE),
+    "nothing": (HostileReply((b"",), "close"), GONE),
+    "reset": (HostileReply((answer()[:-5],), "reset"), GONE),
+    "two-lengths": (HostileReply((answer(lines=b"content-length: 3\r\n"),)), PROTOCOL),
+    "length-and-chunks": (HostileReply((answer(lines=b"transfer-encoding: chunked\r\n"),)), PROTOCOL),
+    "nul": (HostileReply((answer(lines=b"x: a\x00b\r\n"),)), PROTOCOL),
+    "bare-lf": (HostileReply((answer().replace(b"\r\n", b"\n"),)), PROTOCOL),
+    "two-types": (HostileReply((answer(lines=b"content-type: text/plain\r\n"),)), PROTOCOL),
+    "000": (HostileReply((answer(status=b"000 None"),)), PROTOCOL),
+    "204": (HostileReply((b"HTTP/1.1 204 No Content\r\n\r\n" + answer(),)), PROTOCOL),
+    "206": (HostileReply((answer(status=b"206 Partial Content"),)), PROTOCOL),
+    "304": (HostileReply((answer(status=b"304 Not Modified"),)), PROTOCOL),
+    "999": (HostileReply((answer(status=b"999 What"),)), PROTOCOL),
+    "upgrade": (HostileReply((b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",)), PROTOCOL),
+    "endless-head": (HostileReply((b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 999), again=True), PROTOCOL),
+    "endless-interim": (HostileReply((b"HTTP/1.1 100 Continue\r\n\r\n" * 99,), again=True), PROTOCOL),
+    "endless-body": (HostileReply((b"HTTP/1.1 200 OK\r\n\r\n{", b" " * 2**20), again=True), PROTOCOL),
+    "no-answer": (HostileReply((b"",), "stall"), (504, "answer_timeout")),
+    "half-a-body": (HostileReply((answer()[:-5],), "stall"), (504, "idle_timeout")),
 }
 STREAMED = {
-    "html": (Deed((HTML,)), PROTOCOL),
-    "long-line": (Deed((STREAM_HEAD, b"data: ", b"x" * 2**20), again=True), PROTOCOL),
-    "long-event": (Deed((STREAM_HEAD + EVENT.replace(b"hello", b"x" * 70_000) + FINISH,), "close"), PROTOCOL),
-    "long-prelude": (Deed((STREAM_HEAD, b": nothing\n\n" * 9999), again=True), PROTOCOL),
+    "html": (HostileReply((HTML,)), PROTOCOL),
+    "long-line": (HostileReply((STREAM_HEAD, b"data: ", b"x" * 2**20), again=True), PROTOCOL),
+    "long-event": (HostileReply((STREAM_HEAD + EVENT.replace(b"hello", b"x" * 70_000) + FINISH,), "close"), PROTOCOL),
+    "long-prelude": (HostileReply((STREAM_HEAD, b": nothing\n\n" * 9999), again=True), PROTOCOL),
     "extensions": (
-        Deed(
+        HostileReply(
             (
                 b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n1;",
                 b"x" * 9999,
@@ -78,32 +78,32 @@ STREAMED = {
         ),
         PROTOCOL,
     ),
-    "no-chunk": (Deed((STREAM_HEAD + b"data: <html>\n\n",), "close"), PROTOCOL),
-    "nothing": (Deed((STREAM_HEAD,), "close"), PROTOCOL),
-    "silence": (Deed((STREAM_HEAD,), "stall"), (504, "first_token_timeout")),
+    "no-chunk": (HostileReply((STREAM_HEAD + b"data: <html>\n\n",), "close"), PROTOCOL),
+    "nothing": (HostileReply((STREAM_HEAD,), "close"), PROTOCOL),
+    "silence": (HostileReply((STREAM_HEAD,), "stall"), (504, "first_token_timeout")),
 }
 OTHER = {
-    "surplus": Deed((answer() + answer(DOCUMENT.replace(b"hello", b"poison")),)),
-    "trailers": Deed(
+    "surplus": HostileReply((answer() + answer(DOCUMENT.replace(b"hello", b"poison")),)),
+    "trailers": HostileReply(
         (
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
             + chunks(DOCUMENT)[:-2]
             + b"content-type: text/evil\r\nopenai-version: evil\r\n\r\n",
         )
     ),
-    "headers": Deed(
+    "headers": HostileReply(
         (
             answer(
                 lines=b"set-cookie: a=b\r\nx-gateway-model: evil\r\nopenai-model: caf\xc3\xa9\r\nopenai-version: 1\r\nserver: evil\r\n"
             ),
         )
     ),
-    "text": Deed((answer().replace(b"application/json", b"text/html"),)),
-    "good": Deed((answer(),)),
-    "redirect": Deed((answer(status=b"307 Temporary Redirect", lines=b"location: /elsewhere\r\n"),)),
-    "endless": Deed((STREAM_HEAD, EVENT * 50), pause_s=0.05, again=True),
-    "late": Deed((STREAM_HEAD + EVENT, EVENT.replace(b"hello", b"x" * 70_000)), "close", pause_s=0.1),
-    "torn": Deed((STREAM_HEAD + EVENT, b"\x00\xff garbage"), "reset", pause_s=0.1),
+    "text": HostileReply((answer().replace(b"application/json", b"text/html"),)),
+    "good": HostileReply((answer(),)),
+    "redirect": HostileReply((answer(status=b"307 Temporary Redirect", lines=b"location: /elsewhere\r\n"),)),
+    "endless": HostileReply((STREAM_HEAD, EVENT * 50), pause_s=0.05, again=True),
+    "late": HostileReply((STREAM_HEAD + EVENT, EVENT.replace(b"hello", b"x" * 70_000)), "close", pause_s=0.1),
+    "torn": HostileReply((STREAM_HEAD + EVENT, b"\x00\xff garbage"), "reset", pause_s=0.1),
 }
 DEEDS = {
     **{f"fuzz-json-{name}": deed for name, (deed, _) in UNSTREAMED.items()},
@@ -120,7 +120,7 @@ def provider() -> Iterator[HostileProvider]:
 
 @pytest.fixture(scope="module")
 def gateway(provider: HostileProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("hostile"), BODY.format(url=provider.url), server=SERVER) as process:
+    with running_gateway(tmp_path_factory.mktemp("hostile"), BODY.format(url=provider.url), server=SERVER) as process:
         workers = process.worker_pids
         yield process
         assert list(aftermath(process, workers)) == []
@@ -202,7 +202,7 @@ def test_a_stream_that_goes_wrong_late_ends_with_an_error_and_no_done(gateway: G
 
 def test_seeded_garbage_is_survived(tmp_path: Path) -> None:
     seed = 20
-    with hostile(seed) as provider, gateway_over(tmp_path, BODY.format(url=provider.url), server=SERVER) as gateway:
+    with hostile(seed) as provider, running_gateway(tmp_path, BODY.format(url=provider.url), server=SERVER) as gateway:
         workers = gateway.worker_pids
         findings = play(gateway, seed, iter(range(400)))
         assert [*findings.faults, *aftermath(gateway, workers)] == []

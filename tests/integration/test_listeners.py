@@ -15,8 +15,8 @@ import httpx2
 import openai
 import pytest
 
-from tests.support.certificates import connect, put, shown_by, trusting
-from tests.support.gateway import GatewayProcess, gateway_over, simulated
+from tests.support.certificates import connect, install, shown_certificate, trusting_context
+from tests.support.gateway import GatewayProcess, running_gateway, simulator_config
 from tests.support.http import CHAT, ask, chat_body, fetch, request_bytes
 from tests.support.processes import free_port
 from tests.support.simulator import SimulatorProcess
@@ -43,14 +43,14 @@ def tls_listener(port: int, folder: str = "tls") -> str:
 @pytest.fixture
 def everywhere(simulator: SimulatorProcess, tmp_path: Path) -> Iterator[Everywhere]:
     folder = tmp_path / "gateway"
-    put("first", folder / "tls")
+    install("first", folder / "tls")
     tls_port, six_port = free_port(), free_port()
     listen = [
         tls_listener(tls_port),
         f'"[::1]:{six_port}"',
         f'{{address: "unix:g.sock", mode: "0640", owner: "{os.geteuid()}:{os.getegid()}"}}',
     ]
-    with gateway_over(folder, simulated(simulator.url), listen=listen) as process:
+    with running_gateway(folder, simulator_config(simulator.url), listen=listen) as process:
         yield Everywhere(process, folder, tls_port, six_port, folder / "g.sock")
 
 
@@ -90,7 +90,7 @@ def test_the_socket_file_goes_with_the_gateway(everywhere: Everywhere) -> None:
 def test_the_official_client_over_tls(everywhere: Everywhere) -> None:
     url = f"https://localhost:{everywhere.tls_port}/v1"
     with (
-        httpx2.Client(verify=trusting()) as transport,
+        httpx2.Client(verify=trusting_context()) as transport,
         openai.OpenAI(base_url=url, api_key="k", max_retries=0, http_client=transport) as client,
     ):
         answer = client.chat.completions.create(model="sim-tokens7", messages=MESSAGES)
@@ -158,7 +158,7 @@ def test_what_is_no_tls_is_turned_away_without_a_word_in_the_log(everywhere: Eve
             plain.sendall(junk)
             plain.shutdown(socket.SHUT_WR)
             assert b"HTTP" not in plain.recv(4096)
-    old = trusting()
+    old = trusting_context()
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with connect(everywhere.tls_port, old) as connection:
@@ -172,10 +172,10 @@ def test_a_reload_shows_a_new_certificate_while_old_connections_live_on(everywhe
     with connect(everywhere.tls_port) as before:
         before.sendall(request_bytes("POST", CHAT, chat_body("sim-tokens40-rate40", stream=True)))
         got = read_until(before, b"data: {")
-        put("second", everywhere.folder / "tls")
+        install("second", everywhere.folder / "tls")
         everywhere.process.signal(signal.SIGHUP)
         wait_for(lambda: show(everywhere.tls_port) == "second", "the new certificate")
-        assert shown_by(before) == "first"
+        assert shown_certificate(before) == "first"
         got += read_until(before, b"data: [DONE]\n\n")
         assert got.count(b'"content":') >= 40
         before.sendall(request_bytes("GET", "/ready"))  # and may ask again
@@ -185,12 +185,12 @@ def test_a_reload_shows_a_new_certificate_while_old_connections_live_on(everywhe
 
 def show(port: int, name: str | None = "localhost") -> str:
     with connect(port, name=name) as connection:
-        return shown_by(connection)
+        return shown_certificate(connection)
 
 
 def test_a_certificate_may_move_but_tls_and_addresses_stay(everywhere: Everywhere, simulator: SimulatorProcess) -> None:
     process = everywhere.process
-    put("second", everywhere.folder / "renewed")
+    install("second", everywhere.folder / "renewed")
     text = process.config.read_text()
     process.config.write_text(text.replace("tls/tls.", "renewed/tls."))
     assert reload(process)["ok"]
@@ -233,12 +233,12 @@ def test_watched_certificates_take_effect_when_a_secret_volume_is_swapped(
     folder, port = tmp_path / "gateway", free_port()
     volume = folder / "tls"
     for number, name in ((1, "first"), (2, "second")):
-        put(name, volume / f"..{number}")  # type: ignore[arg-type]
+        install(name, volume / f"..{number}")  # type: ignore[arg-type]
     (volume / "..data").symlink_to("..1")
     for file in ("tls.crt", "tls.key"):
         (volume / file).symlink_to(f"..data/{file}")
     listen = [tls_listener(port)]
-    with gateway_over(folder, simulated(simulator.url), listen=listen, server="watch: true") as process:
+    with running_gateway(folder, simulator_config(simulator.url), listen=listen, server="watch: true") as process:
         assert show(port) == "first"
         wait_for(lambda: "watching for changes" in process.log(), "the watch")
         (volume / "..tmp").symlink_to("..2")
@@ -248,9 +248,11 @@ def test_watched_certificates_take_effect_when_a_secret_volume_is_swapped(
 
 def test_a_bad_certificate_keeps_the_gateway_from_starting(tmp_path: Path) -> None:
     folder = tmp_path / "gateway"
-    put("first", folder / "tls")
+    install("first", folder / "tls")
     (folder / "tls/tls.key").unlink()
-    with GatewayProcess(folder, simulated("http://127.0.0.1:1/v1"), listen=[tls_listener(1)], wait=False) as process:
+    with GatewayProcess(
+        folder, simulator_config("http://127.0.0.1:1/v1"), listen=[tls_listener(1)], wait=False
+    ) as process:
         process.wait()
         assert process.exit_code == 2
         place = f"{process.config}:3:"

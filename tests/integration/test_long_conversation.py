@@ -8,7 +8,7 @@ import anthropic
 import openai
 import pytest
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.simulator import SimulatorProcess
 
 TURNS = 20
@@ -33,7 +33,7 @@ routes:
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     body = BODY.format(url=simulator.url.removesuffix("/v1"))
-    with gateway_over(tmp_path_factory.mktemp("long"), body) as process:
+    with running_gateway(tmp_path_factory.mktemp("long"), body) as process:
         yield process
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import PROVIDER_KEY, GatewayProcess, gateway_over, simulated
+from tests.support.gateway import PROVIDER_KEY, GatewayProcess, running_gateway, simulator_config
 from tests.support.http import CHAT, Answer, Connection, ask, chat_body, fetch, request_bytes
 from tests.support.simulator import SimulatorProcess
 from tests.support.waiting import wait_for
@@ -28,15 +28,15 @@ tenants:
 
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    body = simulated(simulator.url).replace("models:\n", MORE.lstrip("\n"))
+    body = simulator_config(simulator.url).replace("models:\n", MORE.lstrip("\n"))
     server = "limits: {body: 64KiB, body_timeout: 1s}"
-    with gateway_over(tmp_path_factory.mktemp("gateway"), body, server=server) as process:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), body, server=server) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def guarded(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("guarded"), simulated(simulator.url, TENANTS)) as process:
+    with running_gateway(tmp_path_factory.mktemp("guarded"), simulator_config(simulator.url, TENANTS)) as process:
         yield process
 
 

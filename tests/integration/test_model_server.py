@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.runtime.model_server import MISSING_PACKAGE, Missing, find_weights, main, read_options
+from gateway.runtime.lifeline import MISSING_PACKAGE
+from gateway.runtime.model_server import Missing, find_weights, main, read_options
 from tests.support import sse
 from tests.support.http import CHAT, Connection, ask, chat_body, fetch
 from tests.support.processes import PythonProcess, is_alive

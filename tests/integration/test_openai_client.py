@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.support.gateway import GatewayProcess, gateway_over, simulated
+from tests.support.gateway import GatewayProcess, running_gateway, simulator_config
 from tests.support.simulator import SimulatorProcess
 
 KEY = "client-key-0123456789"
@@ -29,14 +29,14 @@ routes:
 
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("gateway"), simulated(simulator.url)) as process:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), simulator_config(simulator.url)) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def local_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
-    with gateway_over(tmp_path_factory.mktemp("local"), LOCAL) as process:
+    with running_gateway(tmp_path_factory.mktemp("local"), LOCAL) as process:
         yield process
 
 
@@ -159,7 +159,7 @@ def test_models_are_listed_and_looked_up(client: openai.OpenAI, gateway: Gateway
 def test_a_wrong_key_is_an_authentication_error(simulator: SimulatorProcess, tmp_path: Path) -> None:
     digest = sha256(KEY.encode()).hexdigest()
     tenants = f'tenants:\n  acme: {{keys: ["sha256:{digest}"], models: ["sim-tokens*"]}}\n'
-    with gateway_over(tmp_path, simulated(simulator.url, tenants)) as gateway:
+    with running_gateway(tmp_path, simulator_config(simulator.url, tenants)) as gateway:
         with openai.OpenAI(base_url=gateway.base_url, api_key=KEY, max_retries=0) as client:
             assert client.chat.completions.create(model="sim-tokens1", messages=MESSAGES).choices
             with pytest.raises(openai.NotFoundError):

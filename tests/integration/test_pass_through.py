@@ -15,7 +15,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.http import Connection, fetch
 from tests.support.simulator import SimulatorProcess
 from tests.support.waiting import wait_for
@@ -38,7 +38,7 @@ routes:
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("gateway")
-    with gateway_over(folder, CONFIG.format(url=simulator.url)) as process:
+    with running_gateway(folder, CONFIG.format(url=simulator.url)) as process:
         yield process
 
 
@@ -168,7 +168,7 @@ def most_rss(gateway: GatewayProcess, until: threading.Event) -> int:
 def test_a_large_upload_to_a_slow_provider_is_never_held(tmp_path: Path) -> None:
     with slow_provider(4 * MIB) as slow:
         config = CONFIG.format(url=f"http://127.0.0.1:{slow.port}/v1")
-        with gateway_over(tmp_path, config) as gateway, Connection(gateway.address) as client:
+        with running_gateway(tmp_path, config) as gateway, Connection(gateway.address) as client:
             fetch(gateway.address, "/v1/models")
             before, done, most = gateway.rss(), threading.Event(), [0]
             watcher = threading.Thread(target=lambda: most.append(most_rss(gateway, done)))

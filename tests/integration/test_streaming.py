@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.support import sse
-from tests.support.gateway import GatewayProcess, gateway_over, simulated
+from tests.support.gateway import GatewayProcess, running_gateway, simulator_config
 from tests.support.http import CHAT, Answer, Connection, Truncated, ask, chat_body, fetch
 from tests.support.simulator import SimulatorProcess
 
 
 @pytest.fixture(scope="module")
 def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("gateway"), simulated(simulator.url)) as process:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), simulator_config(simulator.url)) as process:
         yield process
 
 
@@ -227,7 +227,7 @@ routes:
 
 @pytest.fixture(scope="module")
 def failing_over(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> Iterator[GatewayProcess]:
-    with gateway_over(tmp_path_factory.mktemp("failover"), failover(simulator, "gone", "sim-seed400")) as process:
+    with running_gateway(tmp_path_factory.mktemp("failover"), failover(simulator, "gone", "sim-seed400")) as process:
         yield process
 
 
@@ -368,7 +368,7 @@ def test_a_slow_reader_slows_the_provider_and_costs_no_memory(
 ) -> None:
     """10 KB/s from a stream of 200 MB for some seconds: neither the gateway nor the provider runs ahead."""
     model = "sim-tokens10k-bytes20k-seed801"
-    with gateway_over(tmp_path_factory.mktemp("slow"), simulated(simulator.url)) as gateway:
+    with running_gateway(tmp_path_factory.mktemp("slow"), simulator_config(simulator.url)) as gateway:
         ask(gateway.address, "sim-tokens3000", stream=True)
         gateway.admin(
             "/metrics"
@@ -391,10 +391,10 @@ def test_a_client_that_takes_nothing_is_cut(
     simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     server = "limits: {write_timeout: 500ms}"
-    body = simulated(simulator.url).replace("breaker: none", "breaker: none, timeout: {idle: 500ms}")
+    body = simulator_config(simulator.url).replace("breaker: none", "breaker: none, timeout: {idle: 500ms}")
     model = "sim-tokens10k-bytes20k-seed811"
     with (
-        gateway_over(tmp_path_factory.mktemp("stuck"), body, server=server) as gateway,
+        running_gateway(tmp_path_factory.mktemp("stuck"), body, server=server) as gateway,
         Connection(gateway.address, receive_buffer=16384) as connection,
     ):
         connection.request("POST", CHAT, chat_body(model, stream=True))
@@ -409,7 +409,7 @@ def test_a_small_limit_on_events_holds_in_the_middle_of_a_stream(
     simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     server = "limits: {event: 64KiB}"
-    with gateway_over(tmp_path_factory.mktemp("small"), simulated(simulator.url), server=server) as gateway:
+    with running_gateway(tmp_path_factory.mktemp("small"), simulator_config(simulator.url), server=server) as gateway:
         assert sse.is_complete(fetch(gateway.address, CHAT, chat_body("sim-bytes60k", stream=True)).body)
         answer = fetch(gateway.address, CHAT, chat_body("sim-bytes1M", stream=True))
         assert answer.status == 502 and answer.error()["code"] == "upstream_protocol_error"

@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import StartGateway
 from tests.support.gateway import GatewayProcess
 from tests.support.http import Connection, Truncated, ask, chat_body, fetch
-from tests.support.processes import descriptors, is_alive, wait_for_end
+from tests.support.processes import is_alive, open_descriptors, wait_for_end
 from tests.support.waiting import wait_for
 
 BODY = """
@@ -144,7 +144,7 @@ def test_a_stopped_worker_is_stood_in_for_and_replaced(start_gateway: StartGatew
     wait_for(lambda: not is_alive(victim), "the stopped worker's end", 20)
     wait_for_both(gateway)
     assert other in gateway.worker_pids
-    assert "worker gives no life sign and is killed" in gateway.log()
+    assert "worker stopped responding; killing it" in gateway.log()
 
 
 def test_reloads_under_load_reach_both_and_cost_nothing(start_gateway: StartGateway) -> None:
@@ -173,6 +173,28 @@ def test_reloads_under_load_reach_both_and_cost_nothing(start_gateway: StartGate
     outcome = gateway.admin("/admin/config").json()["last_reload"]
     assert (outcome["active"], outcome["workers"]) == (2, 2)
     assert {ask(gateway.address, "quick").header("x-gateway-config") for _ in range(20)} == {"11"}
+
+
+def test_reload_storms_while_a_worker_restarts_kill_no_worker(start_gateway: StartGateway) -> None:
+    gateway = start_two(start_gateway)
+    for kills in (1, 2):
+        victim, other = gateway.worker_pids
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda pid=victim: pid not in gateway.worker_pids, "the end of the worker")  # type: ignore[misc]
+        active = 0
+        while active < 2:
+            outcome = gateway.admin("/admin/reload", post=True).json()
+            assert outcome["ok"], outcome
+            active = outcome["active"]
+            assert other in gateway.worker_pids
+        pids = set(gateway.worker_pids)
+        for _ in range(10):
+            gateway.signal(signal.SIGHUP)
+            outcome = gateway.admin("/admin/reload", post=True).json()
+            assert (outcome["ok"], outcome["active"]) == (True, 2)
+        assert set(gateway.worker_pids) == pids
+        assert counted(gateway, "gateway_worker_restarts_total") == {"": kills}
+    assert ask(gateway.address, "quick").status == 200
 
 
 def test_a_change_of_the_number_of_workers_is_refused_by_name(start_gateway: StartGateway) -> None:
@@ -249,7 +271,7 @@ def crowd(folder: Path) -> None:
         (worker,) = gateway.worker_pids
         idle = [socket.create_connection(gateway.address) for _ in range(120)]
         wait_for(lambda: "no descriptors for more connections" in gateway.log(), "the worker to notice")
-        assert descriptors(worker) < 150
+        assert open_descriptors(worker) < 150
         early.request("POST", "/v1/chat/completions", chat_body("quick"))  # whoever is in is served, upstream and all
         assert early.read_answer().status == 200
         late = Connection(gateway.address)

@@ -15,7 +15,7 @@ from tests.matrix.clients.openai_chat import OpenAIChat
 from tests.matrix.clients.openai_completions import OpenAICompletions
 from tests.matrix.clients.openai_responses import OpenAIResponses
 from tests.matrix.probe import Probe
-from tests.support.gateway import GatewayProcess, gateway_over
+from tests.support.gateway import GatewayProcess, running_gateway
 from tests.support.processes import children_of, command_of
 from tests.support.simulator import SimulatorProcess
 from tests.support.waiting import wait_for
@@ -70,7 +70,7 @@ def gateway(
 ) -> Iterator[GatewayProcess]:
     """One gateway before all of them."""
     text = servers.configuration(simulator.url.removesuffix("/v1"), llama.url, katan.url)
-    with gateway_over(tmp_path_factory.mktemp("matrix"), text, server="workers: 1") as process:
+    with running_gateway(tmp_path_factory.mktemp("matrix"), text, server="workers: 1") as process:
         llama.wait_until_ready()
         katan.wait_until_ready()
         yield process

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.pools.balancers.base import BALANCERS, Balancer, Facts
+from gateway.pools.balancers.base import BALANCERS, Balancer, RequestFacts
 from gateway.pools.target import Target
 from tests.support.targets import target
 
@@ -42,8 +42,10 @@ def pools(draw: st.DrawFn, largest: int = 12) -> list[Target]:
     return [draw(targets(f"{member}#{place}")) for place, member in enumerate(members)]
 
 
-def facts() -> st.SearchStrategy[Facts]:
-    return st.builds(Facts, now=st.floats(NOW, NOW + 9999.0), is_stream=st.booleans(), affinity=st.text(max_size=5))
+def facts() -> st.SearchStrategy[RequestFacts]:
+    return st.builds(
+        RequestFacts, now=st.floats(NOW, NOW + 9999.0), is_stream=st.booleans(), affinity=st.text(max_size=5)
+    )
 
 
 def make(name: str, pool: list[Target], seed: int = 1) -> Balancer:
@@ -53,7 +55,7 @@ def make(name: str, pool: list[Target], seed: int = 1) -> Balancer:
 @pytest.mark.parametrize("name", EVERY)
 @common
 @given(data=st.data(), pool=pools())
-def test_whoever_can_be_asked_one_of_them_is_picked(name: str, data: st.DataObject, pool: list[Target]) -> None:
+def test_one_of_the_candidates_is_picked(name: str, data: st.DataObject, pool: list[Target]) -> None:
     balancer = make(name, pool)
     for _ in range(data.draw(st.integers(1, 8))):
         places = data.draw(st.sets(st.integers(0, len(pool) - 1), min_size=1))
@@ -66,7 +68,9 @@ def test_whoever_can_be_asked_one_of_them_is_picked(name: str, data: st.DataObje
 @pytest.mark.parametrize("name", EVERY)
 @common
 @given(pool=pools(), seed=st.integers(0, 9), asked=st.lists(facts(), max_size=20))
-def test_the_same_seed_gives_the_same_picks(name: str, pool: list[Target], seed: int, asked: list[Facts]) -> None:
+def test_the_same_seed_gives_the_same_picks(
+    name: str, pool: list[Target], seed: int, asked: list[RequestFacts]
+) -> None:
     one, other = make(name, pool, seed), make(name, pool, seed)
     assert [one.pick(pool, each) for each in asked] == [other.pick(pool, each) for each in asked]
 
@@ -78,14 +82,14 @@ def test_of_equals_everyone_gets_something(name: str, count: int, weight: float)
     pool = [target(f"{place}", weight=weight) for place in range(count)]
     balancer = make(name, pool)
     picks = count * 20 if name in DRAWS else count
-    assert {id(balancer.pick(pool, Facts(NOW, is_stream=True))) for _ in range(picks)} == set(map(id, pool))
+    assert {id(balancer.pick(pool, RequestFacts(NOW, is_stream=True))) for _ in range(picks)} == set(map(id, pool))
 
 
 @pytest.mark.parametrize("name", ["consistent_hash", "in_order"])
 def test_what_belongs_nowhere_is_dealt_out_among_a_member_s_endpoints(name: str) -> None:
     pool = [target(f"m#{place}") for place in range(7)]
     balancer = make(name, pool)
-    assert len({id(balancer.pick(pool, Facts(NOW, is_stream=True))) for _ in pool}) == len(pool)
+    assert len({id(balancer.pick(pool, RequestFacts(NOW, is_stream=True))) for _ in pool}) == len(pool)
 
 
 @pytest.mark.parametrize("name", ["weighted", "least_inflight", "cheapest"])
@@ -96,7 +100,7 @@ def test_shares_by_weight_are_exact_over_every_cycle(name: str, weights: list[in
     balancer = make(name, pool)
     counts: Counter[Target] = Counter()
     for picks in range(1, cycles * sum(weights) + 1):
-        counts[balancer.pick(pool, Facts(NOW, is_stream=True))] += 1
+        counts[balancer.pick(pool, RequestFacts(NOW, is_stream=True))] += 1
         if picks % sum(weights) == 0:
             assert [counts[each] * sum(weights) for each in pool] == [picks * weight for weight in weights]
 
@@ -109,7 +113,7 @@ def test_without_an_endpoint_only_what_it_had_moves(count: int, gone: int, affin
     rest = [each for each in pool if each is not lost]
     before, after = make("consistent_hash", pool), make("consistent_hash", rest)
     for affinity in affinities:
-        asked = Facts(NOW, is_stream=True, affinity=affinity)
+        asked = RequestFacts(NOW, is_stream=True, affinity=affinity)
         had = before.pick(pool, asked)
         now_has = after.pick(rest, asked)
         assert now_has is had if had is not lost else now_has in rest
@@ -123,7 +127,7 @@ def test_a_new_endpoint_takes_its_share_and_nothing_else_moves(count: int, prefi
     before, after = make("consistent_hash", pool), make("consistent_hash", more)
     moved = 0
     for number in range(2000):
-        asked = Facts(NOW, is_stream=True, affinity=f"{prefix}{number}")
+        asked = RequestFacts(NOW, is_stream=True, affinity=f"{prefix}{number}")
         now_has = after.pick(more, asked)
         if now_has is not before.pick(pool, asked):
             assert now_has is more[-1]
@@ -148,5 +152,5 @@ def test_a_pick_goes_through_the_candidates_a_few_times_at_most(name: str) -> No
     balancer = make(name, pool)
     for affinity in ("", "c1"):
         pool.passes = 0
-        balancer.pick(pool, Facts(NOW, is_stream=True, affinity=affinity))
+        balancer.pick(pool, RequestFacts(NOW, is_stream=True, affinity=affinity))
         assert pool.passes <= 3

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.config.compose import compose
 from gateway.config.conditions import place_in
 from gateway.config.load import Loaded
-from gateway.config.nodes import Mapping, Scalar, compose
+from gateway.config.nodes import Mapping, Scalar
 from gateway.core.problem import ConfigError
 from tests.unit.config.conftest import Files, config
 

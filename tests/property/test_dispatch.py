@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.exchange import Exchange
 from gateway.upstream.dispatcher import dispatch
-from tests.support.dispatching import LoopClock, config, left_over
+from tests.support.dispatching import LoopClock, config, leaks
 from tests.support.loops import VirtualTimeLoop
-from tests.support.replay import DONE, ROLE, SILENCE, SSE, Line, Play, Reply, chunk, completion, whole
+from tests.support.replay import (
+    DONE,
+    NO_RESPONSE,
+    ROLE,
+    SSE,
+    ReplayWorker,
+    Reply,
+    ScriptedResponse,
+    chunk,
+    completion,
+    full_response,
+)
 
 MAX_AT_MEMBER = 2
 ATTEMPTS = 3
@@ -30,17 +41,17 @@ class Client:
 DELAYS = st.sampled_from([0.0, 0.0, 0.1, 0.5, 1.0, 1.5, 4.0])
 FAULTS = st.sampled_from(
     [
-        Play(error=Unavailable("refused")),
-        whole(b"{}", 500),
-        whole(b"{}", 503, retry_after="1"),
-        whole(b"{}", 429),
-        whole(b"{}", 429, retry_after="2"),
-        whole(b"{}", 429, retry_after="90"),
-        whole(b"{}", 401),
-        whole(b"{}", 404),
-        whole(b'{"error": {"code": "context_length_exceeded"}}', 400),
-        whole(b"<html>"),
-        SILENCE,
+        ScriptedResponse(error=Unavailable("refused")),
+        full_response(b"{}", 500),
+        full_response(b"{}", 503, retry_after="1"),
+        full_response(b"{}", 429),
+        full_response(b"{}", 429, retry_after="2"),
+        full_response(b"{}", 429, retry_after="90"),
+        full_response(b"{}", 401),
+        full_response(b"{}", 404),
+        full_response(b'{"error": {"code": "context_length_exceeded"}}', 400),
+        full_response(b"<html>"),
+        NO_RESPONSE,
     ]
 )
 
@@ -65,17 +76,21 @@ CLIENTS = st.lists(
 )
 
 
-def play(host: str, script: object, delay_s: float, *, is_stream: bool) -> Play:
-    if isinstance(script, Play):
-        return Play(script.body, script.status, script.headers, script.error, script.cut, script.is_open, delay_s)
+def play(host: str, script: object, delay_s: float, *, is_stream: bool) -> ScriptedResponse:
+    if isinstance(script, ScriptedResponse):
+        return ScriptedResponse(
+            script.body, script.status, script.headers, script.error, script.cut, script.is_open, delay_s
+        )
     end, count, _ = script  # type: ignore[misc]
     if not is_stream:
         body = completion(f"<{host}>")
         parts = (body,) if end == "good" else (body[: 10 * count + 1],)
-        return Play(parts, headers=whole(b"").headers, cut=end == "cut", is_open=end == "stuck", delay_s=delay_s)
+        return ScriptedResponse(
+            parts, headers=full_response(b"").headers, cut=end == "cut", is_open=end == "stuck", delay_s=delay_s
+        )
     events = (ROLE, *(chunk(f"<{host}>") for _ in range(4)), chunk(finish="stop"), DONE)
     parts = events if end == "good" else events[:count]
-    return Play(parts, headers=SSE, cut=end == "cut", is_open=end == "stuck", delay_s=delay_s)
+    return ScriptedResponse(parts, headers=SSE, cut=end == "cut", is_open=end == "stuck", delay_s=delay_s)
 
 
 @st.composite
@@ -104,14 +119,14 @@ class Crowd:
     """The clients of one example, over one line."""
 
     def __init__(self, text: str, plays: dict[str, list[tuple[object, float]]], clients: list[Client]) -> None:
-        self.line = Line(text, LoopClock())
+        self.line = ReplayWorker(text, LoopClock())
         self.clients = clients
         self.exchanges: list[Exchange] = []
         self.most = dict.fromkeys(self.line.endpoints, 0)
         self._play = plays
         self._asked = dict.fromkeys("abc", 0)
-        self._replay = self.line.transport.ask
-        self.line.transport.ask = self._ask  # type: ignore[method-assign]
+        self._replay = self.line.transport.send
+        self.line.transport.send = self._ask  # type: ignore[method-assign]
 
     async def _ask(self, call):  # type: ignore[no-untyped-def]
         host = call.origin.host.removesuffix(".test")
@@ -125,7 +140,7 @@ class Crowd:
 
     async def run(self) -> None:
         await asyncio.gather(*(self.serve(client) for client in self.clients))
-        assert not left_over(self.line)
+        assert not leaks(self.line)
         for name, most in self.most.items():
             assert most <= MAX_AT_MEMBER, name
 
@@ -154,18 +169,18 @@ class Crowd:
         try:
             with await dispatch(exchange, self.line.path(exchange), self.line.snapshot, self.line.services) as upstream:
                 attempts = len(exchange.attempts)
-                exchange.committed_at = asyncio.get_running_loop().time()
+                exchange.timeline.commit()
                 if upstream.body is not None:
                     reply.write(upstream.body)
                 else:
-                    assert upstream.stream is not None
-                    await upstream.stream.pump(reply, None)
+                    assert upstream.source is not None
+                    await upstream.source.pump(reply, None)
         except GatewayError:
             return False
         else:
             return True
         finally:
-            if exchange.committed_at:
+            if exchange.timeline.committed_at:
                 assert len(exchange.attempts) == attempts, "asked again after the first content"
                 # and so nobody else's words are in it
                 assert [host for host in "abc" if f"<{host}>".encode() in reply.written] in ([exchange.provider], [])

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from gateway.config.spec import BatchSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, Rejected
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
 from gateway.dialects.openai_embeddings import read_answer
 from gateway.dialects.openai_embeddings.batch import count_inputs, divide, join, split
 from gateway.dialects.openai_embeddings.request_in import inputs_of
-from gateway.pools.batches import Batches, BatchItem, BatchResult
-from tests.support.embeddings import BAD, Input, answer, inputs_in, request, tokens, vector
+from gateway.pools.batches import Batches, BatchItem
+from tests.support.embeddings import BAD_INPUT, Input, answer, inputs_in, request, tokens, vector
 from tests.support.loops import VirtualTimeLoop
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -57,7 +58,7 @@ def test_shares_add_up_and_are_off_by_less_than_one(total: int, weights: list[in
 
 
 caller = st.tuples(
-    st.lists(texts.filter(lambda text: text != BAD) | st.just(BAD), min_size=1, max_size=4),
+    st.lists(texts.filter(lambda text: text != BAD_INPUT) | st.just(BAD_INPUT), min_size=1, max_size=4),
     st.floats(0, 0.05),  # when it comes
     st.none() | st.floats(0, 0.1),  # when it leaves
 )
@@ -70,16 +71,16 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
     calls: list[list[Input]] = []
     counted = 0
 
-    async def send(requests: list[ChatRequest]) -> list[BatchResult]:
+    async def send(requests: list[ChatRequest]) -> list[Response]:
         nonlocal counted
         inputs = inputs_in(json.loads(join(requests, "e")))
         calls.append(inputs)
         await asyncio.sleep(0.02)
-        if BAD in inputs:
+        if BAD_INPUT in inputs:
             raise Rejected("an input is bad", status=400, body=b"{}", content_type="application/json")
         counted += sum(map(tokens, inputs))
         return [
-            BatchResult(body, usage, None)  # type: ignore[arg-type]
+            Response(200, {}, body=body, usage=usage)
             for body, usage in split(json.dumps(answer(inputs)).encode(), requests)
         ]
 
@@ -108,10 +109,10 @@ def test_whoever_comes_and_goes_each_has_its_own_outcome(
     for (inputs, _, leaves_s), outcome in zip(callers, outcomes, strict=True):
         if outcome is None:
             assert leaves_s is not None
-        elif BAD in inputs:
+        elif BAD_INPUT in inputs:
             assert isinstance(outcome, Rejected)
         else:
-            assert isinstance(outcome, BatchResult) and outcome.usage is not None
+            assert isinstance(outcome, Response) and outcome.usage is not None
             assert [item["embedding"] for item in json.loads(outcome.body)["data"]] == [vector(one) for one in inputs]
             assert read_answer(outcome.body) is not None
             had += outcome.usage.input

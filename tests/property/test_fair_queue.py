@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.spec import Priority
-from gateway.pools.fair_queue import PASSED_OVER, FairQueue
+from gateway.pools.fair_queue import MAX_SKIPS, FairQueue
 
 PRIORITY: dict[str, Priority] = {"a": "normal", "b": "normal", "c": "normal", "h": "high", "l": "low", "m": "low"}
 TENANTS = sorted(PRIORITY)
@@ -60,7 +60,7 @@ class Book:
         mine = PRIORITY[tenant]
         for priority in {PRIORITY[each] for each in TENANTS if self.waiting[each]} | {mine}:
             self.passed_over[priority] = 0 if priority == mine else self.passed_over[priority] + 1
-            assert self.passed_over[priority] <= PASSED_OVER + 1
+            assert self.passed_over[priority] <= MAX_SKIPS + 1
 
 
 @thorough
@@ -120,7 +120,7 @@ def test_the_place_of_a_newcomer_is_known_in_advance(
             queue.push(f"{each}{number}", each, weights[each], costs[each], PRIORITY[each])
     for _ in range(min(served, len(queue))):
         queue.pop()
-    expected = queue.ahead_of(tenant, weights[tenant], costs[tenant], PRIORITY[tenant])
+    expected = queue.estimate_ahead(tenant, weights[tenant], costs[tenant], PRIORITY[tenant])
     queue.push("newcomer", tenant, weights[tenant], costs[tenant], PRIORITY[tenant])
     ahead = 0
     while queue.pop() != "newcomer":
@@ -135,14 +135,14 @@ def test_the_place_of_a_newcomer_is_known_in_advance(
     weights=WEIGHTS,
     arrivals=st.lists(st.sampled_from([*TENANTS, "a", "a", "a", "a"]), max_size=120),
 )
-def test_who_yields_leaves_a_line_no_shorter_than_the_newcomers(
+def test_an_eviction_leaves_a_queue_no_shorter_than_the_newcomers(
     bound: int, weights: dict[str, int], arrivals: list[str]
 ) -> None:
     queue: FairQueue[tuple[str, int]] = FairQueue()
     lengths = dict.fromkeys(TENANTS, 0)
     for number, tenant in enumerate(arrivals):
         if len(queue) >= bound:
-            yielding = queue.yields_to(tenant, weights[tenant], PRIORITY[tenant])
+            yielding = queue.eviction_candidate(tenant, weights[tenant], PRIORITY[tenant])
             if yielding is None:
                 most = max(Fraction(lengths[each], weights[each]) for each in TENANTS)
                 assert any(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from gateway.core.errors import UpstreamError
 from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget, RetryToken
-from tests.support.dispatching import LoopClock, ask, config, late, left_over
+from tests.support.dispatching import LoopClock, config, delayed, dispatch_and_read, leaks
 from tests.support.loops import VirtualTimeLoop
-from tests.support.replay import Line, Play, completion, stream, whole
+from tests.support.replay import ReplayWorker, ScriptedResponse, completion, full_response, stream
 
 HOSTS = "abcde"
 SHARE = 0.2
@@ -25,14 +25,14 @@ def in_time(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-def line_of_size(size: int, more: str = "") -> Line:
+def line_of_size(size: int, more: str = "") -> ReplayWorker:
     members = ", ".join(f"m-{host}" for host in HOSTS[:size])
     pools = f"main: {{members: [{members}], balance: round_robin{more}}}"
-    return Line(config(pools, hosts=HOSTS, more="defaults: {breaker: none}"), LoopClock())
+    return ReplayWorker(config(pools, hosts=HOSTS, more="defaults: {breaker: none}"), LoopClock())
 
 
 async def crowd(
-    line: Line, count: int, concurrency: int, patience_s: float | None = None
+    line: ReplayWorker, count: int, concurrency: int, patience_s: float | None = None
 ) -> list[BaseException | None]:
     """Ask so often, so many at a time; gives what went wrong of each. Clients leave after `patience_s`."""
     left, errors = iter(range(count)), []
@@ -41,7 +41,7 @@ async def crowd(
         for number in left:
             try:
                 async with asyncio.timeout(patience_s):
-                    await ask(line, line.exchange("auto", stream=number % 2 == 0))
+                    await dispatch_and_read(line, line.exchange("auto", stream=number % 2 == 0))
                 errors.append(None)
             except (UpstreamError, TimeoutError) as error:
                 errors.append(error)
@@ -51,10 +51,10 @@ async def crowd(
 
 
 OUTAGES = {
-    "500": whole(b"{}", 500),
-    "429": whole(b"{}", 429),
-    "429 told": whole(b"{}", 429, retry_after="1"),
-    "silence": Play(status=0, is_open=True),
+    "500": full_response(b"{}", 500),
+    "429": full_response(b"{}", 429),
+    "429 told": full_response(b"{}", 429, retry_after="1"),
+    "silence": ScriptedResponse(status=0, is_open=True),
 }
 
 
@@ -71,10 +71,10 @@ def test_in_a_total_outage_calls_are_the_requests_and_a_fifth_and_ten(
 ) -> None:
     async def run() -> None:
         line = line_of_size(size, f", retry: {{attempts: {attempts}}}")
-        line.play(**dict.fromkeys(HOSTS, late(OUTAGES[outage], delay_s)))
+        line.play(**dict.fromkeys(HOSTS, delayed(OUTAGES[outage], delay_s)))
         assert None not in await crowd(line, 300, concurrency)
         assert len(line.transport.calls) <= (1 + SHARE) * 300 + RESERVE
-        assert not left_over(line)
+        assert not leaks(line)
 
     in_time(run())
 
@@ -86,10 +86,10 @@ def test_clients_that_lose_patience_in_an_outage_don_t_multiply_its_calls(concur
 
     async def run() -> None:
         line = line_of_size(2)
-        line.play(a=whole(b"{}", 500), b=Play(status=0, is_open=True))
+        line.play(a=full_response(b"{}", 500), b=ScriptedResponse(status=0, is_open=True))
         await crowd(line, 300, concurrency, patience_s)
         assert len(line.transport.calls) <= (1 + SHARE) * 300 + RESERVE
-        assert not left_over(line)
+        assert not leaks(line)
 
     in_time(run())
 
@@ -108,18 +108,18 @@ def test_a_primary_that_fails_half_of_its_calls_costs_no_answer(
 
     async def run() -> None:
         line = line_of_size(2, ", retry: {attempts: 2}" if is_short else "")
-        bad = whole(b"{}", 500)
+        bad = full_response(b"{}", 500)
 
         async def asked(call: WireRequest) -> UpstreamResponse:
             host = call.origin.host.removesuffix(".test")
-            good = late(stream() if call.is_stream else whole(completion()), service_s)
+            good = delayed(stream() if call.is_stream else full_response(completion()), service_s)
             line.play(**{host: bad if host == "a" and coin.random() < 0.5 else good})
             return await replay(call)
 
-        coin, replay = random.Random(seed), line.transport.ask
-        line.transport.ask = asked  # type: ignore[method-assign]
+        coin, replay = random.Random(seed), line.transport.send
+        line.transport.send = asked  # type: ignore[method-assign]
         assert await crowd(line, 600, concurrency) == [None] * 600
-        assert not left_over(line)
+        assert not leaks(line)
 
     in_time(run())
 
@@ -167,7 +167,7 @@ def test_an_outage_makes_nobody_wait_long_for_leave_to_try_again(concurrency: in
 
     async def run() -> None:
         line = line_of_size(2, ", retry: {attempts: 2}")
-        line.play(**dict.fromkeys(HOSTS, late(OUTAGES["500"], takes_s)))
+        line.play(**dict.fromkeys(HOSTS, delayed(OUTAGES["500"], takes_s)))
         loop = asyncio.get_running_loop()
         await crowd(line, 2 * concurrency, concurrency)
         since = loop.time()

@@ -20,7 +20,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def lines_of_an_event(draw: st.DrawFn) -> list[bytes]:
-    """Give the lines of one event, without their ends."""
+    """Draw the lines of one event, without their ends."""
     kind = draw(st.sampled_from(["json", "json", "json", "lines", "comment", "named", "odd", "huge"]))
     space = draw(st.sampled_from([b" ", b""]))
     document = json.dumps({"text": draw(TEXTS)}, ensure_ascii=False, separators=(",", ":"))
@@ -42,7 +42,7 @@ def lines_of_an_event(draw: st.DrawFn) -> list[bytes]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """Give a stream of whole events, each line ended as it likes, some with more than one empty line between them."""
+    """Draw a stream of whole events with any line ends, some with more than one empty line between them."""
     parts = []
     for lines in draw(st.lists(lines_of_an_event(), min_size=1, max_size=8)):
         parts += [line + draw(LINE_ENDS) for line in lines]
@@ -62,7 +62,7 @@ def cut(draw: st.DrawFn, stream: bytes) -> list[bytes]:
     return [stream[start:end] for start, end in zip([0, *at], [*at, len(stream)], strict=True)]
 
 
-def told(stream: bytes) -> list[bytes]:
+def expected(stream: bytes) -> list[bytes]:
     """Read a stream as the standard tells a browser to: line by line, an empty line dispatches; events without data are none."""
     found, lines = [], []
     for line in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]:
@@ -78,7 +78,7 @@ def told(stream: bytes) -> list[bytes]:
 
 
 def seen(block: bytes) -> Iterator[bytes]:
-    """Give the data of the events of a block, as the gateway reads them."""
+    """Yield the data of the events of a block, as the gateway reads them."""
     for event in events(block):
         if (data := data_of(event)) is not None:
             yield data
@@ -91,7 +91,7 @@ def test_any_cut_gives_the_same_bytes_and_the_same_events_in_the_same_order(data
     blocks = [framer.feed(part) for part in data.draw(cut(stream))]
     assert b"".join(blocks) + framer.rest == stream
     assert framer.rest.strip(b"\r\n") == b"", "every event is complete when its last byte has come"
-    assert [event for block in blocks for event in seen(block)] == told(stream)
+    assert [event for block in blocks for event in seen(block)] == expected(stream)
 
 
 @given(st.data())
@@ -101,7 +101,7 @@ def test_no_event_waits_for_a_byte_that_is_not_its_own(data: st.DataObject) -> N
     end = data.draw(st.integers(1, len(stream)))
     framer = Framer(2**20)
     got = b"".join(framer.feed(part) for part in data.draw(cut(stream[:end])))
-    assert list(seen(got)) == told(stream[:end])
+    assert list(seen(got)) == expected(stream[:end])
 
 
 @given(st.data(), st.integers(10, 300))

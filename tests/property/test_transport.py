@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.core.errors import UpstreamError
 from gateway.providers.transport import Origin, Transport
 from gateway.resilience.timeouts import Timeouts
-from tests.support.upstream import Collected, Peer, body_of, call, chunked, ok, upstream
+from tests.support.upstream import CollectingSink, Peer, body_of, call, chunked, ok, upstream
 
 Deed = Literal["plain", "chunked", "slow", "close", "reset", "cut", "surplus", "garbage", "late", "mute"]
 DEEDS: tuple[Deed, ...] = (
@@ -87,7 +87,7 @@ async def request(transport: Transport, origin: Origin, number: int, step: tuple
     own = f"[{number}]".encode() * 40
     try:
         if departure == "leaves while asking":
-            asking = asyncio.ensure_future(transport.ask(asked))
+            asking = asyncio.ensure_future(transport.send(asked))
             for _ in range(turns):
                 await asyncio.sleep(0)
             if not asking.done():
@@ -97,9 +97,9 @@ async def request(transport: Transport, origin: Origin, number: int, step: tuple
             except asyncio.CancelledError:
                 return
             return
-        answer = await transport.ask(asked)
+        answer = await transport.send(asked)
         if departure == "leaves while reading":
-            sink = Collected()
+            sink = CollectingSink()
             answer.attach(sink)
             answer.close()
             assert own.startswith(sink.data)

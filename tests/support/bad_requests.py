@@ -15,31 +15,31 @@ def post(more: bytes = b"", *, head: bytes = HEAD, framing: bytes = LENGTH, body
     return head + framing + more + b"\r\n" + body
 
 
-def to(target: bytes, method: bytes = b"POST", version: bytes = b"HTTP/1.1") -> bytes:
+def with_target(target: bytes, method: bytes = b"POST", version: bytes = b"HTTP/1.1") -> bytes:
     """Give the same for another request line."""
     return post(head=HEAD.replace(HEAD.partition(b"\r\n")[0], b"%b %b %b" % (method, target, version)))
 
 
-def chunks(body: bytes) -> bytes:
+def chunked(body: bytes) -> bytes:
     """Give a chat request whose body is framed as told."""
     return post(framing=b"transfer-encoding: chunked\r\n", body=body)
 
 
-def coded(value: bytes, framing: bytes = b"") -> bytes:
+def with_coding(value: bytes, framing: bytes = b"") -> bytes:
     """Give a chat request with this Transfer-Encoding."""
     return post(framing=framing + b"transfer-encoding:" + value + b"\r\n", body=CHUNK + LAST)
 
 
-def hosted(*lines: bytes) -> bytes:
+def with_hosts(*lines: bytes) -> bytes:
     """Give a request with these Host lines."""
     return b"GET /v1/models HTTP/1.1\r\n%b\r\n" % b"".join(line + b"\r\n" for line in lines)
 
 
 CHAT: Final = b"/v1/chat/completions"
 
-REFUSED: Final[dict[str, tuple[bytes, int]]] = {
+REJECTED: Final[dict[str, tuple[bytes, int]]] = {
     # How long a request is, in two ways
-    "length and chunks": (coded(b" chunked", LENGTH), 400),
+    "length and chunks": (with_coding(b" chunked", LENGTH), 400),
     "chunks and length": (post(LENGTH, framing=b"transfer-encoding: chunked\r\n", body=LAST), 400),
     "two lengths": (post(b"content-length: 2\r\n"), 400),
     "the same length twice": (post(LENGTH), 400),
@@ -52,38 +52,38 @@ REFUSED: Final[dict[str, tuple[bytes, int]]] = {
     "a length in other digits": (post(framing="content-length: ٣٠\r\n".encode()), 400),
     "a length of nothing": (post(framing=b"content-length:\r\n"), 400),
     "a length without end": (post(framing=b"content-length: 99999999999999999999999\r\n"), 400),
-    "gzip, chunked": (coded(b" gzip, chunked"), 400),
-    "chunked, gzip": (coded(b" chunked, gzip"), 400),
-    "chunked twice": (coded(b" chunked, chunked"), 400),
-    "two codings": (coded(b" chunked", b"transfer-encoding: chunked\r\n"), 400),
-    "chunked with a parameter": (coded(b" chunked;q=1"), 400),
-    "quoted chunked": (coded(b' "chunked"'), 400),
-    "xchunked": (coded(b" xchunked"), 400),
-    "identity": (coded(b" identity", LENGTH), 400),
-    "a coding of nothing": (coded(b"", LENGTH), 400),
-    "vertical tab before chunked": (coded(b" \x0bchunked"), 400),
-    "NUL behind chunked": (coded(b" chunked\x00"), 400),
-    "chunks in HTTP/1.0": (coded(b" chunked").replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
+    "gzip, chunked": (with_coding(b" gzip, chunked"), 400),
+    "chunked, gzip": (with_coding(b" chunked, gzip"), 400),
+    "chunked twice": (with_coding(b" chunked, chunked"), 400),
+    "two codings": (with_coding(b" chunked", b"transfer-encoding: chunked\r\n"), 400),
+    "chunked with a parameter": (with_coding(b" chunked;q=1"), 400),
+    "quoted chunked": (with_coding(b' "chunked"'), 400),
+    "xchunked": (with_coding(b" xchunked"), 400),
+    "identity": (with_coding(b" identity", LENGTH), 400),
+    "a coding of nothing": (with_coding(b"", LENGTH), 400),
+    "vertical tab before chunked": (with_coding(b" \x0bchunked"), 400),
+    "NUL behind chunked": (with_coding(b" chunked\x00"), 400),
+    "chunks in HTTP/1.0": (with_coding(b" chunked").replace(b"HTTP/1.1", b"HTTP/1.0"), 400),
     "space before the colon of the length": (post(framing=b"content-length : 30\r\n"), 400),
     # Chunks
-    "a chunk without a size": (chunks(b"\r\n" + BODY + b"\r\n" + LAST), 400),
-    "a chunk size with 0x": (chunks(b"0x1e\r\n" + BODY + b"\r\n" + LAST), 400),
-    "a signed chunk size": (chunks(b"+1e\r\n" + BODY + b"\r\n" + LAST), 400),
-    "a negative chunk size": (chunks(b"-1e\r\n" + BODY + b"\r\n" + LAST), 400),
-    "a chunk size that overflows": (chunks(b"f" * 17 + b"\r\n" + BODY + b"\r\n" + LAST), 400),
-    "a chunk size that wraps around": (chunks(b"1000000000000001e\r\n" + BODY + b"\r\n" + LAST), 400),
-    "space before a chunk size": (chunks(b" 1e\r\n" + BODY + b"\r\n" + LAST), 400),
-    "space behind a chunk size": (chunks(b"1e \r\n" + BODY + b"\r\n" + LAST), 400),
-    "LF behind a chunk size": (chunks(b"1e\n" + BODY + b"\r\n" + LAST), 400),
-    "LF behind a chunk": (chunks(b"1e\r\n" + BODY + b"\n" + LAST), 400),
-    "nothing behind a chunk": (chunks(b"1e\r\n" + BODY + LAST), 400),
-    "a chunk longer than its size": (chunks(b"1d\r\n" + BODY + b"\r\n" + LAST), 400),
-    "LF in a chunk extension": (chunks(b"1e;a\n" + BODY + b"\r\n" + LAST), 400),
-    "CR in a chunk extension": (chunks(b"1e;a\rb\r\n" + BODY + b"\r\n" + LAST), 400),
-    "an open quote in a chunk extension": (chunks(b'1e;a="b\r\n' + BODY + b"\r\n" + LAST), 400),
-    "LF behind the last chunk": (chunks(CHUNK + b"0\r\n\n"), 400),
-    "a trailer that is no field": (chunks(CHUNK + b"0\r\nx a: b\r\n\r\n"), 400),
-    "a length as a trailer": (chunks(CHUNK + b"0\r\ncontent-length: 5\r\n\r\n"), 400),
+    "a chunk without a size": (chunked(b"\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size with 0x": (chunked(b"0x1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a signed chunk size": (chunked(b"+1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a negative chunk size": (chunked(b"-1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size that overflows": (chunked(b"f" * 17 + b"\r\n" + BODY + b"\r\n" + LAST), 400),
+    "a chunk size that wraps around": (chunked(b"1000000000000001e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "space before a chunk size": (chunked(b" 1e\r\n" + BODY + b"\r\n" + LAST), 400),
+    "space behind a chunk size": (chunked(b"1e \r\n" + BODY + b"\r\n" + LAST), 400),
+    "LF behind a chunk size": (chunked(b"1e\n" + BODY + b"\r\n" + LAST), 400),
+    "LF behind a chunk": (chunked(b"1e\r\n" + BODY + b"\n" + LAST), 400),
+    "nothing behind a chunk": (chunked(b"1e\r\n" + BODY + LAST), 400),
+    "a chunk longer than its size": (chunked(b"1d\r\n" + BODY + b"\r\n" + LAST), 400),
+    "LF in a chunk extension": (chunked(b"1e;a\n" + BODY + b"\r\n" + LAST), 400),
+    "CR in a chunk extension": (chunked(b"1e;a\rb\r\n" + BODY + b"\r\n" + LAST), 400),
+    "an open quote in a chunk extension": (chunked(b'1e;a="b\r\n' + BODY + b"\r\n" + LAST), 400),
+    "LF behind the last chunk": (chunked(CHUNK + b"0\r\n\n"), 400),
+    "a trailer that is no field": (chunked(CHUNK + b"0\r\nx a: b\r\n\r\n"), 400),
+    "a length as a trailer": (chunked(CHUNK + b"0\r\ncontent-length: 5\r\n\r\n"), 400),
     # Lines
     "LF for CRLF": (post().replace(b"\r\n", b"\n"), 400),
     "one LF for CRLF": (post().replace(b"host: x\r\n", b"host: x\n"), 400),
@@ -106,45 +106,45 @@ REFUSED: Final[dict[str, tuple[bytes, int]]] = {
     "DEL": (post(b"x-a: \x7f\r\n"), 400),
     # The request line
     "no version": (b"GET /health\r\n\r\n", 400),
-    "HTTP/2.0": (to(CHAT, version=b"HTTP/2.0"), 400),
+    "HTTP/2.0": (with_target(CHAT, version=b"HTTP/2.0"), 400),
     "the preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", 400),
-    "HTTP/1.2": (to(CHAT, version=b"HTTP/1.2"), 400),
-    "HTTP/1.10": (to(CHAT, version=b"HTTP/1.10"), 400),
-    "HTTP/01.1": (to(CHAT, version=b"HTTP/01.1"), 400),
-    "http/1.1": (to(CHAT, version=b"http/1.1"), 400),
-    "RTSP": (to(CHAT, version=b"RTSP/1.0"), 400),
-    "a space behind the version": (to(CHAT, version=b"HTTP/1.1 "), 400),
-    "a tab in the request line": (to(CHAT, method=b"POST\t"), 400),
+    "HTTP/1.2": (with_target(CHAT, version=b"HTTP/1.2"), 400),
+    "HTTP/1.10": (with_target(CHAT, version=b"HTTP/1.10"), 400),
+    "HTTP/01.1": (with_target(CHAT, version=b"HTTP/01.1"), 400),
+    "http/1.1": (with_target(CHAT, version=b"http/1.1"), 400),
+    "RTSP": (with_target(CHAT, version=b"RTSP/1.0"), 400),
+    "a space behind the version": (with_target(CHAT, version=b"HTTP/1.1 "), 400),
+    "a tab in the request line": (with_target(CHAT, method=b"POST\t"), 400),
     "a space before the method": (b" " + post(), 400),
-    "a lower-case method": (to(CHAT, method=b"post"), 400),
-    "an unknown method": (to(CHAT, method=b"FROB"), 400),
-    "a method without end": (to(CHAT, method=b"P" * 5000), 400),
-    "NUL in the path": (to(b"/v1/chat\x00/completions"), 400),
-    "a tab in the path": (to(b"/v1/chat\t/completions"), 400),
-    "a byte beyond ASCII in the path": (to(b"/v1/chat\xff/completions"), 400),
+    "a lower-case method": (with_target(CHAT, method=b"post"), 400),
+    "an unknown method": (with_target(CHAT, method=b"FROB"), 400),
+    "a method without end": (with_target(CHAT, method=b"P" * 5000), 400),
+    "NUL in the path": (with_target(b"/v1/chat\x00/completions"), 400),
+    "a tab in the path": (with_target(b"/v1/chat\t/completions"), 400),
+    "a byte beyond ASCII in the path": (with_target(b"/v1/chat\xff/completions"), 400),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)), 400),
     # Whom it is for
-    "no Host": (hosted(b"accept: */*"), 400),
-    "two Hosts": (hosted(b"host: x", b"host: y"), 400),
-    "the same Host twice": (hosted(b"host: x", b"host: x"), 400),
-    "a Host of nothing": (hosted(b"host:"), 400),
-    "a Host with a space": (hosted(b'host: a b<>"c'), 400),
-    "a Host with a user": (hosted(b"host: a@b"), 400),
-    "a Host with a path": (hosted(b"host: a/b"), 400),
-    "a list of Hosts": (hosted(b"host: a, b"), 400),
-    "a Host with an odd port": (hosted(b"host: a:8x"), 400),
-    "a Host beyond ASCII": (hosted("host: ä".encode()), 400),
-    "another authority": (to(b"http://evil.example" + CHAT), 421),
-    "another authority that Host names too": (to(b"http://x" + CHAT), 421),
-    "our authority behind a user": (to(b"http://127.0.0.1@evil.example" + CHAT), 421),
-    "another scheme": (to(b"ftp://x" + CHAT), 400),
-    "a file": (to(b"file://" + CHAT), 400),
-    "no path": (to(b"x:80"), 400),
-    "a star that is not for OPTIONS": (to(b"*"), 400),
+    "no Host": (with_hosts(b"accept: */*"), 400),
+    "two Hosts": (with_hosts(b"host: x", b"host: y"), 400),
+    "the same Host twice": (with_hosts(b"host: x", b"host: x"), 400),
+    "a Host of nothing": (with_hosts(b"host:"), 400),
+    "a Host with a space": (with_hosts(b'host: a b<>"c'), 400),
+    "a Host with a user": (with_hosts(b"host: a@b"), 400),
+    "a Host with a path": (with_hosts(b"host: a/b"), 400),
+    "a list of Hosts": (with_hosts(b"host: a, b"), 400),
+    "a Host with an odd port": (with_hosts(b"host: a:8x"), 400),
+    "a Host beyond ASCII": (with_hosts("host: ä".encode()), 400),
+    "another authority": (with_target(b"http://evil.example" + CHAT), 421),
+    "another authority that Host names too": (with_target(b"http://x" + CHAT), 421),
+    "our authority behind a user": (with_target(b"http://127.0.0.1@evil.example" + CHAT), 421),
+    "another scheme": (with_target(b"ftp://x" + CHAT), 400),
+    "a file": (with_target(b"file://" + CHAT), 400),
+    "no path": (with_target(b"x:80"), 400),
+    "a star that is not for OPTIONS": (with_target(b"*"), 400),
     "CONNECT": (b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 405),
     "CONNECT to nothing": (b"CONNECT \r\n\r\nx:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 400),
     "nothing but a method": (b"GET \r\n\r\n", 400),
-    "CONNECT to a path": (to(CHAT, method=b"CONNECT"), 405),
+    "CONNECT to a path": (with_target(CHAT, method=b"CONNECT"), 405),
     # What else it asks for
     "an upgrade to WebSocket": (GET + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 400),
     "an upgrade to h2c": (post(b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"), 400),
@@ -158,8 +158,8 @@ REFUSED: Final[dict[str, tuple[bytes, int]]] = {
         400,
     ),
     # How large it is
-    "a request line over its limit": (to(b"/" + b"a" * 9000), 414),
-    "a query over its limit": (to(CHAT + b"?" + b"a" * 9000), 414),
+    "a request line over its limit": (with_target(b"/" + b"a" * 9000), 414),
+    "a query over its limit": (with_target(CHAT + b"?" + b"a" * 9000), 414),
     "a header over its limit": (post(b"x-a: " + b"a" * 17_000 + b"\r\n"), 431),
     "a name over its limit": (post(b"a" * 17_000 + b": 1\r\n"), 431),
     "too many headers": (post(b"".join(b"x-%d: 1\r\n" % number for number in range(100))), 431),
@@ -167,36 +167,36 @@ REFUSED: Final[dict[str, tuple[bytes, int]]] = {
 }
 """Refused before anything is asked or looked up; the connection ends."""
 
-ELSEWHERE: Final[dict[str, tuple[bytes, int]]] = {
-    "an encoded slash": (to(b"/v1/chat%2Fcompletions"), 404),
-    "an encoded letter": (to(b"/v1/chat/%63ompletions"), 404),
-    "an encoded NUL": (to(CHAT + b"%00"), 404),
-    "two slashes": (to(b"/" + CHAT), 404),
-    "two slashes within": (to(b"/v1//chat/completions"), 404),
-    "a dot": (to(b"/v1/./chat/completions"), 404),
-    "two dots": (to(b"/v1/models/../chat/completions"), 405),
-    "two encoded dots": (to(b"/x/%2e%2e/v1/chat/completions"), 404),
-    "a slash behind it": (to(CHAT + b"/"), 404),
-    "a parameter": (to(CHAT + b";a=b"), 404),
-    "a fragment": (to(CHAT + b"#a"), 404),
-    "a backslash": (to(b"/v1\\chat\\completions"), 404),
-    "capitals": (to(b"/V1/chat/completions"), 404),
-    "a broken escape": (to(b"/v1/%zz"), 404),
-    "TRACE": (to(CHAT, method=b"TRACE"), 405),
-    "PURGE": (to(CHAT, method=b"PURGE"), 405),
-    "OPTIONS": (to(b"*", method=b"OPTIONS"), 404),
+NOT_SERVED: Final[dict[str, tuple[bytes, int]]] = {
+    "an encoded slash": (with_target(b"/v1/chat%2Fcompletions"), 404),
+    "an encoded letter": (with_target(b"/v1/chat/%63ompletions"), 404),
+    "an encoded NUL": (with_target(CHAT + b"%00"), 404),
+    "two slashes": (with_target(b"/" + CHAT), 404),
+    "two slashes within": (with_target(b"/v1//chat/completions"), 404),
+    "a dot": (with_target(b"/v1/./chat/completions"), 404),
+    "two dots": (with_target(b"/v1/models/../chat/completions"), 405),
+    "two encoded dots": (with_target(b"/x/%2e%2e/v1/chat/completions"), 404),
+    "a slash behind it": (with_target(CHAT + b"/"), 404),
+    "a parameter": (with_target(CHAT + b";a=b"), 404),
+    "a fragment": (with_target(CHAT + b"#a"), 404),
+    "a backslash": (with_target(b"/v1\\chat\\completions"), 404),
+    "capitals": (with_target(b"/V1/chat/completions"), 404),
+    "a broken escape": (with_target(b"/v1/%zz"), 404),
+    "TRACE": (with_target(CHAT, method=b"TRACE"), 405),
+    "PURGE": (with_target(CHAT, method=b"PURGE"), 405),
+    "OPTIONS": (with_target(b"*", method=b"OPTIONS"), 404),
     "gzip": (post(b"content-encoding: gzip\r\n"), 415),
     "gzip behind identity": (post(b"content-encoding: identity\r\ncontent-encoding: gzip\r\n"), 415),
 }
 """Right as HTTP, and for nothing that is here; the connection lives."""
 
-TAKEN: Final[dict[str, bytes]] = {
+ACCEPTED: Final[dict[str, bytes]] = {
     "a length": post(),
-    "chunks": chunks(CHUNK + LAST),
-    "Chunked": coded(b"\tChunked "),
-    "an extension of a chunk": chunks(b'1e;a=b;c="d"\r\n' + BODY + b"\r\n" + LAST),
-    "a trailer": chunks(CHUNK + b"0\r\nauthorization: Bearer x\r\n\r\n"),
-    "a query": to(CHAT + b"?beta=true"),
+    "chunks": chunked(CHUNK + LAST),
+    "Chunked": with_coding(b"\tChunked "),
+    "an extension of a chunk": chunked(b'1e;a=b;c="d"\r\n' + BODY + b"\r\n" + LAST),
+    "a trailer": chunked(CHUNK + b"0\r\nauthorization: Bearer x\r\n\r\n"),
+    "a query": with_target(CHAT + b"?beta=true"),
     "empty lines before it": b"\r\n\r\n" + post(),
     "bytes beyond ASCII in a value": post(b"x-a: \xff\xfe\r\n"),
     "connection options that name our headers": post(b"connection: authorization, x-request-id, content-length\r\n"),

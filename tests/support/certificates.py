@@ -11,21 +11,21 @@ FOLDER: Final = Path(__file__).parent / "tls"
 Name = Literal["first", "second"]
 
 
-def put(name: Name, folder: Path) -> None:
+def install(name: Name, folder: Path) -> None:
     """Put a certificate and its key into a folder, as `tls.crt` and `tls.key`; over what is there."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(FOLDER / f"{name}.pem", folder / "tls.crt")
     shutil.copyfile(FOLDER / f"{name}.key", folder / "tls.key")
 
 
-def trusting() -> ssl.SSLContext:
+def trusting_context() -> ssl.SSLContext:
     """Give the context of a client that trusts the tests' authority and nobody else."""
     return ssl.create_default_context(cafile=str(FOLDER / "ca.pem"))
 
 
 def connect(port: int, context: ssl.SSLContext | None = None, *, name: str | None = "localhost") -> ssl.SSLSocket:
     """Connect to the loopback and shake hands; `name` None: say no server's name."""
-    context = context or trusting()
+    context = context or trusting_context()
     context.check_hostname = name is not None
     plain = socket.create_connection(("127.0.0.1", port), timeout=10)
     try:
@@ -35,7 +35,7 @@ def connect(port: int, context: ssl.SSLContext | None = None, *, name: str | Non
         raise
 
 
-def shown_by(connection: ssl.SSLSocket) -> str:
+def shown_certificate(connection: ssl.SSLSocket) -> str:
     """Give the name of the certificate that the other side has shown."""
     certificate: Any = connection.getpeercert()
     return str(dict(pair for entry in certificate["subject"] for pair in entry)["commonName"])

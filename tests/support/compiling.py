@@ -4,9 +4,10 @@ from gateway.compile.snapshot import compile_snapshot
 from gateway.pools.directory import Directory
 from gateway.pools.route_plan import PoolStage, RoutePlan
 from gateway.routing.router import Match
+from gateway.runtime.cpus import worker_count
 from gateway.snapshot import Snapshot
 from tests.support.clock import FakeClock
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 HEAD = """
 version: 1
@@ -55,14 +56,15 @@ routes:
 
 def compiled(text: str, clock: FakeClock) -> Snapshot:
     """Compile a configuration that nothing is alive of yet."""
-    return compile_snapshot(loaded(text, ENV).spec, 1, {}, Directory(clock))
+    spec = load_config(text, ENV).spec
+    return compile_snapshot(spec, 1, {}, Directory(clock), worker_count(spec.server.workers))
 
 
-def order(path: RoutePlan) -> list[tuple[str, list[str]]]:
+def pool_order(path: RoutePlan) -> list[tuple[str, list[str]]]:
     """Give the pools of a path, and the models of each, in the order in which they are asked."""
     return [(stage.pool, [target.model.name for target in stage.targets]) for stage in path.stages]
 
 
-def first_hop(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
+def first_stage(text: str, clock: FakeClock, match: Match | None = None) -> PoolStage:
     """Give the pool that is asked first."""
-    return compiled(text, clock).paths[match or Match("all", "main")].stages[0]
+    return compiled(text, clock).plans[match or Match("all", "main")].stages[0]

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass
 
 from gateway.core.exchange import Exchange
-from gateway.pools.state import PoolState
+from gateway.pools.directory import PoolState
 from gateway.upstream.dispatcher import dispatch
-from tests.support.replay import Line, Play, Reply
+from tests.support.replay import ReplayWorker, Reply, ScriptedResponse
 
 WALL_S = 1_700_000_000.0
 
@@ -35,34 +35,36 @@ def config(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", 
     return "\n".join(lines) + "\n"
 
 
-def line_of(pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = "") -> Line:
+def replay_worker(
+    pools: str, *, hosts: str = "abc", more: str = "", models: str = "", providers: str = ""
+) -> ReplayWorker:
     """Give a line over `config`, in the running loop's time."""
-    return Line(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
+    return ReplayWorker(config(pools, hosts=hosts, more=more, models=models, providers=providers), LoopClock())
 
 
-async def ask(line: Line, exchange: Exchange) -> bytes:
+async def dispatch_and_read(line: ReplayWorker, exchange: Exchange) -> bytes:
     """Take an answer to its end; gives what a client would have got of it."""
     with await dispatch(exchange, line.path(exchange), line.snapshot, line.services) as upstream:
         if upstream.body is not None:
             return upstream.body
         reply = Reply()
-        assert upstream.stream is not None
-        exchange.committed_at = asyncio.get_running_loop().time()
-        await upstream.stream.pump(reply, None)
+        assert upstream.source is not None
+        exchange.timeline.commit()
+        await upstream.source.pump(reply, None)
         return reply.written
 
 
-def hosts_of(line: Line) -> str:
+def called_hosts(line: ReplayWorker) -> str:
     """Give who was asked, in order, a letter each."""
     return "".join(host.removesuffix(".test") for host in line.transport.hosts)
 
 
-def pool(line: Line, name: str = "main") -> PoolState:
+def pool(line: ReplayWorker, name: str = "main") -> PoolState:
     """Give what is alive of a pool."""
     return line.services.directory.pool(name)
 
 
-def left_over(line: Line) -> list[str]:
+def leaks(line: ReplayWorker) -> list[str]:
     """Give what is still held although nothing runs: nothing, it is hoped."""
     found = []
     for name, endpoint in line.endpoints.items():
@@ -73,7 +75,7 @@ def left_over(line: Line) -> list[str]:
     for name in line.snapshot.pools:
         state = pool(line, name)
         if state.limiter.in_flight or state.limiter.waiting:
-            found.append(f"{name}: {state.limiter.in_flight} in the gate, {state.limiter.waiting} before it")
+            found.append(f"{name}: {state.limiter.in_flight} running in the pool, {state.limiter.waiting} waiting")
         if state.budget._running or state.budget._waiting:
             found.append(f"{name}: {state.budget._running} tokens, {len(state.budget._waiting)} wait for one")
     for number, answer in enumerate(line.transport.answers):
@@ -82,13 +84,18 @@ def left_over(line: Line) -> list[str]:
     return found
 
 
+def lost_picodollars(exchange: Exchange) -> int:
+    """Give what the hedges of a request cost whose answer nobody waited for."""
+    return sum(attempt.cost_picodollars for attempt in exchange.attempts if attempt.outcome == "abandoned")
+
+
 def outcomes(exchange: Exchange) -> list[str]:
     """Give how the attempts of a request ended, in order."""
     return [attempt.outcome for attempt in exchange.attempts]
 
 
 @dataclass
-class Asked:
+class CallTimes:
     """When each host was asked, in seconds since the beginning."""
 
     times: list[tuple[str, float]]
@@ -99,19 +106,19 @@ class Asked:
         return [later - sooner for (_, sooner), (_, later) in zip(self.times, self.times[1:], strict=False)]
 
 
-def watch_calls(line: Line) -> Asked:
+def record_calls(line: ReplayWorker) -> CallTimes:
     """Note from now on when hosts are asked."""
     loop = asyncio.get_running_loop()
-    since, asked, plain = loop.time(), Asked([]), line.transport.ask
+    since, asked, plain = loop.time(), CallTimes([]), line.transport.send
 
-    async def ask(call):  # type: ignore[no-untyped-def]
+    async def dispatch_and_read(call):  # type: ignore[no-untyped-def]
         asked.times.append(((call.origin.host or call.origin.unix).removesuffix(".test"), loop.time() - since))
         return await plain(call)
 
-    line.transport.ask = ask  # type: ignore[method-assign]
+    line.transport.send = dispatch_and_read  # type: ignore[method-assign]
     return asked
 
 
-def late(play: Play, delay_s: float) -> Play:
+def delayed(play: ScriptedResponse, delay_s: float) -> ScriptedResponse:
     """Give the same play, begun later."""
-    return Play(play.body, play.status, play.headers, play.error, play.cut, play.is_open, delay_s)
+    return ScriptedResponse(play.body, play.status, play.headers, play.error, play.cut, play.is_open, delay_s)

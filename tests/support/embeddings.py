@@ -8,11 +8,11 @@ from typing import Any
 from gateway.core.chat import ChatRequest
 from gateway.dialects.openai_embeddings import decode_request
 from gateway.providers.transport import UpstreamResponse, WireRequest
-from tests.support.replay import Play, ReplayTransport, whole
+from tests.support.replay import ReplayTransport, ScriptedResponse, full_response
 
 Input = str | list[int]
 
-BAD = "bad"
+BAD_INPUT = "bad"
 """An input that fails the whole call."""
 
 
@@ -50,28 +50,28 @@ def request(given: Any, model: str = "e", **fields: Any) -> ChatRequest:
     return decode_request(json.dumps({"model": model, "input": given, **fields}).encode())
 
 
-def refusal(message: str, status: int = 400, **headers: str) -> Play:
+def error_response(message: str, status: int = 400, **headers: str) -> ScriptedResponse:
     """Play a refusal in OpenAI's shape."""
     body = json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": "input", "code": None}})
-    return whole(body.encode(), status, **headers)
+    return full_response(body.encode(), status, **headers)
 
 
-class Embedder(ReplayTransport):
-    """Answers every call after `takes_s`: what `play` gives for it, else its vectors, or 400 where an input is `BAD`."""
+class EmbeddingTransport(ReplayTransport):
+    """Answers every call after `takes_s`: what `play` gives for it, else its vectors, or 400 where an input is `BAD_INPUT`."""
 
     def __init__(self, takes_s: float = 0.0) -> None:
         super().__init__()
         self.takes_s = takes_s
         self.bodies: list[dict[str, Any]] = []
         self.cancelled = 0
-        self.play: Callable[[list[Input]], Play | None] = lambda inputs: None
+        self.play: Callable[[list[Input]], ScriptedResponse | None] = lambda inputs: None
 
     @property
     def sizes(self) -> list[int]:
         """How many inputs each call had."""
         return [len(inputs_in(body)) for body in self.bodies]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         body = json.loads(call.body)
         inputs = inputs_in(body)
         self.bodies.append(body)
@@ -82,7 +82,11 @@ class Embedder(ReplayTransport):
             raise
         play = self.play(inputs)
         if play is None:
-            bad = BAD in inputs
-            play = refusal("an input is bad") if bad else whole(json.dumps(answer(inputs, body["model"])).encode())
+            bad = BAD_INPUT in inputs
+            play = (
+                error_response("an input is bad")
+                if bad
+                else full_response(json.dumps(answer(inputs, body["model"])).encode())
+            )
         self.plays[call.origin.host] = [play]
-        return await super().ask(call)
+        return await super().send(call)

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 from tests.support.http import Answer, fetch
-from tests.support.processes import PythonProcess, children_of, command_of, descriptors, free_port, rss_bytes
+from tests.support.processes import PythonProcess, children_of, command_of, free_port, open_descriptors, rss_bytes
 from tests.support.waiting import wait_for
 
 ADMIN_KEY = "test-admin-key-0123456789"
@@ -86,7 +86,7 @@ class GatewayProcess(PythonProcess):
 
     def fds(self) -> int:
         """Give how many descriptors control and workers have open."""
-        return descriptors(self.pid) + sum(map(descriptors, self.worker_pids))
+        return open_descriptors(self.pid) + sum(map(open_descriptors, self.worker_pids))
 
     def admin(self, path: str, *, post: bool = False) -> Answer:
         """Ask the admin listener with the admin key."""
@@ -112,7 +112,7 @@ class GatewayProcess(PythonProcess):
 PROVIDER_KEY = "provider-key-of-the-gateway"
 
 
-def simulated(url: str, more: str = "") -> str:
+def simulator_config(url: str, more: str = "") -> str:
     """Give a configuration whose every `sim-*` model is the simulator's at `url`; `more` stands between models and routes."""
     return f"""
 providers:
@@ -127,7 +127,7 @@ routes:
 
 
 @contextmanager
-def gateway_over(folder: Path, body: str, **options: Any) -> Iterator[GatewayProcess]:
+def running_gateway(folder: Path, body: str, **options: Any) -> Iterator[GatewayProcess]:
     """Run a gateway for as long as the context lasts; it must end cleanly."""
     env = {"SIM_KEY": PROVIDER_KEY, **options.pop("env", {})}
     with GatewayProcess(folder, body, env=env, **options) as process:

@@ -14,7 +14,7 @@ End = Literal["keep", "close", "reset", "stall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class HostileReply:
     """Bytes to send, each piece after `pause_s`, and what becomes of the connection. `again`: the last piece is sent for ever."""
 
     pieces: tuple[bytes, ...]
@@ -26,7 +26,7 @@ class Deed:
 class HostileProvider:
     """Listens on the loopback; what it does for a model is `deed(model)`. A context: closes everything."""
 
-    def __init__(self, deed: Callable[[str], Deed], context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, deed: Callable[[str], HostileReply], context: ssl.SSLContext | None = None) -> None:
         self._deed = deed
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -96,7 +96,7 @@ class HostileProvider:
             self.requests[model] = self.requests.get(model, 0) + 1
         return model
 
-    def _act(self, connection: socket.socket, deed: Deed) -> bool:
+    def _act(self, connection: socket.socket, deed: HostileReply) -> bool:
         """Do a deed; give whether the connection goes on."""
         for piece in deed.pieces:
             if deed.pause_s:

@@ -116,7 +116,7 @@ def rss_bytes(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
-def descriptors(pid: int) -> int:
+def open_descriptors(pid: int) -> int:
     """Give how many file descriptors a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 

@@ -5,10 +5,10 @@ from typing import Self
 
 from tests.support.http import CHAT, Answer, Body, Head, chat_body, request_bytes
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
-class Raw:
+class RawClient:
     """One connection. A context: opens and closes it."""
 
     def __init__(self, port: int) -> None:
@@ -41,7 +41,7 @@ class Raw:
 
     async def read_head(self) -> Head:
         """Read one head, interim ones too."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             raw = await self._reader.readuntil(b"\r\n\r\n")
         first, *lines = raw.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         pairs = (line.partition(":") for line in lines)
@@ -53,7 +53,7 @@ class Raw:
         head = await self.read_head()
         if is_head:
             return Answer(head, b"")
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             if head.get("transfer-encoding") == "chunked":
                 return Answer(head, await self._read_chunks())
             length = head.get("content-length")
@@ -63,13 +63,13 @@ class Raw:
 
     async def read_chunk(self) -> bytes:
         """Read one chunk of a body; b"" is the last."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             size = int(await self._reader.readline(), 16)
             return (await self._reader.readexactly(size + 2))[:-2]
 
     async def read_rest(self) -> bytes:
         """Read until the other side ends the connection."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             try:
                 return await self._reader.read()
             except ConnectionResetError:

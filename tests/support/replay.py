@@ -8,11 +8,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from gateway import dialects
-from gateway.compile.snapshot import activate, compile_snapshot
+from gateway.compile.snapshot import compile_snapshot
 from gateway.config.load import Loaded, load_text
 from gateway.core.clock import Clock
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.core.exchange import Exchange, RequestId
+from gateway.core.exchange import Exchange, RequestId, Timeline
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
 from gateway.observability.report import Reporter
@@ -22,13 +22,15 @@ from gateway.pools.managed_servers import ManagedServers
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers import provider_kinds
 from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
+from gateway.runtime.cpus import worker_count
+from gateway.runtime.services import activate
 from gateway.snapshot import Services, Snapshot
 
 JSON = {b"content-type": b"application/json"}
 SSE = {b"content-type": b"text/event-stream"}
 
 
-def loaded(text: str, env: Mapping[str, str] | None = None) -> Loaded:
+def load_config(text: str, env: Mapping[str, str] | None = None) -> Loaded:
     """Read a configuration from its text."""
     return load_text(text.encode(), FilePath("gateway.yaml"), env=env or {}, kinds=provider_kinds())
 
@@ -59,7 +61,7 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-class Wire:
+class FakeConnection:
     """The connection under a replayed answer: notes what is done to it."""
 
     def __init__(self) -> None:
@@ -78,7 +80,7 @@ class Wire:
 
 
 @dataclass
-class Play:
+class ScriptedResponse:
     """What a provider does when it is asked: refuse with `error`, or answer `body` piece by piece, a turn of the loop each.
 
     `cut`: the connection breaks behind the last piece. `is_open`: nothing follows it, nor does the answer end; with no
@@ -94,18 +96,18 @@ class Play:
     delay_s: float = 0.0
 
 
-def whole(body: bytes, status: int = 200, **headers: str) -> Play:
+def full_response(body: bytes, status: int = 200, **headers: str) -> ScriptedResponse:
     """Play an unstreamed answer."""
     more = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return Play((body,), status, {**JSON, **more})
+    return ScriptedResponse((body,), status, {**JSON, **more})
 
 
-def stream(*events: bytes, cut: bool = False, is_open: bool = False) -> Play:
+def stream(*events: bytes, cut: bool = False, is_open: bool = False) -> ScriptedResponse:
     """Play a stream."""
-    return Play(events or STREAM, headers=SSE, cut=cut, is_open=is_open)
+    return ScriptedResponse(events or STREAM, headers=SSE, cut=cut, is_open=is_open)
 
 
-SILENCE = Play(status=0, is_open=True)
+NO_RESPONSE = ScriptedResponse(status=0, is_open=True)
 
 
 class ReplayTransport(Transport):
@@ -113,9 +115,9 @@ class ReplayTransport(Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plays: dict[str, list[Play]] = {}
+        self.plays: dict[str, list[ScriptedResponse]] = {}
         self.calls: list[WireRequest] = []
-        self.wires: list[Wire] = []
+        self.wires: list[FakeConnection] = []
         self.answers: list[UpstreamResponse] = []
 
     @property
@@ -123,14 +125,14 @@ class ReplayTransport(Transport):
         """Who was asked, in order."""
         return [call.origin.host or call.origin.unix for call in self.calls]
 
-    async def ask(self, call: WireRequest) -> UpstreamResponse:
+    async def send(self, call: WireRequest) -> UpstreamResponse:
         self.calls.append(call)
         plays = self.plays[call.origin.host or call.origin.unix]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
         await asyncio.sleep(play.delay_s)
         if play.error is not None:
             raise play.error
-        wire = Wire()
+        wire = FakeConnection()
         self.wires.append(wire)
         answer = UpstreamResponse(wire, call)  # type: ignore[arg-type]
         self.answers.append(answer)
@@ -144,18 +146,18 @@ class ReplayTransport(Transport):
         return answer
 
 
-def _begin(answer: UpstreamResponse, play: Play) -> None:
+def _begin(answer: UpstreamResponse, play: ScriptedResponse) -> None:
     if not answer.head.done():
         answer.status, answer.headers = play.status, dict(play.headers)
         answer.head.set_result(None)
         answer._loop.call_soon(_feed, answer, play, 0)
 
 
-def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
+def _feed(answer: UpstreamResponse, play: ScriptedResponse, index: int) -> None:
     if answer._connection is None:  # closed, as a connection feeds nobody then
         return
     if index < len(play.body):
-        answer.take(play.body[index])
+        answer.receive(play.body[index])
         answer._loop.call_soon(_feed, answer, play, index + 1)
     elif play.cut:
         answer.end(Unavailable("the provider closed the connection in the middle of its answer"))
@@ -163,25 +165,25 @@ def _feed(answer: UpstreamResponse, play: Play, index: int) -> None:
         answer.end(None)
 
 
-class Filing(Reporter):
+class RecordingReporter(Reporter):
     """Keeps what is filed."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         super().__init__(metrics, None, clock)
         self.filed: list[Exchange] = []
 
-    def file(self, exchange: Exchange) -> None:
+    def report(self, exchange: Exchange) -> None:
         self.filed.append(exchange)
-        super().file(exchange)
+        super().report(exchange)
 
 
-class Line:
+class ReplayWorker:
     """A worker's request path over a transport that replays. Make it where a loop runs."""
 
     def __init__(self, text: str, clock: Clock) -> None:
         metrics = Metrics()
         self.transport = ReplayTransport()
-        self.reporter = Filing(metrics, clock)
+        self.reporter = RecordingReporter(metrics, clock)
         self.services = Services(
             clock=clock,
             tasks=Tasks(),
@@ -198,8 +200,10 @@ class Line:
     def activate(self, text: str, addresses: Mapping[str, str] | None = None) -> None:
         """Let another configuration serve."""
         self._generation += 1
-        spec = loaded(text).spec
-        activate(self.services, compile_snapshot(spec, self._generation, addresses or {}, self.services.directory))
+        spec = load_config(text).spec
+        workers = worker_count(spec.server.workers)
+        snapshot = compile_snapshot(spec, self._generation, addresses or {}, self.services.directory, workers)
+        activate(self.services, snapshot)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -210,7 +214,7 @@ class Line:
         """The living endpoints by id."""
         return {endpoint.id: endpoint for endpoint in self.snapshot.endpoints}
 
-    def play(self, **plays: Play | list[Play]) -> None:
+    def play(self, **plays: ScriptedResponse | list[ScriptedResponse]) -> None:
         """Set what hosts do; `a` is the host `a.test`."""
         for host, one in plays.items():
             self.transport.plays[f"{host}.test"] = one if isinstance(one, list) else [one]
@@ -219,7 +223,12 @@ class Line:
         """Give a request for `model` that has been read."""
         body = {"model": model, "messages": [{"role": "user", "content": "Say something nice"}], **fields}
         exchange = Exchange(
-            RequestId("r-1"), self._clock.monotonic(), self.snapshot.generation, "/v1/chat/completions", {}
+            RequestId("r-1"),
+            self.snapshot.generation,
+            "POST",
+            "/v1/chat/completions",
+            {},
+            Timeline(self._clock.monotonic),
         )
         exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
         return exchange
@@ -228,8 +237,9 @@ class Line:
         """Give where a request goes."""
         assert exchange.request is not None
         match = self.snapshot.router.match(exchange.request, exchange.headers, exchange.principal, self._clock.wall())
-        exchange.route = match.route
-        return self.snapshot.paths[match]
+        plan = self.snapshot.plans[match]
+        exchange.decision = plan.decision
+        return plan
 
 
 class Reply:

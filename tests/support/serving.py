@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gateway.api.connection import ClientConnection, ClientServer
-from tests.support.raw import Raw
-from tests.support.replay import Line
+from tests.support.raw import RawClient
+from tests.support.replay import ReplayWorker
 
-OPEN = """
+OPEN_CONFIG = """
 version: 1
 providers:
   a: {kind: openai, url: "http://a.test/v1"}
@@ -29,7 +29,7 @@ routes:
 
 KEY = "key-of-acme"
 WITH_KEY = {"authorization": f"Bearer {KEY}"}
-CLOSED = f"{OPEN}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
+TENANT_CONFIG = f"{OPEN_CONFIG}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdigest()}'], models: [auto, 'mock-*']}}}}\n"
 """The same for one tenant, which may ask for `auto` and `mock-*`."""
 
 
@@ -37,12 +37,12 @@ CLOSED = f"{OPEN}tenants: {{acme: {{keys: ['sha256:{sha256(KEY.encode()).hexdige
 class Serving:
     """What serves, and where."""
 
-    line: Line
+    line: ReplayWorker
     port: int
     server: ClientServer
 
-    def connect(self) -> Raw:
-        return Raw(self.port)
+    def connect(self) -> RawClient:
+        return RawClient(self.port)
 
     @property
     def connection(self) -> ClientConnection:

@@ -137,7 +137,7 @@ def call(
     return WireRequest(origin, head, body, timeouts or Timeouts(), is_stream, total_at, write_timeout_s=60.0)
 
 
-class Collected:
+class CollectingSink:
     """A sink that keeps everything."""
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class Collected:
 
 async def body_of(answer: UpstreamResponse) -> bytes:
     """Read an answer to its end. Raises what it breaks off with."""
-    sink = Collected()
+    sink = CollectingSink()
     answer.attach(sink)
     async with asyncio.timeout(10):
         await sink.done

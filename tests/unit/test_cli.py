@@ -135,7 +135,7 @@ def test_init_writes_a_file_that_checks_and_never_overwrites(
     assert main(["check", "--config", str(path)]) == 0
     written = path.read_text()
     assert main(["init", "--config", str(path)]) == 1
-    assert capsys.readouterr().err.endswith(f"{path}: is there already; name another with --config\n")
+    assert capsys.readouterr().err.endswith(f"{path}: exists already; name another file with --config\n")
     assert path.read_text() == written
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.compile.check import load_and_check
 from gateway.config.spec import Spec
-from gateway.runtime.checked import load_and_check
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KEYS = {"OPENAI_API_KEY": "key-of-openai", "GATEWAY_ADMIN_KEY": "key-of-the-admin"}

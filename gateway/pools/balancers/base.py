@@ -1,4 +1,4 @@
-"""What a balancing strategy is: a choice among the targets of a pool that can be asked now."""
+"""The interface of a balancing strategy: it picks one of a pool's eligible targets."""
 
 import random
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from gateway.pools.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What of a request a choice may depend on. `affinity`: what to keep together, "" where the strategy needs none."""
+class RequestFacts:
+    """The facts of a request that a choice may depend on. `affinity`: requests with the same one belong together; "" for none."""
 
     now: float  # monotonic seconds
     is_stream: bool
@@ -19,21 +19,21 @@ class Facts:
 
 
 class Balancer(Protocol):
-    """One pool's strategy, with whatever state it keeps; made anew by a reload, as it learns from live endpoints.
+    """The strategy of one pool, with its own state. A reload makes a new one; what it learns is in the live endpoints.
 
-    Synchronous and quick: it runs for every request. What it keeps is by endpoint, since who can be asked differs from
+    Synchronous and quick: it runs for every request. It keeps state by endpoint, not by target: the candidates differ from
     call to call, and so may the target through which a route reaches an endpoint.
     """
 
-    spreads: ClassVar[bool]
-    """Whether requests are dealt out over the members, so that one that comes back can begin with a small share."""
+    supports_slow_start: ClassVar[bool]
+    """Whether it spreads requests over all members, so that one that recovers can start with a small share."""
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None: ...
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
-        """Give one of `candidates`: one or more that can be asked, of one priority, in the pool's order."""
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
+        """Return one of `candidates`: one or more eligible targets of one priority, in the pool's order."""
         ...
 
 
 BALANCERS: Final[Registry[type[Balancer]]] = Registry("balancing strategy")
-"""Name in `balance:` to its class, which takes a pool's targets."""
+"""From the name in `balance:` to the class of the strategy."""

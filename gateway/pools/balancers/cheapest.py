@@ -1,31 +1,31 @@
-"""`cheapest`: the lowest price that can be asked."""
+"""`cheapest`: the eligible target with the lowest price."""
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from gateway.pools.balancers.base import BALANCERS, Facts
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import lowest_cost
 from gateway.pools.balancers.least_inflight import LeastInflight
-from gateway.pools.balancers.narrow import least
 from gateway.pools.target import Target
 
-INPUT_PER_OUTPUT: Final = 3  # tokens of the prompt for each of the answer: what a price is judged by
+INPUT_PER_OUTPUT: Final = 3  # tokens in a typical request: the mix by which prices are compared
 
 
 class Cheapest:
-    """Where several cost the same, the least busy of them."""
+    """Of several with the same price it picks the least busy one."""
 
-    spreads: ClassVar = False
+    supports_slow_start: ClassVar = False
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._among_equals = LeastInflight(targets, rng)
+        self._tie_breaker = LeastInflight(targets, rng)
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
-        return self._among_equals.pick(least(candidates, price), facts)
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
+        return self._tie_breaker.pick(lowest_cost(candidates, price), facts)
 
 
 def price(target: Target) -> int:
-    """Give what a typical mix of tokens costs: picodollars for `INPUT_PER_OUTPUT` of the prompt and one of the answer."""
+    """Return the price of a typical mix: picodollars for `INPUT_PER_OUTPUT` input tokens and one output token."""
     tariff = target.model.price
     return INPUT_PER_OUTPUT * tariff.input + tariff.output
 

@@ -1,23 +1,23 @@
-"""`in_order`: the first member of the file that can be asked; the others stand by."""
+"""`in_order`: the first eligible member in the order of the configuration; the others are standby."""
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin
 from gateway.pools.target import Target
 
 
 class InOrder:
-    """The endpoints of one member, which are its keys and URLs, take turns."""
+    """Several endpoints of that member (further keys or URLs) go round robin."""
 
-    spreads: ClassVar = False
+    supports_slow_start: ClassVar = False
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns()
+        self._turns = SmoothRoundRobin()
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         first = candidates[0].endpoint
         same = [
             target

@@ -1,29 +1,28 @@
-"""`least_inflight`: whoever has least to do, for its weight."""
+"""`least_inflight`: the endpoint with the fewest running requests for its weight."""
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.narrow import least
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin, lowest_cost
 from gateway.pools.target import Target
 
 
 class LeastInflight:
-    """Fewest running requests per weight; where several have as few, by turns, the heavier more often."""
+    """Several that are equally busy go round robin by weight."""
 
-    spreads: ClassVar = True
+    supports_slow_start: ClassVar = True
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns(by_weight=True)
+        self._turns = SmoothRoundRobin(by_weight=True)
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
-        return self._turns.next(least(candidates, load))
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
+        return self._turns.next(lowest_cost(candidates, load))
 
 
 def load(target: Target) -> float:
-    """Give how busy a target is: requests that run there, over its weight."""
+    """Return how busy a target is: running requests divided by its weight."""
     return target.endpoint.in_flight / target.weight
 
 

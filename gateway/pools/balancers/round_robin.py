@@ -1,23 +1,23 @@
-"""`round_robin`: everyone in turn, whatever its weight."""
+"""`round_robin`: every endpoint in turn, whatever its weight."""
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin
 from gateway.pools.target import Target
 
 
 class RoundRobin:
     """Equal shares, one after the other."""
 
-    spreads: ClassVar = True
+    supports_slow_start: ClassVar = True
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns()
+        self._turns = SmoothRoundRobin()
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         return self._turns.next(candidates)
 
 

@@ -1,23 +1,23 @@
-"""`weighted`: shares by weight, spread out instead of in bursts."""
+"""`weighted`: shares by weight, interleaved rather than in bursts."""
 
 import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from gateway.pools.balancers.base import BALANCERS, Facts
-from gateway.pools.balancers.turns import Turns
+from gateway.pools.balancers.base import BALANCERS, RequestFacts
+from gateway.pools.balancers.common import SmoothRoundRobin
 from gateway.pools.target import Target
 
 
 class Weighted:
     """Smooth weighted round robin: with weights 5, 1 and 1 the order is a a b a c a a."""
 
-    spreads: ClassVar = True
+    supports_slow_start: ClassVar = True
 
     def __init__(self, targets: Sequence[Target], rng: random.Random) -> None:
-        self._turns = Turns(by_weight=True)
+        self._turns = SmoothRoundRobin(by_weight=True)
 
-    def pick(self, candidates: Sequence[Target], facts: Facts) -> Target:
+    def pick(self, candidates: Sequence[Target], facts: RequestFacts) -> Target:
         return self._turns.next(candidates)
 
 

@@ -1,10 +1,12 @@
 """What a request costs, however it ended."""
 
-from gateway.accounting.cost import charge
+from collections.abc import Mapping
+
+from gateway.accounting.cost import settle
 from gateway.accounting.prices import Price
 from gateway.config.spec import PriceSpec
 from gateway.core.chat import ChatRequest
-from gateway.core.exchange import Exchange, Meter, RequestId
+from gateway.core.exchange import AttemptRecord, Exchange, Meter, RequestId, Timeline
 from gateway.core.usage import Usage
 
 PRICES = {"big": Price(PriceSpec(input=3, output=5, cached_input=1, cache_write=4))}
@@ -12,9 +14,18 @@ PRICES = {"big": Price(PriceSpec(input=3, output=5, cached_input=1, cache_write=
 
 def an_exchange(meter: Meter, model: str = "big") -> Exchange:
     request = ChatRequest(b"", "/v1/chat/completions", "auto", tokens=40)
-    exchange = Exchange(RequestId("r"), 0.0, 1, "/v1/chat/completions", {}, request=request, model=model)
+    timeline = Timeline(lambda: 0.0)
+    exchange = Exchange(RequestId("r"), 1, "POST", "/v1/chat/completions", {}, timeline, request=request)
+    exchange.attempt = AttemptRecord("a/big", 0.0, model=model)
+    exchange.attempts.append(exchange.attempt)
     exchange.meter = meter
     return exchange
+
+
+def charge(exchange: Exchange, prices: Mapping[str, Price]) -> tuple[Usage | None, int]:
+    """Settle a request; give what is booked."""
+    settle(exchange, prices)
+    return exchange.usage, exchange.cost_picodollars
 
 
 def test_the_count_of_the_provider_holds() -> None:
@@ -83,5 +94,5 @@ def test_a_request_that_nobody_was_asked_for_costs_nothing() -> None:
 
 def test_charging_twice_gives_the_same() -> None:
     exchange = an_exchange(Meter(events=6))
-    exchange.meter.usage, exchange.cost_picodollars = charge(exchange, PRICES)
-    assert charge(exchange, PRICES) == (exchange.meter.usage, exchange.cost_picodollars)
+    first = charge(exchange, PRICES)
+    assert charge(exchange, PRICES) == first

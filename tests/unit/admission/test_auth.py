@@ -44,7 +44,7 @@ def auth() -> Auth:
         [("Authorization", f"Bearer {KEY}"), ("Authorization", f"Bearer {KEY}")],
     ],
 )
-def test_one_known_key_says_who_asks(auth: Auth, headers: Pairs) -> None:
+def test_a_known_key_identifies_the_principal(auth: Auth, headers: Pairs) -> None:
     assert auth.identify(CIMultiDict(headers)) == ACME
 
 

@@ -9,8 +9,8 @@ from aiohttp import web
 from gateway.api.app import make_runner
 from gateway.api.connection import ClientServer
 from tests.support.clock import FakeClock
-from tests.support.replay import Line
-from tests.support.serving import OPEN, ServeText, Serving, loopback_listener
+from tests.support.replay import ReplayWorker
+from tests.support.serving import OPEN_CONFIG, ServeText, Serving, loopback_listener
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ async def serve_text(clock: FakeClock) -> AsyncIterator[ServeText]:
     async with AsyncExitStack() as stack:
 
         async def serve(text: str) -> Serving:
-            line = Line(text, clock)
+            line = ReplayWorker(text, clock)
             runner = make_runner(line.services)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
@@ -34,4 +34,4 @@ async def serve_text(clock: FakeClock) -> AsyncIterator[ServeText]:
 @pytest.fixture
 async def serving(serve_text: ServeText) -> Serving:
     """A gateway without tenants: `auto` goes to one endpoint, then to another."""
-    return await serve_text(OPEN)
+    return await serve_text(OPEN_CONFIG)

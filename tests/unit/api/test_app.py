@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.http import CHAT, chat_body
-from tests.support.serving import CLOSED, WITH_KEY, ServeText, Serving
+from tests.support.serving import TENANT_CONFIG, WITH_KEY, ServeText, Serving
 
 PATHS = ["/", "/v1/models", "/v1/models/auto", CHAT, "/v1/nothing", "/metrics", "/admin/config", "/health/", "//health"]
 
@@ -11,7 +11,7 @@ PATHS = ["/", "/v1/models", "/v1/models/auto", CHAT, "/v1/nothing", "/metrics", 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
 @pytest.mark.parametrize("path", PATHS)
 async def test_without_a_key_every_path_is_401(serve_text: ServeText, method: str, path: str) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.request(method, path)
         answer = await client.read_answer(is_head=method == "HEAD")
@@ -23,7 +23,7 @@ async def test_without_a_key_every_path_is_401(serve_text: ServeText, method: st
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 async def test_probes_need_no_key(serve_text: ServeText, path: str) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.request("GET", path)
         assert (await client.read_answer()).status == 200
@@ -52,7 +52,7 @@ async def test_probes_need_no_key(serve_text: ServeText, path: str) -> None:
 async def test_with_a_key_the_path_is_looked_at(
     serve_text: ServeText, method: str, path: str, status: int, allow: str | None
 ) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.request(method, path, headers=WITH_KEY)
         answer = await client.read_answer(is_head=method == "HEAD")
@@ -106,7 +106,7 @@ VERSION = {"anthropic-version": "2023-06-01"}
 async def test_errors_come_in_the_dialect_of_the_path_or_the_client(
     serve_text: ServeText, method: str, path: str, headers: dict[str, str], status: int, type: str
 ) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.request(method, path, headers=headers)
         answer = await client.read_answer()

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from gateway.api.connection import ClientServer
 from tests.support.http import CHAT, chat_body, request_bytes
-from tests.support.raw import Raw
-from tests.support.replay import completion, until, whole
-from tests.support.serving import OPEN, ServeText, Serving, loopback_listener
+from tests.support.raw import RawClient
+from tests.support.replay import completion, full_response, until
+from tests.support.serving import OPEN_CONFIG, ServeText, Serving, loopback_listener
 
 BODY = b'{"model": "auto", "messages": []}'
 NOT_HTTP = {
@@ -63,7 +63,7 @@ async def test_a_body_that_is_badly_framed_is_400_and_the_end(serving: Serving) 
 
 
 async def test_a_head_that_does_not_end_is_408(serve_text: ServeText) -> None:
-    serving = await serve_text(OPEN + "server: {limits: {head_timeout: 20ms}}\n")
+    serving = await serve_text(OPEN_CONFIG + "server: {limits: {head_timeout: 20ms}}\n")
     async with serving.connect() as client:
         client.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n")
         answer = await client.read_answer()
@@ -102,7 +102,7 @@ async def test_a_body_in_pieces_starts_no_clock_of_a_head(serving: Serving) -> N
 
 
 async def test_requests_in_one_go_are_answered_in_their_order(serving: Serving) -> None:
-    serving.line.play(a=[whole(completion("first")), whole(completion("second"))])
+    serving.line.play(a=[full_response(completion("first")), full_response(completion("second"))])
     async with serving.connect() as client:
         client.send(
             request_bytes("POST", CHAT, chat_body("auto"))
@@ -133,7 +133,7 @@ async def test_an_unexpected_failure_is_500_without_its_reasons(caplog: pytest.L
     try:
         listener = loopback_listener()
         await web.SockSite(runner, listener).start()
-        async with Raw(listener.getsockname()[1]) as client:
+        async with RawClient(listener.getsockname()[1]) as client:
             with caplog.at_level(logging.ERROR):
                 client.request("GET", "/", headers={"x-request-id": "mine-1"})
                 answer = await client.read_answer()

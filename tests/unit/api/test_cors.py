@@ -6,26 +6,26 @@ import sys
 import pytest
 
 from tests.support.http import CHAT, Answer, Head, chat_body
-from tests.support.raw import Raw
-from tests.support.replay import STREAM, completion, stream, whole
-from tests.support.serving import CLOSED, OPEN, WITH_KEY, ServeText, Serving
+from tests.support.raw import RawClient
+from tests.support.replay import STREAM, completion, full_response, stream
+from tests.support.serving import OPEN_CONFIG, TENANT_CONFIG, WITH_KEY, ServeText, Serving
 
 OURS, OTHERS = "https://app.example", "https://evil.example"
 ORIGIN = {"origin": OURS}
 
 
-def with_cors(origins: str, text: str = OPEN) -> str:
+def with_cors(origins: str, text: str = OPEN_CONFIG) -> str:
     return f"{text}server: {{cors: {origins}}}\n"
 
 
 @pytest.fixture
 async def closed(serve_text: ServeText) -> Serving:
     """A gateway with a tenant, whose pages are those of one origin."""
-    return await serve_text(with_cors(f"['{OURS}', 'http://localhost:3000']", CLOSED))
+    return await serve_text(with_cors(f"['{OURS}', 'http://localhost:3000']", TENANT_CONFIG))
 
 
 async def ask(
-    client: Raw, method: str, path: str, headers: dict[str, str], body: bytes | dict[str, object] | None = None
+    client: RawClient, method: str, path: str, headers: dict[str, str], body: bytes | dict[str, object] | None = None
 ) -> Answer:
     client.request(method, path, body, headers)
     return await client.read_answer(is_head=method == "HEAD")
@@ -97,7 +97,7 @@ async def test_what_is_no_preflight_is_any_other_request(closed: Serving, header
 
 async def test_answers_and_streams_and_errors_are_open_to_the_page(closed: Serving) -> None:
     line = closed.line
-    line.play(a=[whole(completion()), stream(*STREAM), whole(b"{}", 400)])
+    line.play(a=[full_response(completion()), stream(*STREAM), full_response(b"{}", 400)])
     async with closed.connect() as client:
         answer = await ask(client, "POST", CHAT, ORIGIN | WITH_KEY, chat_body("auto"))
         assert (answer.status, is_open(answer.head)) == (200, True)
@@ -129,7 +129,7 @@ async def test_whatever_aiohttp_sends_is_open_too(closed: Serving, method: str, 
 async def test_who_comes_from_elsewhere_is_served_without_a_word_of_origins(
     closed: Serving, headers: dict[str, str]
 ) -> None:
-    closed.line.play(a=[whole(completion())])
+    closed.line.play(a=[full_response(completion())])
     async with closed.connect() as client:
         answer = await ask(client, "POST", CHAT, headers | WITH_KEY, chat_body("auto"))
         assert (answer.status, says_nothing(answer.head)) == (200, True)
@@ -139,7 +139,7 @@ async def test_who_comes_from_elsewhere_is_served_without_a_word_of_origins(
 
 async def test_a_star_opens_to_all(serve_text: ServeText) -> None:
     serving = await serve_text(with_cors("'*'"))
-    serving.line.play(a=[whole(completion())])
+    serving.line.play(a=[full_response(completion())])
     async with serving.connect() as client:
         assert (await ask(client, "OPTIONS", CHAT, preflight("null"))).status == 200
         answer = await ask(client, "POST", CHAT, {"origin": "null"}, chat_body("auto"))
@@ -160,7 +160,7 @@ async def test_what_would_be_said_back_must_be_printable(serve_text: ServeText, 
 
 
 async def test_a_body_is_invited_after_the_key_only(closed: Serving) -> None:
-    closed.line.play(a=[whole(completion())])
+    closed.line.play(a=[full_response(completion())])
     async with closed.connect() as client:
         client.request("POST", CHAT, None, {"expect": "100-continue", "content-length": "9", **ORIGIN})
         assert (await client.read_head()).status == 401
@@ -177,7 +177,7 @@ async def test_a_body_is_invited_after_the_key_only(closed: Serving) -> None:
 
 async def test_without_origins_nothing_is_said(serve_text: ServeText) -> None:
     serving = await serve_text(with_cors("[]"))
-    serving.line.play(a=[whole(completion())])
+    serving.line.play(a=[full_response(completion())])
     async with serving.connect() as client:
         head = (await ask(client, "POST", CHAT, ORIGIN, chat_body("auto"))).head
         assert not any(name.startswith("access-control-") or name == "vary" for name in head.names)

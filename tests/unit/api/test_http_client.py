@@ -9,8 +9,20 @@ from gateway.api.http_client import HttpClient
 from gateway.streaming.relay import EventStream
 from tests.support.clock import FakeClock
 from tests.support.http import CHAT, chat_body
-from tests.support.replay import DONE, JSON, ROLE, SSE, STREAM, Play, chunk, completion, stream, until, whole
-from tests.support.serving import CLOSED, KEY, OPEN, WITH_KEY, ServeText, Serving
+from tests.support.replay import (
+    DONE,
+    JSON,
+    ROLE,
+    SSE,
+    STREAM,
+    ScriptedResponse,
+    chunk,
+    completion,
+    full_response,
+    stream,
+    until,
+)
+from tests.support.serving import KEY, OPEN_CONFIG, TENANT_CONFIG, WITH_KEY, ServeText, Serving
 from tests.support.sse import is_complete, text_of
 
 HEAD = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n".encode()
@@ -24,7 +36,9 @@ async def test_an_unstreamed_answer_comes_byte_for_byte_with_its_way_and_cost(
     serving: Serving, clock: FakeClock
 ) -> None:
     body = completion(usage=USAGE).replace(b'"id"', b'  "id"')
-    serving.line.play(a=whole(body, x_secret="s", set_cookie="a=b", openai_processing_ms="12", server="provider"))
+    serving.line.play(
+        a=full_response(body, x_secret="s", set_cookie="a=b", openai_processing_ms="12", server="provider")
+    )
     async with serving.connect() as client:
         client.chat()
         answer = await client.read_answer()
@@ -50,7 +64,7 @@ async def test_an_unstreamed_answer_comes_byte_for_byte_with_its_way_and_cost(
 
 async def test_what_the_provider_tells_of_its_limits_is_told_on(serving: Serving) -> None:
     limits = {"x_ratelimit_remaining_requests": "4999", "x_ratelimit_reset_tokens": "6m0s"}
-    serving.line.play(a=whole(completion(), **limits))
+    serving.line.play(a=full_response(completion(), **limits))
     async with serving.connect() as client:
         client.chat()
         answer = await client.read_answer()
@@ -59,7 +73,7 @@ async def test_what_the_provider_tells_of_its_limits_is_told_on(serving: Serving
 
 
 async def test_the_headers_say_who_answered_in_the_end(serving: Serving) -> None:
-    serving.line.play(a=whole(b"{}", 500), b=whole(completion()))
+    serving.line.play(a=full_response(b"{}", 500), b=full_response(completion()))
     async with serving.connect() as client:
         client.chat()
         answer = await client.read_answer()
@@ -82,7 +96,7 @@ async def test_a_stream_comes_event_for_event(serving: Serving) -> None:
 
 
 async def test_errors_before_the_first_content_are_statuses(serving: Serving) -> None:
-    serving.line.play(a=stream(ROLE, cut=True), b=whole(b"{}", 503, retry_after="7"))
+    serving.line.play(a=stream(ROLE, cut=True), b=full_response(b"{}", 503, retry_after="7"))
     async with serving.connect() as client:
         client.chat(stream=True)
         answer = await client.read_answer()
@@ -126,14 +140,14 @@ async def test_a_last_event_without_its_end_that_is_hidden_does_not_end_the_body
 
 async def test_nothing_to_send_is_no_end_of_the_body(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk of no bytes is what ends a chunked body."""
-    close = EventStream._close
+    close = EventStream._finish
 
     def write_nothing_and_close(self: EventStream) -> None:
-        assert self._reply is not None
-        self._reply.write(b"")
+        assert self._writer is not None
+        self._writer.write(b"")
         close(self)
 
-    monkeypatch.setattr(EventStream, "_close", write_nothing_and_close)
+    monkeypatch.setattr(EventStream, "_finish", write_nothing_and_close)
     serving.line.play(a=stream())
     async with serving.connect() as client:
         client.chat(stream=True)
@@ -144,7 +158,7 @@ async def test_nothing_to_send_is_no_end_of_the_body(serving: Serving, monkeypat
 
 async def test_a_rejection_of_the_provider_keeps_status_and_body(serving: Serving) -> None:
     body = b'{"error": {"message": "too long", "type": "x", "param": null, "code": "context_length_exceeded"}}'
-    serving.line.play(a=whole(body, 400))
+    serving.line.play(a=full_response(body, 400))
     async with serving.connect() as client:
         client.chat()
         answer = await client.read_answer()
@@ -153,7 +167,7 @@ async def test_a_rejection_of_the_provider_keeps_status_and_body(serving: Servin
 
 @pytest.mark.parametrize("name", ["mock-\r\nx-evil: 1", "mock-\u20ac", "mock-\x00\x1b[31m", "mock-%0d%0a", "mock-a b"])
 async def test_a_name_that_a_client_chose_is_no_header_of_its_own(serving: Serving, name: str) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.chat(name)
         answer = await client.read_answer()
@@ -167,7 +181,7 @@ async def test_a_name_that_a_client_chose_is_no_header_of_its_own(serving: Servi
 
 async def test_a_header_of_a_provider_is_no_header_of_ours(serving: Serving) -> None:
     odd = {**JSON, b"content-type": "application/json; x=\u20ac".encode()}
-    serving.line.play(a=Play((completion(),), headers=odd))
+    serving.line.play(a=ScriptedResponse((completion(),), headers=odd))
     async with serving.connect() as client:
         client.chat()
         assert (await client.read_answer()).status == 200
@@ -177,7 +191,7 @@ async def test_a_header_of_a_provider_is_no_header_of_ours(serving: Serving) -> 
 
 
 async def test_a_client_that_wants_to_close_is_obeyed(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.chat(headers={"connection": "close"})
         answer = await client.read_answer()
@@ -245,13 +259,13 @@ async def test_a_body_that_is_not_plain_json_is_415(serving: Serving, headers: d
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON ; charset=utf-8"])
 async def test_json_is_json_with_parameters_too(serving: Serving, content_type: str) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.chat(headers={"content-type": content_type})
         assert (await client.read_answer()).status == 200
 
 
-SMALL = OPEN + "server: {limits: {body: 1KiB, body_timeout: 30ms}}\n"
+SMALL = OPEN_CONFIG + "server: {limits: {body: 1KiB, body_timeout: 30ms}}\n"
 
 
 async def test_a_length_over_the_limit_is_413_before_a_byte_is_read(serve_text: ServeText) -> None:
@@ -284,7 +298,7 @@ async def test_a_slow_body_is_408_and_the_end(serve_text: ServeText) -> None:
 
 @pytest.mark.parametrize("framing", [b"content-length: %d\r\n\r\n" % len(BODY), b"transfer-encoding: chunked\r\n\r\n"])
 async def test_a_body_in_pieces_is_put_together(serving: Serving, framing: bytes) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     is_chunked = b"chunked" in framing
     async with serving.connect() as client:
         client.send(HEAD + framing)
@@ -299,7 +313,7 @@ async def test_a_body_in_pieces_is_put_together(serving: Serving, framing: bytes
 
 
 async def test_the_time_that_a_client_takes_to_send_is_not_ours(serving: Serving, clock: FakeClock) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.send(HEAD + b"content-length: %d\r\n\r\n" % len(BODY))
         await until(lambda: len(serving.line.services.running) == 1)
@@ -308,7 +322,7 @@ async def test_the_time_that_a_client_takes_to_send_is_not_ours(serving: Serving
         client.send(BODY)
         assert (await client.read_answer()).header("x-gateway-overhead-ms") == "0.00"
     (x,) = serving.line.reporter.filed
-    assert x.waited_s == pytest.approx(7)
+    assert x.timeline.waited_s == pytest.approx(7)
 
 
 BODY_READER = HttpClient._read_body.__name__
@@ -329,8 +343,8 @@ EXPECT = HEAD + b"expect: 100-continue\r\ncontent-length: %d\r\n" % len(BODY)
 
 
 async def test_a_body_is_invited_from_whom_we_know(serve_text: ServeText) -> None:
-    serving = await serve_text(CLOSED)
-    serving.line.play(a=whole(completion()))
+    serving = await serve_text(TENANT_CONFIG)
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.send(EXPECT + f"authorization: Bearer {KEY}\r\n\r\n".encode())
         assert (await client.read_head()).status == 100
@@ -348,7 +362,7 @@ async def test_a_body_is_invited_from_whom_we_know(serve_text: ServeText) -> Non
 )
 async def test_a_body_is_not_invited_where_the_answer_is_no(serve_text: ServeText, more: bytes, status: int) -> None:
     """And as it may come all the same, or not, no next request can be found on the connection."""
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.send(EXPECT + more)
         head = await client.read_head()
@@ -356,14 +370,14 @@ async def test_a_body_is_not_invited_where_the_answer_is_no(serve_text: ServeTex
 
 
 async def test_a_body_that_came_is_not_invited(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.send(EXPECT + b"\r\n" + BODY)
         assert (await client.read_head()).status == 200
 
 
 async def test_http_1_0_knows_no_expectations(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     for head in (EXPECT, EXPECT.replace(b"100-continue", b"200-ok")):
         async with serving.connect() as client:
             client.send(head.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n")
@@ -375,7 +389,7 @@ async def test_http_1_0_knows_no_expectations(serving: Serving) -> None:
 
 # Signs of life before the first content
 
-EARLY = OPEN.replace("defaults: {", "defaults: {keepalive: {every: 5ms, early: true}, ")
+EARLY = OPEN_CONFIG.replace("defaults: {", "defaults: {keepalive: {every: 5ms, early: true}, ")
 
 
 async def test_signs_of_life_commit_and_then_errors_come_in_the_stream(serve_text: ServeText) -> None:
@@ -396,14 +410,14 @@ async def test_signs_of_life_commit_and_then_errors_come_in_the_stream(serve_tex
 
 async def test_signs_of_life_go_over_into_the_stream(serve_text: ServeText) -> None:
     serving = await serve_text(EARLY)
-    serving.line.play(a=Play((), headers=SSE, is_open=True))
+    serving.line.play(a=ScriptedResponse((), headers=SSE, is_open=True))
     async with serving.connect() as client:
         client.chat(stream=True)
         head = await client.read_head()
         assert head.get("x-gateway-route") == "all"
         await client.read_chunk()
         answer = serving.line.transport.answers[0]
-        answer.take(b"".join(STREAM))
+        answer.receive(b"".join(STREAM))
         answer.end(None)
         rest = b""
         while piece := await client.read_chunk():
@@ -414,7 +428,7 @@ async def test_signs_of_life_go_over_into_the_stream(serve_text: ServeText) -> N
 
 async def test_an_answer_before_the_first_sign_needs_none(serve_text: ServeText) -> None:
     serving = await serve_text(EARLY.replace("every: 5ms", "every: 1h"))
-    serving.line.play(a=whole(b"{}", 500), b=whole(b"{}", 500))
+    serving.line.play(a=full_response(b"{}", 500), b=full_response(b"{}", 500))
     async with serving.connect() as client:
         client.chat(stream=True)
         assert (await client.read_answer()).status == 500
@@ -430,7 +444,7 @@ async def test_no_sign_of_life_follows_an_answer(serve_text: ServeText, monkeypa
 
     monkeypatch.setattr(HttpClient, "drained", drained)
     serving = await serve_text(EARLY.replace("every: 5ms", "every: 1h"))
-    serving.line.play(a=[whole(b"{}", 400), stream()])
+    serving.line.play(a=[full_response(b"{}", 400), stream()])
     async with serving.connect() as client:
         for status in (400, 200):
             client.chat(stream=True)
@@ -453,12 +467,12 @@ def signs_to_come() -> int:
     """Count the timers that would write to a client."""
     timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
     callbacks = [timer._callback for timer in timers if not timer.cancelled()]
-    return sum(getattr(one, "__func__", None) is HttpClient._sign_of_life for one in callbacks)
+    return sum(getattr(one, "__func__", None) is HttpClient._send_keepalive for one in callbacks)
 
 
 async def test_a_key_is_looked_for_in_the_headers_of_the_sdks(serve_text: ServeText) -> None:
-    serving = await serve_text(CLOSED)
-    serving.line.play(a=whole(completion()))
+    serving = await serve_text(TENANT_CONFIG)
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         for headers in (WITH_KEY, {"x-api-key": KEY}):
             client.chat(headers=headers)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.support.http import CHAT
-from tests.support.replay import completion, until, whole
+from tests.support.replay import completion, full_response, until
 from tests.support.serving import Serving
 
 MESSAGES = '"messages":[{"role":"user","content":"x"}]'
@@ -152,7 +152,7 @@ TAKEN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("body", TAKEN.values(), ids=TAKEN)
 async def test_what_is_taken_is_heard_as_it_was_said(serving: Serving, body: bytes) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.request("POST", CHAT, body.replace(b'"auto"', b'"m-a"'))
         assert (await client.read_answer()).status == 200
@@ -161,7 +161,7 @@ async def test_what_is_taken_is_heard_as_it_was_said(serving: Serving, body: byt
 
 async def test_any_change_of_a_body_is_answered_or_refused(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
     chance = random.Random(3)
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     good = with_model('"tools":[{"x":[1.5e3,true]}],"stream":false,"stop":["\\u00e9\\n"],"n":1')
     async with serving.connect() as client:
         for _ in range(300):

@@ -8,9 +8,9 @@ import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
-from tests.support.serving import CLOSED, KEY, WITH_KEY, ServeText, Serving
+from tests.support.serving import KEY, TENANT_CONFIG, WITH_KEY, ServeText, Serving
 
-TEXT = CLOSED.replace(
+TEXT = TENANT_CONFIG.replace(
     "m-a: {provider: a, price: {input: 1, output: 2}, quality: 0.5}",
     "m-a: {provider: a, price: {input: 2.5, cached_input: 1.25, output: 10}, quality: 0.95, latency: 800ms, context: 128k}",
 )

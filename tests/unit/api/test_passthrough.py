@@ -10,7 +10,16 @@ import pytest
 
 from tests.support.http import request_bytes
 from tests.support.loops import on_every_loop
-from tests.support.passing import KEY, PROVIDER_KEYS, WITH_KEY, Heard, hear, hear_head, passing, soon
+from tests.support.passthrough import (
+    KEY,
+    PROVIDER_KEYS,
+    WITH_KEY,
+    ReceivedRequest,
+    passthrough_server,
+    receive_head,
+    receive_request,
+    wait_soon,
+)
 from tests.support.replay import until
 from tests.support.upstream import Peer, ok, turns
 
@@ -24,11 +33,11 @@ class Provider:
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers) or [ok(b"{}")]
-        self.heard: list[Heard] = []
+        self.heard: list[ReceivedRequest] = []
 
     async def __call__(self, peer: Peer) -> None:
         while True:
-            self.heard.append(await hear(peer))
+            self.heard.append(await receive_request(peer))
             answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
             await peer.send(answer)
 
@@ -63,7 +72,7 @@ def status(code: int, body: bytes = b"", headers: str = "content-type: applicati
 )
 @on_every_loop
 async def test_what_no_route_names_reaches_nobody(method: str, path: str, code: int) -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         answer = await gateway.ask(method, path)
         assert answer.status == code
         assert answer.error()["type"] == "invalid_request_error"
@@ -72,7 +81,7 @@ async def test_what_no_route_names_reaches_nobody(method: str, path: str, code: 
 
 @on_every_loop
 async def test_realtime_is_refused_in_words() -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         assert "realtime" in (await gateway.ask("GET", "/v1/realtime?model=x")).error()["message"]
         answer = await gateway.ask("GET", "/v1/realtime", headers={"upgrade": "websocket", "connection": "upgrade"})
         assert (answer.status, answer.error()["code"]) == (400, "upgrade_refused")
@@ -81,14 +90,14 @@ async def test_realtime_is_refused_in_words() -> None:
 
 @on_every_loop
 async def test_a_path_that_takes_other_methods_says_which() -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         assert (await gateway.ask("PATCH", FILES)).header("allow") == "GET, HEAD, POST, DELETE"
         assert (await gateway.ask("POST", "/v1/vector_stores")).header("allow") == "GET, HEAD"
 
 
 @on_every_loop
 async def test_without_a_key_nothing_is_asked_and_the_body_is_not_invited() -> None:
-    async with passing(Provider()) as gateway, gateway.connect() as client:
+    async with passthrough_server(Provider()) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={"expect": "100-continue", "content-length": "100000"})
         assert (await client.read_head()).status == 401
         assert gateway.upstream.peers == []
@@ -99,11 +108,11 @@ async def test_without_a_key_nothing_is_asked_and_the_body_is_not_invited() -> N
 @on_every_loop
 async def test_a_route_is_open_to_those_for_whom_its_condition_holds() -> None:
     provider = Provider(ok(b"[]"))
-    async with passing(
+    async with passthrough_server(
         provider, edit=lambda text: text.replace("models: [none-of-them-*]", "labels: {plan: staff}")
     ) as gateway:
         assert (await gateway.ask("GET", "/v1/batches")).body == b"[]"
-        assert (await gateway.last()).route == "staff"
+        assert (await gateway.last()).decision.route == "staff"
 
 
 # What crosses
@@ -127,7 +136,7 @@ async def test_what_crosses_to_the_provider_is_on_a_list() -> None:
         "te": "trailers",
         "via": "1.1 llm-gateway",
     }
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         await gateway.ask("POST", f"{FILES}/f-1/part?purpose=batch&a=%2F", b"xyz", {**sent, **MULTIPART})
         port = gateway.upstream.origin.port
     (heard,) = provider.heard
@@ -150,7 +159,7 @@ async def test_what_crosses_to_the_provider_is_on_a_list() -> None:
 @on_every_loop
 async def test_a_provider_of_another_kind_gets_its_own_headers_and_the_whole_path() -> None:
     provider = Provider()
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         await gateway.ask("GET", "/v1/messages/batches", headers={"anthropic-beta": "b-1"})
     headers = provider.heard[0].headers
     assert provider.heard[0].line == "GET /v1/messages/batches HTTP/1.1"
@@ -180,7 +189,7 @@ async def test_what_crosses_to_the_client_is_on_a_list() -> None:
         "location": "/x",
     }
     head = "\r\n".join(f"{name}: {value}" for name, value in {**crossing, **others}.items())
-    async with passing(Provider(status(200, b"sound", head))) as gateway:
+    async with passthrough_server(Provider(status(200, b"sound", head))) as gateway:
         answer = await gateway.ask("POST", "/v1/audio/speech", {"input": "hello"})
     got = dict(answer.head.headers)
     assert got.pop("x-request-id").startswith("req-") and got.pop("x-gateway-overhead-ms")
@@ -201,7 +210,7 @@ async def test_what_crosses_to_the_client_is_on_a_list() -> None:
 )
 @on_every_loop
 async def test_a_key_in_the_query_is_refused(query: str) -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         answer = await gateway.ask("GET", f"{FILES}?{query}")
         assert (answer.status, answer.error()["code"]) == (400, "invalid_request")
         assert gateway.upstream.peers == [] and KEY not in answer.error()["message"]
@@ -209,7 +218,7 @@ async def test_a_key_in_the_query_is_refused(query: str) -> None:
 
 @on_every_loop
 async def test_a_key_in_the_path_is_refused_and_not_written_down() -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         answer = await gateway.ask("GET", f"{FILES}/x{KEY}")
         assert (answer.status, answer.error()["code"]) == (400, "invalid_request")
         assert gateway.upstream.peers == [] and KEY not in answer.error()["message"]
@@ -218,7 +227,7 @@ async def test_a_key_in_the_path_is_refused_and_not_written_down() -> None:
 
 @on_every_loop
 async def test_a_query_that_is_not_plain_is_refused() -> None:
-    async with passing(Provider()) as gateway, gateway.connect() as client:
+    async with passthrough_server(Provider()) as gateway, gateway.connect() as client:
         client.send(f"GET {FILES}?a=\xe9 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
         assert (await client.read_answer()).status == 400
         assert gateway.upstream.peers == []
@@ -231,7 +240,7 @@ async def test_a_query_that_is_not_plain_is_refused() -> None:
 @on_every_loop
 async def test_a_body_keeps_its_bytes_and_its_length(size: int) -> None:
     provider, body = Provider(), (LARGE * 4)[:size]
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         answer = await gateway.ask("POST", FILES, body, MULTIPART)
         x = await gateway.last()
     assert (answer.status, provider.heard[0].body) == (200, body)
@@ -242,7 +251,7 @@ async def test_a_body_keeps_its_bytes_and_its_length(size: int) -> None:
 @on_every_loop
 async def test_a_body_in_chunks_goes_on_in_chunks() -> None:
     provider = Provider()
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, **MULTIPART, "transfer-encoding": "chunked"})
         for _ in range(4):
             client.send(b"%x\r\n%b\r\n" % (len(LARGE), LARGE))
@@ -260,7 +269,7 @@ async def test_a_body_in_chunks_goes_on_in_chunks() -> None:
 
 @on_every_loop
 async def test_an_upload_gets_a_connection_of_its_own_and_leaves_it_to_the_next() -> None:
-    async with passing(Provider()) as gateway:
+    async with passthrough_server(Provider()) as gateway:
         for body in (None, LARGE, LARGE, None, b"small"):
             assert (await gateway.ask("GET" if body is None else "POST", FILES, body)).status == 200
         assert len(gateway.upstream.peers) == 3
@@ -269,7 +278,7 @@ async def test_an_upload_gets_a_connection_of_its_own_and_leaves_it_to_the_next(
 @on_every_loop
 async def test_a_body_is_invited_when_the_provider_can_take_it() -> None:
     provider = Provider()
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         expecting = {**WITH_KEY, "expect": "100-continue", "content-length": str(len(LARGE))}
         client.request("POST", FILES, headers=expecting)
         assert (await client.read_head()).status == 100
@@ -282,7 +291,7 @@ async def test_a_body_is_invited_when_the_provider_can_take_it() -> None:
 @on_every_loop
 async def test_a_small_body_is_invited_too() -> None:
     provider = Provider()
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "expect": "100-continue", "content-length": "5"})
         assert (await client.read_head()).status == 100
         client.send(b"hello")
@@ -299,7 +308,7 @@ async def test_a_small_body_is_invited_too() -> None:
 )
 @on_every_loop
 async def test_a_body_that_is_not_taken_is_not_invited(headers: dict[str, str], code: int) -> None:
-    async with passing(Provider()) as gateway, gateway.connect() as client:
+    async with passthrough_server(Provider()) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "expect": "100-continue", **headers})
         assert (await client.read_head()).status == code
         assert gateway.upstream.peers == []
@@ -307,7 +316,7 @@ async def test_a_body_that_is_not_taken_is_not_invited(headers: dict[str, str], 
 
 @on_every_loop
 async def test_no_body_is_invited_where_nobody_can_be_asked() -> None:
-    async with passing(
+    async with passthrough_server(
         Provider(), edit=lambda text: text.replace('url: "http://127.0.0.1', 'url: "http://127.0.0.2')
     ) as gateway:
         async with gateway.connect() as client:
@@ -324,7 +333,7 @@ async def test_a_body_in_chunks_that_grows_over_the_limit_ends_on_both_sides() -
         await peer.closed()
         ended.set()
 
-    async with passing(take) as gateway, gateway.connect() as client:
+    async with passthrough_server(take) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "transfer-encoding": "chunked"})
         with suppress(ConnectionError):
             for _ in range(20):
@@ -332,7 +341,7 @@ async def test_a_body_in_chunks_that_grows_over_the_limit_ends_on_both_sides() -
                 await client.sent()
         answer = await client.read_answer()
         assert (answer.status, answer.error()["code"]) == (413, "request_too_large")
-        await soon(ended)
+        await wait_soon(ended)
         x = await gateway.last()
         assert x.attempts[-1].outcome == "failed"
         assert gateway.line.endpoints["p/-"].breaker.state.label == "closed"
@@ -346,14 +355,14 @@ async def test_a_body_that_is_badly_framed_is_told_and_ends_the_upload() -> None
         await peer.closed()
         ended.set()
 
-    async with passing(take) as gateway, gateway.connect() as client:
+    async with passthrough_server(take) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "transfer-encoding": "chunked"})
         client.send(b"5\r\nhello\r\n")
         await client.sent()
         client.send(b"zz\r\n")
         answer = await client.read_answer()
         assert (answer.status, answer.error()["code"]) == (400, "invalid_http")
-        await soon(ended)
+        await wait_soon(ended)
 
 
 # Slow, stuck and gone
@@ -365,7 +374,7 @@ async def test_a_provider_that_does_not_take_holds_the_client_up_and_then_ends_i
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.sleep(30)
 
-    async with passing(
+    async with passthrough_server(
         take_nothing, edit=lambda text: text.replace("4MiB", "1GiB").replace("idle: 300ms", "idle: 2s")
     ) as gateway:
         async with gateway.connect() as client:
@@ -386,7 +395,7 @@ async def test_a_provider_that_does_not_take_holds_the_client_up_and_then_ends_i
 @on_every_loop
 async def test_a_slow_but_steady_upload_takes_longer_than_every_clock_of_a_piece() -> None:
     provider = Provider()
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(len(LARGE))})
         for at in range(0, len(LARGE), 1 << 15):
             client.send(LARGE[at : at + (1 << 15)])
@@ -403,21 +412,21 @@ async def test_a_client_that_stops_sending_is_told_and_the_provider_is_let_go() 
         await peer.closed()
         ended.set()
 
-    async with passing(take) as gateway, gateway.connect() as client:
+    async with passthrough_server(take) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(len(LARGE))})
         client.send(LARGE[:1000])
         answer = await client.read_answer()
         assert (answer.status, answer.error()["code"]) == (408, "request_timeout")
-        await soon(ended)
+        await wait_soon(ended)
 
 
 @on_every_loop
 async def test_the_answers_clock_begins_when_the_upload_has_ended() -> None:
     async def silent(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         await peer.closed()
 
-    async with passing(silent) as gateway:
+    async with passthrough_server(silent) as gateway:
         answer = await gateway.ask("POST", FILES, LARGE)
         assert (answer.status, answer.error()["code"]) == (504, "answer_timeout")
         assert len(gateway.upstream.peers) == 1  # an upload that was sent is not sent again
@@ -430,9 +439,9 @@ async def test_a_client_that_leaves_ends_its_call(phase: str) -> None:
 
     async def script(peer: Peer) -> None:
         if phase == "before the answer":
-            await hear(peer)
+            await receive_request(peer)
         else:
-            await hear_head(peer)
+            await receive_head(peer)
         if phase == "in the body":
             await peer.reader.readexactly(1000)
         if phase == "in the answer":
@@ -442,15 +451,15 @@ async def test_a_client_that_leaves_ends_its_call(phase: str) -> None:
         await peer.closed()
         ended.set()
 
-    async with passing(script) as gateway:
+    async with passthrough_server(script) as gateway:
         async with gateway.connect() as client:
             client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(len(LARGE))})
             if phase != "before the body":
                 client.send(LARGE[:1000] if phase == "in the body" else LARGE)
-            await soon(reached)
+            await wait_soon(reached)
             if phase == "in the answer":
                 assert (await client.read_head()).status == 200
-        await soon(ended)
+        await wait_soon(ended)
         x = await gateway.last()
         assert (x.outcome, x.attempts[-1].outcome) == ("abandoned", "abandoned")
         assert gateway.line.endpoints["p/-"].in_flight == 0
@@ -459,11 +468,11 @@ async def test_a_client_that_leaves_ends_its_call(phase: str) -> None:
 @on_every_loop
 async def test_a_provider_that_goes_in_the_middle_of_an_upload_is_502_once() -> None:
     async def leave(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.reader.readexactly(1000)
         peer.reset()
 
-    async with passing(leave) as gateway, gateway.connect() as client:
+    async with passthrough_server(leave) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(1 << 20)})
         client.send(LARGE)
         answer = await client.read_answer()
@@ -477,13 +486,13 @@ async def test_a_slow_client_holds_its_provider_up() -> None:
 
     async def flood(peer: Peer) -> None:
         nonlocal sent
-        await hear(peer)
+        await receive_request(peer)
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (1 << 28))
         for _ in range(1024):
             await peer.send(LARGE)
             sent += len(LARGE)
 
-    async with passing(flood) as gateway:
+    async with passthrough_server(flood) as gateway:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             client.setblocking(False)
@@ -504,13 +513,13 @@ async def test_an_answer_in_chunks_stays_one_and_comes_as_it_is_sent() -> None:
     first, second = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
         await first.wait()
         await peer.send(b"3\r\ndef\r\n0\r\n\r\n")
         await second.wait()
 
-    async with passing(script) as gateway, gateway.connect() as client:
+    async with passthrough_server(script) as gateway, gateway.connect() as client:
         client.request("POST", "/v1/audio/speech", {"input": "x"}, WITH_KEY)
         head = await client.read_head()
         assert head.get("transfer-encoding") == "chunked" and head.get("content-length") is None
@@ -526,7 +535,7 @@ async def test_ranges_deletions_and_conditions_keep_their_status() -> None:
     provider = Provider(
         part, status(200, b'{"deleted":true}'), b'HTTP/1.1 304 X\r\netag: "a"\r\n\r\n', b"HTTP/1.1 204 X\r\n\r\n"
     )
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         client.request("GET", f"{FILES}/f/content", headers={**WITH_KEY, "range": "bytes=1-2"})
         answer = await client.read_answer()
         assert (answer.status, answer.body, answer.header("content-range")) == (206, b"bc", "bytes 1-2/4")
@@ -542,7 +551,7 @@ async def test_ranges_deletions_and_conditions_keep_their_status() -> None:
 @on_every_loop
 async def test_head_has_the_head_alone() -> None:
     provider = Provider(b'HTTP/1.1 200 OK\r\ncontent-length: 5000\r\netag: "a"\r\n\r\n')
-    async with passing(provider) as gateway, gateway.connect() as client:
+    async with passthrough_server(provider) as gateway, gateway.connect() as client:
         for _ in range(2):
             client.request("HEAD", f"{FILES}/f/content", headers=WITH_KEY)
             answer = await client.read_answer(is_head=True)
@@ -554,11 +563,11 @@ async def test_head_has_the_head_alone() -> None:
 @on_every_loop
 async def test_an_answer_that_breaks_off_never_looks_whole() -> None:
     async def script(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         head = b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n" if peer.number else b"content-length: 9\r\n\r\nabc"
         await peer.send(b"HTTP/1.1 200 OK\r\n" + head)
 
-    async with passing(script) as gateway:
+    async with passthrough_server(script) as gateway:
         for rest in (b"abc", b"3\r\nabc\r\n"):
             async with gateway.connect() as client:
                 client.request("GET", f"{FILES}/f/content", headers=WITH_KEY)
@@ -571,11 +580,11 @@ async def test_an_answer_that_breaks_off_never_looks_whole() -> None:
 @on_every_loop
 async def test_a_client_of_http_1_0_gets_its_answer_until_the_end_of_the_connection() -> None:
     async def script(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         await peer.closed()
 
-    async with passing(script) as gateway, gateway.connect() as client:
+    async with passthrough_server(script) as gateway, gateway.connect() as client:
         client.send(f"GET {FILES} HTTP/1.0\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
         head = await client.read_head()
         assert (head.get("connection"), head.get("transfer-encoding")) == ("close", None)
@@ -589,25 +598,25 @@ async def test_a_provider_that_refuses_an_upload_early_is_believed(code: int, le
     ended = asyncio.Event()
 
     async def refuse(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.reader.readexactly(10)
         await peer.send(status(code, body))
         await peer.closed()
         ended.set()
 
-    async with passing(refuse) as gateway, gateway.connect() as client:
+    async with passthrough_server(refuse) as gateway, gateway.connect() as client:
         client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(1 << 20)})
         client.send(LARGE[:50_000])
         answer = await client.read_answer()
         assert (answer.status, answer.body, answer.header("connection")) == (code, body, "close")
-        await soon(ended)
+        await wait_soon(ended)
         assert gateway.line.endpoints["p/-"].breaker.state.label == "closed"
 
 
 @on_every_loop
 async def test_a_provider_may_answer_while_it_still_takes() -> None:
     async def echo(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         for _ in range(4):
             piece = await peer.reader.readexactly(len(LARGE) // 4)
@@ -615,7 +624,7 @@ async def test_a_provider_may_answer_while_it_still_takes() -> None:
         await peer.send(b"0\r\n\r\n")
         await peer.closed()
 
-    async with passing(echo) as gateway, gateway.connect() as client:
+    async with passthrough_server(echo) as gateway, gateway.connect() as client:
         client.request("POST", "/v1/audio/echo", headers={**WITH_KEY, "content-length": str(len(LARGE))})
         quarter, got = len(LARGE) // 4, b""
         client.send(LARGE[:quarter])
@@ -632,19 +641,19 @@ async def test_a_provider_that_has_answered_is_sent_nothing_more(caplog: pytest.
     ended = asyncio.Event()
 
     async def answer(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.reader.readexactly(10)
         await peer.send(ok(b"enough"))
         await peer.closed()
         ended.set()
 
-    async with passing(answer) as gateway:
+    async with passthrough_server(answer) as gateway:
         async with gateway.connect() as client:
             client.request("POST", FILES, headers={**WITH_KEY, "content-length": str(1 << 20)})
             client.send(LARGE[:50_000])
             got = await client.read_answer()
             assert (got.status, got.body) == (200, b"enough")
-            await soon(ended)
+            await wait_soon(ended)
             client.send(LARGE)  # is read and dropped for a while, so that the answer is not lost
             await client.sent()
             assert await client.read_rest() == b""
@@ -662,7 +671,7 @@ async def test_an_upload_goes_elsewhere_while_nothing_of_it_was_sent() -> None:
         )
 
     provider = Provider()
-    async with passing(provider, edit=with_a_dead_end) as gateway:
+    async with passthrough_server(provider, edit=with_a_dead_end) as gateway:
         answer = await gateway.ask("POST", FILES, LARGE)
         assert (answer.status, answer.header("x-gateway-attempts")) == (200, "2")
         assert [one.code for one in (await gateway.last()).attempts] == ["upstream_connect", None]
@@ -671,7 +680,7 @@ async def test_an_upload_goes_elsewhere_while_nothing_of_it_was_sent() -> None:
 
 @on_every_loop
 async def test_a_provider_without_its_key_is_off_and_says_so() -> None:
-    async with passing(
+    async with passthrough_server(
         Provider(),
         edit=lambda text: text.replace("keys: [provider-key-1]", 'key: ""').replace(
             "match: [auto], to: ranker", "match: [ranker], to: requested"
@@ -684,10 +693,10 @@ async def test_a_provider_without_its_key_is_off_and_says_so() -> None:
 @on_every_loop
 async def test_a_gateway_that_stops_says_so_and_cuts_what_runs() -> None:
     async def silent(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         await peer.closed()
 
-    async with passing(silent) as gateway, gateway.connect() as client:
+    async with passthrough_server(silent) as gateway, gateway.connect() as client:
         client.request("GET", FILES, headers=WITH_KEY)
         await until(lambda: len(gateway.upstream.peers) == 1)
         gateway.line.services.cut_running()
@@ -697,7 +706,7 @@ async def test_a_gateway_that_stops_says_so_and_cuts_what_runs() -> None:
 
 @on_every_loop
 async def test_redirects_are_not_followed() -> None:
-    async with passing(Provider(status(302, b"", "location: http://127.0.0.1:1/"))) as gateway:
+    async with passthrough_server(Provider(status(302, b"", "location: http://127.0.0.1:1/"))) as gateway:
         answer = await gateway.ask("GET", f"{FILES}/f/content")
         assert (answer.status, answer.error()["code"]) == (502, "upstream_protocol_error")
         assert len(gateway.upstream.peers) == 1
@@ -711,7 +720,7 @@ async def test_redirects_are_not_followed() -> None:
 @on_every_loop
 async def test_a_get_is_asked_again_after_a_failure_and_the_last_word_is_the_providers(code: int, asked: int) -> None:
     provider = Provider(status(code, b'{"error":{"message":"its own"}}'))
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         answer = await gateway.ask("GET", FILES)
     assert (answer.status, answer.body) == (code, b'{"error":{"message":"its own"}}')
     assert answer.header("x-gateway-attempts") == str(len(provider.heard)) == str(asked)
@@ -721,7 +730,7 @@ async def test_a_get_is_asked_again_after_a_failure_and_the_last_word_is_the_pro
 @on_every_loop
 async def test_a_post_is_not_asked_again_after_a_failure(body: bytes) -> None:
     provider = Provider(status(500, b"plain words", "content-type: text/plain"))
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         answer = await gateway.ask("POST", FILES, body)
         assert (await gateway.last()).attempts[0].outcome == "failed"
     assert (answer.status, answer.body, len(provider.heard)) == (500, b"plain words", 1)
@@ -730,7 +739,7 @@ async def test_a_post_is_not_asked_again_after_a_failure(body: bytes) -> None:
 @on_every_loop
 async def test_the_breaker_opens_for_what_is_passed_through_alone() -> None:
     provider = Provider(status(500))
-    async with passing(provider) as gateway:
+    async with passthrough_server(provider) as gateway:
         for _ in range(5):
             await gateway.ask("POST", FILES, b"x")
         answer = await gateway.ask("POST", FILES, b"x")
@@ -743,7 +752,7 @@ async def test_the_breaker_opens_for_what_is_passed_through_alone() -> None:
 async def test_a_refused_key_is_replaced_where_the_body_is_at_hand() -> None:
     for method, body, code, asked in (("GET", None, 200, 2), ("POST", b"small", 200, 2), ("POST", LARGE, 502, 1)):
         provider = Provider(status(401, b'{"error":{"message":"our key"}}'), ok(b"{}"))
-        async with passing(provider, keys=2) as gateway:
+        async with passthrough_server(provider, keys=2) as gateway:
             answer = await gateway.ask(method, FILES, body)
             assert (answer.status, len(provider.heard)) == (code, asked)
             assert b"our key" not in answer.body
@@ -757,10 +766,10 @@ async def test_a_stale_connection_costs_no_small_request() -> None:
     provider = Provider()
 
     async def close_after_one(peer: Peer) -> None:
-        provider.heard.append(await hear(peer))
+        provider.heard.append(await receive_request(peer))
         await peer.send(ok(b"{}"))
 
-    async with passing(close_after_one) as gateway:
+    async with passthrough_server(close_after_one) as gateway:
         for _ in range(3):
             assert (await gateway.ask("POST", FILES, b"x")).status == 200
             await turns(20)
@@ -784,11 +793,11 @@ async def test_a_stale_connection_costs_no_small_request() -> None:
 async def test_an_answer_that_says_model_and_use_is_charged(
     answer: Any, model: str, usage: tuple[int, int] | None, picodollars: int
 ) -> None:
-    async with passing(Provider(status(200, json.dumps(answer).encode()))) as gateway:
+    async with passthrough_server(Provider(status(200, json.dumps(answer).encode()))) as gateway:
         assert (await gateway.ask("POST", "/v1/rerank", {"query": "x"})).json() == answer
         x = await gateway.last()
     assert (x.model, x.cost_picodollars) == (model, picodollars)
-    found = None if x.meter.usage is None else (x.meter.usage.total_input, x.meter.usage.total_output)
+    found = None if x.usage is None else (x.usage.total_input, x.usage.total_output)
     assert found == usage
 
 
@@ -798,7 +807,7 @@ async def test_a_large_document_passes_and_is_not_read() -> None:
     chunked = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     chunked += b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     for sent in (status(200, body), chunked):
-        async with passing(Provider(sent)) as gateway:
+        async with passthrough_server(Provider(sent)) as gateway:
             assert (await gateway.ask("POST", "/v1/rerank", {"query": "x"})).body == body
             assert (await gateway.last()).cost_picodollars == 0
 
@@ -809,14 +818,14 @@ async def test_a_large_document_passes_and_is_not_read() -> None:
 @on_every_loop
 async def test_a_client_may_leave_at_any_moment_and_nothing_is_left_behind() -> None:
     async def take(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.reader.readexactly(len(LARGE) // 2)
         await peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
         await peer.reader.readexactly(len(LARGE) // 2)
         await peer.send(b"3\r\ndef\r\n")
         await peer.closed()
 
-    async with passing(take) as gateway:
+    async with passthrough_server(take) as gateway:
         for moment in range(80):
             async with gateway.connect() as client:
                 client.request("POST", "/v1/audio/echo", LARGE, WITH_KEY)

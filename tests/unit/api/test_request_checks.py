@@ -8,26 +8,26 @@ from aiohttp import http_parser
 
 from gateway.api.connection import ClientServer
 from tests.support.bad_requests import (
+    ACCEPTED,
     BODY,
     CHAT,
     CHUNK,
-    ELSEWHERE,
     HEAD,
     LAST,
     LENGTH,
-    REFUSED,
-    TAKEN,
-    chunks,
+    NOT_SERVED,
+    REJECTED,
+    chunked,
     post,
-    to,
+    with_target,
 )
-from tests.support.replay import completion, until, whole
-from tests.support.serving import CLOSED, OPEN, ServeText, Serving
+from tests.support.replay import completion, full_response, until
+from tests.support.serving import OPEN_CONFIG, TENANT_CONFIG, ServeText, Serving
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-@pytest.mark.parametrize(("data", "status"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("data", "status"), REJECTED.values(), ids=REJECTED)
 async def test_what_is_refused_gets_one_answer_and_the_end(
     serving: Serving, caplog: pytest.LogCaptureFixture, data: bytes, status: int
 ) -> None:
@@ -44,7 +44,7 @@ async def test_what_is_refused_gets_one_answer_and_the_end(
     assert caplog.records == []
 
 
-@pytest.mark.parametrize(("data", "status"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("data", "status"), REJECTED.values(), ids=REJECTED)
 async def test_it_is_refused_in_pieces_and_behind_a_right_request_too(
     serving: Serving, data: bytes, status: int
 ) -> None:
@@ -62,7 +62,7 @@ async def test_it_is_refused_in_pieces_and_behind_a_right_request_too(
     await serves_on(serving)
 
 
-@pytest.mark.parametrize(("data", "status"), ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize(("data", "status"), NOT_SERVED.values(), ids=NOT_SERVED)
 async def test_what_is_for_nothing_here_leaves_the_connection(serving: Serving, data: bytes, status: int) -> None:
     async with serving.connect() as client:
         client.send(data)
@@ -74,9 +74,9 @@ async def test_what_is_for_nothing_here_leaves_the_connection(serving: Serving, 
     assert serving.line.transport.calls == []
 
 
-@pytest.mark.parametrize("data", TAKEN.values(), ids=TAKEN)
+@pytest.mark.parametrize("data", ACCEPTED.values(), ids=ACCEPTED)
 async def test_what_is_odd_and_right_is_served(serving: Serving, data: bytes) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         for _ in range(2):
             client.send(data)
@@ -90,10 +90,10 @@ async def test_what_is_odd_and_right_is_served(serving: Serving, data: bytes) ->
 
 
 async def test_the_absolute_form_is_taken_for_where_it_came_in(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     for name in (f"127.0.0.1:{serving.port}", f"LocalHost:{serving.port}"):
         async with serving.connect() as client:
-            client.send(to(f"http://{name}".encode() + CHAT).replace(b"host: x", f"host: {name}".encode()))
+            client.send(with_target(f"http://{name}".encode() + CHAT).replace(b"host: x", f"host: {name}".encode()))
             assert (await client.read_answer()).status == 200
             client.send(f"GET HTTP://{name}?x HTTP/1.1\r\nhost: {name}\r\n\r\n".encode())
             assert (await client.read_answer()).status == 404
@@ -111,7 +111,7 @@ async def test_a_refusal_has_the_id_of_its_request_and_no_body_for_head(serving:
 
 
 async def test_what_is_wrong_is_said_before_who_asks_is_looked_at(serve_text: ServeText) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
         client.send(post(b"upgrade: h2c\r\n"))
         assert (await client.read_answer()).status == 400
@@ -123,7 +123,7 @@ async def test_what_is_wrong_is_said_before_who_asks_is_looked_at(serve_text: Se
 @pytest.mark.parametrize("rest", [b"zz\r\n", b"5", b"0\r\nx a: b\r\n\r\n"])
 async def test_a_chunk_that_is_bad_when_it_comes_is_400_at_once(serving: Serving, rest: bytes) -> None:
     async with serving.connect() as client:
-        client.send(chunks(CHUNK))
+        client.send(chunked(CHUNK))
         await until(lambda: len(serving.line.services.running) == 1)
         client.send(rest + b"\n\n\n\n" * (rest == b"5"))
         answer = await client.read_answer()
@@ -135,9 +135,9 @@ async def test_a_chunk_that_is_bad_when_it_comes_is_400_at_once(serving: Serving
 async def test_a_bad_chunk_of_a_body_that_was_refused_is_no_failure_of_ours(
     serve_text: ServeText, caplog: pytest.LogCaptureFixture
 ) -> None:
-    serving = await serve_text(CLOSED)
+    serving = await serve_text(TENANT_CONFIG)
     async with serving.connect() as client:
-        client.send(chunks(b""))
+        client.send(chunked(b""))
         assert (await client.read_answer()).status == 401
         client.send(b"zz\r\n")
         assert await client.read_rest() == b""
@@ -146,7 +146,7 @@ async def test_a_bad_chunk_of_a_body_that_was_refused_is_no_failure_of_ours(
 
 async def test_a_body_that_is_mostly_framing_is_cut(serving: Serving) -> None:
     async with serving.connect() as client:
-        client.send(chunks(b""))
+        client.send(chunked(b""))
         await until(lambda: len(serving.line.services.running) == 1)
         client.send(b"1\r\n \r\n" * 200_000)
         answer = await client.read_answer()
@@ -155,7 +155,7 @@ async def test_a_body_that_is_mostly_framing_is_cut(serving: Serving) -> None:
 
 async def test_an_extension_without_end_is_cut(serving: Serving) -> None:
     async with serving.connect() as client:
-        client.send(chunks(b"1;"))
+        client.send(chunked(b"1;"))
         await until(lambda: len(serving.line.services.running) == 1)
         for _ in range(20):
             client.send(b"a" * 50_000)
@@ -163,17 +163,17 @@ async def test_an_extension_without_end_is_cut(serving: Serving) -> None:
 
 
 async def test_a_large_body_in_decent_chunks_is_taken(serving: Serving) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     body = BODY[:-1] + b',"x":"' + b"a" * 2_000_000 + b'"}'
     pieces = [body[start : start + 100] for start in range(0, len(body), 100)]
     async with serving.connect() as client:
-        client.send(chunks(b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + LAST))
+        client.send(chunked(b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + LAST))
         assert (await client.read_answer()).status == 200
 
 
 # Time for a head
 
-QUICK = OPEN + "server: {limits: {head_timeout: 40ms}}\n"
+QUICK = OPEN_CONFIG + "server: {limits: {head_timeout: 40ms}}\n"
 
 
 async def test_a_head_that_begins_behind_an_answer_has_its_clock(serve_text: ServeText) -> None:
@@ -186,10 +186,10 @@ async def test_a_head_that_begins_behind_an_answer_has_its_clock(serve_text: Ser
         assert await client.read_rest() == b""
 
 
-@pytest.mark.parametrize("first", [HEALTH, post(), post(body=b"x" * 30), chunks(CHUNK + LAST)])
+@pytest.mark.parametrize("first", [HEALTH, post(), post(body=b"x" * 30), chunked(CHUNK + LAST)])
 async def test_a_head_that_begins_in_the_same_bytes_has_its_clock(serve_text: ServeText, first: bytes) -> None:
     serving = await serve_text(QUICK)
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         client.send(first + b"GET /hea")
         assert (await client.read_answer()).status in (200, 400)
@@ -199,7 +199,7 @@ async def test_a_head_that_begins_in_the_same_bytes_has_its_clock(serve_text: Se
 
 async def test_a_head_that_begins_behind_a_body_in_pieces_has_its_clock(serve_text: ServeText) -> None:
     serving = await serve_text(QUICK)
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     for framing, body in ((LENGTH, BODY), (b"transfer-encoding: chunked\r\n", CHUNK + LAST)):
         async with serving.connect() as client:
             client.send(HEAD + framing + b"\r\n")
@@ -209,9 +209,11 @@ async def test_a_head_that_begins_behind_a_body_in_pieces_has_its_clock(serve_te
             assert (await client.read_answer()).status == 408
 
 
-@pytest.mark.parametrize("data", [HEALTH, post(), chunks(CHUNK + LAST), post() + b"\r\n", HEALTH * 3, HEALTH + b"\r\n"])
+@pytest.mark.parametrize(
+    "data", [HEALTH, post(), chunked(CHUNK + LAST), post() + b"\r\n", HEALTH * 3, HEALTH + b"\r\n"]
+)
 async def test_an_idle_connection_has_no_clock_of_a_head(serving: Serving, data: bytes) -> None:
-    serving.line.play(a=whole(completion()))
+    serving.line.play(a=full_response(completion()))
     async with serving.connect() as client:
         for part in (data, b"\r\n"):
             client.send(part)

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.routing.router import Match
 from tests.support.clock import FakeClock
-from tests.support.compiling import POOLS, TEXT, compiled, first_hop
+from tests.support.compiling import POOLS, TEXT, compiled, first_stage
 
 LEVELS = """
 version: 1
@@ -23,18 +23,18 @@ routes:
 
 
 def test_clocks_are_merged_clock_by_clock_from_the_defaults_to_the_route(clock: FakeClock) -> None:
-    timeouts = compiled(LEVELS, clock).paths[Match("whole", "p")].stages[0].targets[0].timeouts
+    timeouts = compiled(LEVELS, clock).plans[Match("whole", "p")].stages[0].targets[0].timeouts
     assert (timeouts.connect_s, timeouts.first_token_s, timeouts.answer_s) == (1, 2, 3)
     assert (timeouts.idle_s, timeouts.total_s) == (4, None)
 
 
 def test_a_model_asked_for_has_the_settings_of_the_pool_that_lists_it(clock: FakeClock) -> None:
-    timeouts = compiled(LEVELS, clock).paths[Match("direct", "m")].stages[0].targets[0].timeouts
+    timeouts = compiled(LEVELS, clock).plans[Match("direct", "m")].stages[0].targets[0].timeouts
     assert (timeouts.answer_s, timeouts.idle_s, timeouts.total_s) == (3, 4, 240)
 
 
 def test_a_model_in_no_pool_has_its_own_settings_and_those_above(clock: FakeClock) -> None:
-    timeouts = compiled(LEVELS, clock).paths[Match("direct", "n")].stages[0].targets[0].timeouts
+    timeouts = compiled(LEVELS, clock).plans[Match("direct", "n")].stages[0].targets[0].timeouts
     assert (timeouts.connect_s, timeouts.answer_s, timeouts.total_s) == (1, 2, 120)
 
 
@@ -59,7 +59,7 @@ def test_comments_go_by_the_last_level_that_names_them(clock: FakeClock, level: 
         "routes": LEVELS.replace("to: p,", f"to: p, {setting},"),
         "none at the route": LEVELS.replace("p: {", f"p: {{{setting}, ").replace("to: p,", "to: p, keepalive: none,"),
     }[level]
-    path = compiled(text, clock).paths[Match("whole", "p")]
+    path = compiled(text, clock).plans[Match("whole", "p")]
     assert path.keepalive_s == expected
     assert path.early_keepalive is (expected is not None)
 
@@ -90,14 +90,14 @@ def test_retries_are_merged_from_the_defaults_to_the_route_for_each_target(clock
     text = (POOLS % ", retry: {budget: 40%}").replace('b.test/v1"', 'b.test/v1", retry: {backoff: 1s, budget: 30%}')
     text = text.replace("m-b: {provider: b,", "m-b: {provider: b, retry: {when: [connect]},")
     text = text.replace("to: main}", "to: main, retry: {retry_after_cap: 7s}}") + "defaults: {retry: {attempts: 5}}\n"
-    *_, of_b = first_hop(text, clock).targets
+    *_, of_b = first_stage(text, clock).targets
     retry = of_b.retry
     assert (retry.attempts, retry.backoff_s, retry.when) == (5, 1.0, ("connect",))
     assert (retry.budget, retry.retry_after_cap_s) == (0.4, 7.0)
 
 
 def test_retry_none_is_one_attempt(clock: FakeClock) -> None:
-    assert first_hop(POOLS % ", retry: none", clock).targets[0].retry.attempts == 1
+    assert first_stage(POOLS % ", retry: none", clock).targets[0].retry.attempts == 1
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_caps_are_divided_among_the_workers_and_rounded_up(
     text = text.replace('b.test/v1"', 'b.test/v1", max_inflight: 7') + f"server: {{workers: {workers}}}\n"
     snapshot = compiled(text, clock)
     assert snapshot.pools["main"].max_inflight == of_pool
-    target = snapshot.paths[Match("all", "main")].stages[0].targets[0]
+    target = snapshot.plans[Match("all", "main")].stages[0].targets[0]
     assert (target.max_inflight, target.provider_max_inflight) == (of_member, of_provider)

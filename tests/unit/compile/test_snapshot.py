@@ -5,7 +5,8 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from gateway.compile.snapshot import activate, build_services, compile_snapshot
+from gateway.compile.check import load_and_check
+from gateway.compile.snapshot import compile_snapshot
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY
@@ -15,22 +16,22 @@ from gateway.pools.concurrency import QueueEntry
 from gateway.pools.endpoint import Endpoint
 from gateway.resilience.breaker import BreakerState
 from gateway.routing.router import Match
-from gateway.runtime.checked import load_and_check
+from gateway.runtime.services import activate, build_services
 from gateway.snapshot import Services
 from tests.support.clock import FakeClock
 from tests.support.compiling import ENV, POOLS, TEXT, compiled
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 
 def test_every_match_of_the_router_has_a_path(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
-    assert set(snapshot.router.matches()) == set(snapshot.paths)
+    assert set(snapshot.router.all_matches()) == set(snapshot.plans)
 
 
 def test_everything_that_can_be_asked_for_has_a_price(clock: FakeClock) -> None:
     snapshot = compiled(TEXT, clock)
     assert {endpoint.model for endpoint in snapshot.endpoints} <= set(snapshot.prices)
-    assert (snapshot.prices["b-1"].input, snapshot.prices["b-1"].output) == (3_000_000, 4_000_000)
+    assert (snapshot.prices["b-1"].rates["input"], snapshot.prices["b-1"].rates["output"]) == (3_000_000, 4_000_000)
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ async def services(clock: FakeClock) -> Services:
 
 
 def reload(services: Services, text: str, generation: int, env: dict[str, str] | None = None) -> dict[str, Endpoint]:
-    spec = loaded(text, env or ENV).spec
-    activate(services, compile_snapshot(spec, generation, {}, services.directory))
+    spec = load_config(text, env or ENV).spec
+    activate(services, compile_snapshot(spec, generation, {}, services.directory, workers=1))
     return {endpoint.id: endpoint for endpoint in services.snapshot.endpoints}
 
 
@@ -94,8 +95,8 @@ async def test_an_endpoint_that_is_no_longer_named_is_let_go(services: Services)
 async def test_a_living_breaker_takes_new_settings_when_they_take_effect(services: Services) -> None:
     endpoint = reload(services, TEXT, 1)["a/a-1"]
     fail(endpoint, 2)
-    spec = loaded(TEXT + "defaults: {breaker: {failures: 3}}\n", ENV).spec
-    snapshot = compile_snapshot(spec, 2, {}, services.directory)
+    spec = load_config(TEXT + "defaults: {breaker: {failures: 3}}\n", ENV).spec
+    snapshot = compile_snapshot(spec, 2, {}, services.directory, workers=1)
     fail(endpoint, 1)
     assert endpoint.breaker.state is BreakerState.CLOSED  # compiled is not in force
     activate(services, snapshot)
@@ -106,7 +107,7 @@ async def test_a_living_breaker_takes_new_settings_when_they_take_effect(service
 async def test_what_was_compiled_and_never_came_into_force_shows_nowhere(services: Services) -> None:
     reload(services, TEXT, 1)
     other = TEXT.replace("a-1: {", "a-9: {").replace("[gone, a-1, a-2]", "[gone, a-9, a-2]")
-    compile_snapshot(loaded(other, ENV).spec, 2, {}, services.directory)
+    compile_snapshot(load_config(other, ENV).spec, 2, {}, services.directory, workers=1)
     assert "a/a-9" not in services.circuits()
 
 
@@ -144,15 +145,15 @@ async def test_a_reload_gives_a_living_gate_its_new_room_and_lets_waiters_in(ser
     text = (POOLS % ", max_inflight: 1, queue: {wait: 60s}").replace("[m-a, m-b]", "[m-b]")
     reload(services, text, 1)
     limiter = services.directory.pool("main").limiter
-    assert limiter.try_enter()
-    waiting = asyncio.ensure_future(limiter.enter(QueueEntry("")))
+    assert limiter.try_acquire()
+    waiting = asyncio.ensure_future(limiter.acquire(QueueEntry("")))
     await asyncio.sleep(0)
     assert not waiting.done()
     reload(services, text.replace("max_inflight: 1", "max_inflight: 2"), 2)
     await waiting
     assert services.directory.pool("main").limiter is limiter
     reload(services, text.replace(", max_inflight: 1", ""), 3)
-    assert all(limiter.try_enter() for _ in range(100))
+    assert all(limiter.try_acquire() for _ in range(100))
 
 
 async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Services) -> None:
@@ -160,4 +161,4 @@ async def test_budgets_and_conversations_of_a_pool_outlive_a_reload(services: Se
     state = services.directory.pool("main")
     reload(services, POOLS % ", sticky: conversation", 2)
     assert services.directory.pool("main") is state
-    assert services.snapshot.paths[Match("all", "main")].stages[0].state is state
+    assert services.snapshot.plans[Match("all", "main")].stages[0].state is state

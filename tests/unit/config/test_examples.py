@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from gateway.cli import EXAMPLES
+from gateway.compile.check import load_and_check
 from gateway.config.load import load_text
 from gateway.config.sources import read_builtin
 from gateway.core.problem import Problem
 from gateway.providers import provider_kinds
-from gateway.runtime.checked import load_and_check
 
 ROOT = Path(__file__).parents[3]
 FILES = ["gateway.yaml", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("config/examples/*.yaml"))]

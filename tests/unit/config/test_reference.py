@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from gateway.config.read import resolve
+from gateway.config.reference import fill_in
 from gateway.config.schema import build_schema
 from gateway.config.unavailable import KEYS
 from gateway.providers import provider_kinds
@@ -52,6 +54,15 @@ def settings() -> dict[str, str]:
 def test_every_setting_stands_in_the_table_with_its_default() -> None:
     rows = re.findall(r"^\| `([\w.\[\]]+)` \| .*? \| (required|–|`[^`]*`) \| \S", PAGE, re.MULTILINE)
     assert {path: default.strip("`") for path, default in rows} == settings()
+
+
+def test_the_page_holds_what_make_docs_writes() -> None:
+    assert fill_in(PAGE, provider_kinds()) == PAGE
+
+
+def test_a_page_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place for the generated text"):
+        fill_in("# Configuration", provider_kinds())
 
 
 def test_everything_that_is_not_available_yet_is_listed() -> None:

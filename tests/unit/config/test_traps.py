@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from gateway.config.read import one_of
-from gateway.config.spec import RetryWord
+from gateway.config.messages import one_of
+from gateway.core.faults import RetryWord
 from tests.unit.config.conftest import Files, config
 
 ALIAS_BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "\n".join(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config import units
 from gateway.config.definitions import definitions
-from gateway.config.levels import policies
+from gateway.config.settings import setting_definitions
 from gateway.config.spec import Listen
 from gateway.config.units import READERS, UnitError
 
@@ -141,7 +141,7 @@ def test_a_price_is_exact_where_a_float_is_not() -> None:
 def test_what_a_reader_takes_fits_the_schemas_pattern_and_the_rest_is_out_of_bounds(
     name: str, data: st.DataObject
 ) -> None:
-    pattern = (definitions() | policies())[name]["pattern"]
+    pattern = (definitions() | setting_definitions())[name]["pattern"]
     text = data.draw(
         st.one_of(st.from_regex(pattern, fullmatch=True), st.text("0123456789.kMmsh%/BiG:none", max_size=8))
     )

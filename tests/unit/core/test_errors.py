@@ -1,4 +1,4 @@
-"""Errors as values: what several requests are told of one failure."""
+"""Errors as values: one failure for several requests."""
 
 import pytest
 

@@ -5,7 +5,6 @@ from typing import Final, get_args
 
 import pytest
 
-from gateway.config.spec import RetryWord
 from gateway.core import errors
 from gateway.core.errors import (
     ContentRefused,
@@ -24,7 +23,7 @@ from gateway.core.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from gateway.core.faults import EFFECTS, Effect, Fault, Word
+from gateway.core.faults import EFFECTS, Effect, Fault, RetryWord
 
 PAGE: Final = Path(__file__).parents[3] / "docs/faults.md"
 
@@ -40,17 +39,22 @@ def upstream_errors() -> list[type[UpstreamError]]:
 
 
 def row(fault: Fault) -> list[str]:
-    """Give the cells of a class on the page."""
+    """Return the cells of a class on the page."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{fault}` |")]
     assert len(lines) == 1, fault
     return [cell.strip() for cell in lines[0].strip("|").split("|")]
 
 
 def shown(fault: Fault, effect: Effect) -> list[str]:
-    """Give the cells that a class must have on the page, but for its name and what it looks like."""
-    word = f"`{effect.word}`" if effect.word else "always" if effect.elsewhere != "no" else "never"
+    """Return the cells that a class must have on the page, but for its name and what it looks like."""
+    word = f"`{effect.retry_word}`" if effect.retry_word else "always" if effect.failover != "no" else "never"
     others = {"yes": "yes", "no": "no", "bigger_window": "a bigger window", "if_configured": "if configured"}
-    return [word, "yes" if effect.again else "no", others[effect.elsewhere], "counts" if effect.hurts_breaker else "–"]
+    return [
+        word,
+        "yes" if effect.same_endpoint else "no",
+        others[effect.failover],
+        "counts" if effect.hurts_breaker else "–",
+    ]
 
 
 def test_every_fault_has_its_effects() -> None:
@@ -67,20 +71,21 @@ def test_the_page_for_users_is_the_table() -> None:
 
 
 def test_the_words_are_those_of_the_configuration_and_each_allows_something() -> None:
-    assert set(get_args(Word)) == set(get_args(RetryWord))
-    assert {effect.word for effect in EFFECTS.values()} - {None} == set(get_args(Word))
+    assert {effect.retry_word for effect in EFFECTS.values()} - {None} == set(get_args(RetryWord))
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_the_effects_of_a_fault_agree_with_each_other(fault: Fault) -> None:
     effect = EFFECTS[fault]
-    assert (effect.word is None) == (fault in ALWAYS | NEVER)
-    assert (effect.elsewhere == "no") == (fault in NEVER), "what is never tried again is not tried elsewhere"
-    if effect.again:
-        assert effect.word and effect.elsewhere == "yes", "who may be asked twice may be left for another"
+    assert (effect.retry_word is None) == (fault in ALWAYS | NEVER)
+    assert (effect.failover == "no") == (fault in NEVER), "what is never tried again is not tried elsewhere"
+    if effect.same_endpoint:
+        assert effect.retry_word and effect.failover == "yes", "who may be asked twice may be left for another"
     if effect.hurts_breaker and fault is not Fault.INTERRUPTED:
         is_clock = effect.status == 504
-        assert effect.again is not is_clock, "what passes by itself may be tried there once more, but for a long wait"
+        assert effect.same_endpoint is not is_clock, (
+            "what passes by itself may be tried there once more, but for a long wait"
+        )
 
 
 def test_what_the_client_or_a_limit_did_hurts_no_breaker() -> None:
@@ -102,7 +107,7 @@ def test_an_error_follows_the_fault_that_it_is_given(fault: Fault) -> None:
     error = UpstreamError("x", fault=fault)
     assert error.fault is fault and error.effect is EFFECTS[fault]
     assert error.hurts_breaker == EFFECTS[fault].hurts_breaker
-    assert error.is_retryable == (EFFECTS[fault].elsewhere == "yes")
+    assert error.is_retryable == (EFFECTS[fault].failover == "yes")
     assert UpstreamError("x").fault is Fault.SERVER_ERROR, "the class is left as it is"
 
 

@@ -42,23 +42,23 @@ async def test_close_cancels_what_runs_and_waits_for_its_end() -> None:
     assert ended
 
 
-async def test_a_failure_is_logged_and_of_an_essential_task_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[bool] = []
-    tasks = Tasks(on_fatal=lambda: told.append(True))
+async def test_a_failure_is_logged_and_of_an_essential_task_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    reported: list[bool] = []
+    tasks = Tasks(on_fatal=lambda: reported.append(True))
 
     async def work() -> None:
         raise ValueError("no")
 
     await asyncio.wait([tasks.start(work(), "plain")])
-    assert told == []
+    assert reported == []
     await asyncio.wait([tasks.start(work(), "one", essential=True), tasks.start(work(), "two", essential=True)])
-    assert told == [True]
+    assert reported == [True]
     assert [record.message for record in caplog.records] == ["background task failed"] * 3
 
 
 async def test_an_essential_task_may_not_end(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[bool] = []
-    tasks = Tasks(on_fatal=lambda: told.append(True))
+    reported: list[bool] = []
+    tasks = Tasks(on_fatal=lambda: reported.append(True))
     await asyncio.wait([tasks.start(asyncio.sleep(0), "short", essential=True)])
-    assert told == [True]
+    assert reported == [True]
     assert [record.message for record in caplog.records] == ["essential task ended"]

@@ -1,12 +1,12 @@
-"""TLS from texts: what is wrong with them is told, and a listener's certificate can change under it."""
+"""TLS from texts: errors name the file, and a listener's certificate can change under it."""
 
 import ssl
 from pathlib import Path
 
 import pytest
 
-from gateway.core.tls import TlsError, following_context, server_context
-from tests.support.certificates import FOLDER, trusting
+from gateway.core.tls import TlsError, reloading_context, server_context
+from tests.support.certificates import FOLDER, trusting_context
 
 
 def text(name: str) -> str:
@@ -35,7 +35,7 @@ def common_name(connection: ssl.SSLObject) -> str:
 
 
 def test_a_client_that_trusts_the_authority_is_served() -> None:
-    client = trusting()
+    client = trusting_context()
     client.set_alpn_protocols(["h2", "http/1.1"])
     connection = shake_hands(server_context(text("first.pem"), text("first.key")), client)
     assert connection.version() == "TLSv1.3"
@@ -43,7 +43,7 @@ def test_a_client_that_trusts_the_authority_is_served() -> None:
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:
-    for context in (server_context(text("first.pem"), text("first.key")), following_context(trusting)):
+    for context in (server_context(text("first.pem"), text("first.key")), reloading_context(trusting_context)):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
@@ -56,17 +56,17 @@ def test_nothing_older_than_tls_1_2_is_spoken() -> None:
         ("first.pem", "first.pem", "key", "holds no private key in PEM"),
         ("first.pem", "second.key", "key", "is not the key of the certificate"),
         ("ca.pem", "first.key", "key", "is not the key of the certificate"),
-        ("first.pem", "encrypted.key", "key", "is encrypted, and nobody is there to give the password; decrypt it"),
+        ("first.pem", "encrypted.key", "key", "is encrypted, and the gateway has no password for it; decrypt it"),
     ],
 )
-def test_what_is_wrong_is_told_of_the_right_file(cert: str, key: str, part: str, said: str) -> None:
+def test_the_error_names_the_right_file(cert: str, key: str, part: str, said: str) -> None:
     with pytest.raises(TlsError) as caught:
         server_context(text(cert), text(key))
     assert (caught.value.part, str(caught.value)) == (part, said)
 
 
 @pytest.mark.parametrize("cert", ["", "\ufffd\ufffd", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_what_is_no_certificate_at_all_is_told(cert: str) -> None:
+def test_text_without_a_certificate_is_refused(cert: str) -> None:
     with pytest.raises(TlsError, match="holds no certificate in PEM"):
         server_context(cert, text("first.key"))
 
@@ -75,10 +75,10 @@ def test_what_is_no_certificate_at_all_is_told(cert: str) -> None:
 @pytest.mark.parametrize("name", ["localhost", None])
 def test_the_certificate_of_the_moment_is_shown_whatever_its_kind(version: ssl.TLSVersion, name: str | None) -> None:
     served = [server_context(text("first.pem"), text("first.key"))]
-    context = following_context(lambda: served[-1])
+    context = reloading_context(lambda: served[-1])
 
     def client() -> ssl.SSLContext:
-        made = trusting()
+        made = trusting_context()
         made.maximum_version = version
         return made
 

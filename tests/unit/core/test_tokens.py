@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.core.tokens import PER_IMAGE, prompt_tokens, tokens_of
+from gateway.core.tokens import TOKENS_PER_IMAGE, prompt_tokens, tokens_of
 
 ENGLISH = "Say what the quick brown fox jumps over, and why it does not walk around the dog."
 RUSSIAN = "Все люди рождаются свободными и равными в своем достоинстве и правах."
@@ -63,5 +63,5 @@ def test_a_request_has_a_token_at_least_and_never_more_than_bytes() -> None:
 
 
 def test_around_pictures_four_bytes_are_a_token() -> None:
-    assert prompt_tokens(b"A" * 100_000, 400, images=2) == 100 + 2 * PER_IMAGE
-    assert prompt_tokens(b"A" * 100_000, 0, images=1) == 1 + PER_IMAGE
+    assert prompt_tokens(b"A" * 100_000, 400, images=2) == 100 + 2 * TOKENS_PER_IMAGE
+    assert prompt_tokens(b"A" * 100_000, 0, images=1) == 1 + TOKENS_PER_IMAGE

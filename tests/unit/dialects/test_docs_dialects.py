@@ -1,4 +1,4 @@
-"""Every line of the tables in docs/dialects.md is so."""
+"""docs/dialects.md: the code translates every row of the tables as written."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def rows(heading: str) -> list[Any]:
     return [pytest.param(*row, id=f"{number}-{row[0][:60]}") for number, row in enumerate(found)]
 
 
-def check_row(client: Dialect, provider: Dialect, sent: str, becomes: str, left_out: str, refused: str) -> None:
+def check(client: Dialect, provider: Dialect, sent: str, becomes: str, left_out: str, refused: str) -> None:
     given = {"model": "other", **BASE, **json.loads(sent)}
     if client is anthropic_messages:
         given.setdefault("max_tokens", 99)
@@ -49,12 +49,12 @@ def check_row(client: Dialect, provider: Dialect, sent: str, becomes: str, left_
 
 @pytest.mark.parametrize(("sent", "becomes", "left_out", "refused"), rows("From chat completions to messages"))
 def test_a_chat_completion_becomes_messages(sent: str, becomes: str, left_out: str, refused: str) -> None:
-    check_row(openai_chat, anthropic_messages, sent, becomes, left_out, refused)
+    check(openai_chat, anthropic_messages, sent, becomes, left_out, refused)
 
 
 @pytest.mark.parametrize(("sent", "becomes", "left_out", "refused"), rows("From messages to chat completions"))
 def test_messages_become_a_chat_completion(sent: str, becomes: str, left_out: str, refused: str) -> None:
-    check_row(anthropic_messages, openai_chat, sent, becomes, left_out, refused)
+    check(anthropic_messages, openai_chat, sent, becomes, left_out, refused)
 
 
 PARAMETERS = [

@@ -1,4 +1,4 @@
-"""Every line of the tables in docs/responses.md and docs/completions.md is so."""
+"""docs/responses.md and docs/completions.md: the code translates every row of the tables as written."""
 
 import json
 import re

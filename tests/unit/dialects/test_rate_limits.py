@@ -1,4 +1,4 @@
-"""Rate limits of a provider, told to the clients of either vendor."""
+"""Rate limits of a provider, sent to the clients of either vendor."""
 
 from collections.abc import Iterator
 from itertools import product

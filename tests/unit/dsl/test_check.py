@@ -57,16 +57,16 @@ REFUSED = [
         '1:18: startsWith() does not take a string and a whole number, as in: request.model.startsWith("gpt-")',
     ),
     ("tenant.startsWith()", '1:18: startsWith() takes other arguments, as in: request.model.startsWith("gpt-")'),
-    ("contains(tenant, 'a')", '1:1: contains() stands behind its value: headers["user-agent"].contains("python")'),
+    ("contains(tenant, 'a')", '1:1: contains() is a method of its value: headers["user-agent"].contains("python")'),
     ("tenant.replace('a', 'b') == ''", '1:8: unknown function "replace"; known are'),
     ("dyn(tenant) == 3", '1:1: unknown function "dyn"; known are'),
     (
         "has(headers.team)",
         '1:1: has() is not needed: every variable has a value; use request.has_… or compare with ""',
     ),
-    ("tenant.matches('(')", "1:16: this is no RE2 expression: missing ): ("),
-    ("tenant.matches('(a{1000}){1000}')", "1:16: this is no RE2 expression: invalid repetition size: {1000}"),
-    ("tenant.matches(request.model)", "1:8: the expression of matches() is written out: headers"),
+    ("tenant.matches('(')", "1:16: this is not an RE2 expression: missing ): ("),
+    ("tenant.matches('(a{1000}){1000}')", "1:16: this is not an RE2 expression: invalid repetition size: {1000}"),
+    ("tenant.matches(request.model)", "1:8: the expression of matches() must be a literal: headers"),
     ("['a'].exists(x, ['b'].all(y, y == x))", "1:23: all() cannot stand inside exists(), all() or exists_one()"),
     (
         "['a'].exists(x, 'b' in x.split(','))",
@@ -74,13 +74,13 @@ REFUSED = [
     ),
     ("['a'].exists(tenant, true)", '1:14: "tenant" is the name of a variable: choose another'),
     ("['a'].exists(x)", "1:7: exists() takes a name for the element and a condition: ["),
-    ("tenant.exists(x, x == 'a')", "1:1: only a list can be gone through, and this is a string"),
+    ("tenant.exists(x, x == 'a')", "1:1: only a list can be iterated over, and this is a string"),
     # headers and labels
     (
         'headers[tenant] == ""',
-        '1:1: headers are read one by one, by a name that is written out: headers["team"] or headers.team',
+        '1:1: headers are read one by one, by a literal name: headers["team"] or headers.team',
     ),
-    ("size(labels) > 1", "1:6: labels are read one by one, by a name that is written out: labels"),
+    ("size(labels) > 1", "1:6: labels are read one by one, by a literal name: labels"),
     (
         "'a' in headers",
         '1:8: "in headers" does not work: to ask whether one is there, compare it with "": headers["team"] != ""',
@@ -93,8 +93,8 @@ REFUSED = [
     ),
     ('headers["X-Api-Key"] == "x"', '1:9: the header "x-api-key" holds the client\'s key'),
     # syntax
-    ("", "1:1: the condition is empty: leave it out where it is always to hold"),
-    ("  // nothing", "1:1: the condition is empty: leave it out where it is always to hold"),
+    ("", "1:1: the condition is empty: leave it out if it is always to hold"),
+    ("  // nothing", "1:1: the condition is empty: leave it out if it is always to hold"),
     ("tenant = 'a'", '1:8: unexpected "=": write "==" to compare'),
     ("tenant == 'a' & true", '1:15: unexpected "&": write "&&" for and'),
     ("tenant == 'a' | true", '1:15: unexpected "|": write "||" for or'),
@@ -199,14 +199,14 @@ def test_lets_are_checked_in_order(lets: dict[str, str], errors: list[tuple[str,
 def test_lets_that_double_each_other_are_bounded() -> None:
     lets = {"l0": "request.tokens > 3"} | {f"l{i}": f"l{i - 1} || l{i - 1}" for i in range(1, 60)}
     errors = check_lets(lets)
-    assert "too long with its lets put in" in errors[0][1].message
+    assert "too long with its lets inserted" in errors[0][1].message
 
 
 def test_macro_in_a_let_cannot_go_into_another_macro() -> None:
     lets = {"listed": "['a'].exists(x, x == tenant)"}
     with pytest.raises(ConditionError) as caught:
         check_condition("['b'].all(y, listed)", lets)
-    assert caught.value.message.startswith('"listed" goes through a list itself')
+    assert caught.value.message.startswith('"listed" iterates over a list itself')
     check_condition("['b'].all(y, y != tenant) && listed", lets)
 
 

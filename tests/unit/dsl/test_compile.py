@@ -206,7 +206,7 @@ def test_no_more_results_are_kept_than_are_bounded() -> None:
     for tokens in range(3 * RESULTS_KEPT):
         request = structs.replace(REQUEST, tokens=tokens)
         assert condition.holds(conditions.scope(request, {}, "", {}, 0.0)) is (tokens > 10)
-        assert len(condition._known) <= RESULTS_KEPT
+        assert len(condition._results) <= RESULTS_KEPT
 
 
 def test_compiling_in_a_thread_does_not_disturb_evaluation() -> None:

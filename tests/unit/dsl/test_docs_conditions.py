@@ -16,7 +16,7 @@ PAGE = (Path(gateway.__file__).resolve().parent.parent / "docs" / "conditions.md
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Give the cells of the table below a heading, without its head."""
+    """Return the cells of the table below a heading, without the table's header."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
     return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
@@ -56,7 +56,7 @@ def test_every_function_is_documented_as_it_is() -> None:
 def test_limits_are_those_of_the_code() -> None:
     limits = {row[0]: row[1] for row in rows("Limits")}
     assert limits["characters of a condition"] == str(MAX_SOURCE)
-    assert limits["characters with its lets put in"] == str(MAX_EXPANDED)
+    assert limits["characters with its lets inserted"] == str(MAX_EXPANDED)
     assert limits["characters seen of a client's string"] == str(MAX_TEXT)
     check_condition("(" * 32 + "true" + ")" * 32, {})
     with pytest.raises(ConditionError):

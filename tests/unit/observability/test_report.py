@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ShuttingDown, UpstreamTimeout
-from gateway.core.exchange import AttemptRecord, Exchange, Meter, Principal, RequestId
+from gateway.core.exchange import AttemptRecord, Decision, Exchange, Meter, Principal, RequestId, Timeline
 from gateway.core.usage import Usage
 from gateway.observability.metrics import Metrics, Samples
 from gateway.observability.report import Reporter
@@ -53,40 +53,39 @@ def lines() -> Iterator[tuple[RequestLog, Callable[[], list[bytes]]]]:
 def stream() -> Exchange:
     """A stream of 11 tokens: asked at 100.0, first event at 100.4, the last one second later, over at 101.5."""
     body = json.dumps({"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}).encode()
+    timeline = Timeline(HandClock().monotonic, 100.0)
+    timeline.first_content_at, timeline.last_content_at = 100.4, 101.4
+    timeline.committed_at, timeline.finished_at = 100.4, 101.5
+    timeline.waits["upstream"] = 1.498
+    failed = AttemptRecord("openai/gpt-4o", 100.0, "failed", "upstream_timeout", "strong", "gpt-4o", "openai")
+    ok = AttemptRecord("openai/gpt-4o", 100.1, "ok", None, "strong", "gpt-4o", "openai")
+    ok.usage, ok.cost_picodollars = Usage(input=90, cached_input=10, output=11), 2_500_000
     return Exchange(
         id=RequestId("r-1"),
-        received_at=100.0,
         generation=7,
+        method="POST",
         path="/v1/chat/completions",
         principal=Principal("acme", "9f2c01ab"),
         headers={"authorization": f"Bearer {KEY}"},
         request=ChatRequest(body, "/v1/chat/completions", "gpt-4o", stream=True),
-        route="direct",
-        pool="strong",
-        model="gpt-4o",
-        provider="openai",
-        attempts=[
-            AttemptRecord("openai/gpt-4o", 100.0, "failed", "upstream_timeout"),
-            AttemptRecord("openai/gpt-4o", 100.1, "ok"),
-        ],
-        meter=Meter(12, 900, Usage(input=90, cached_input=10, output=11), 100.4, 101.4),
-        cost_picodollars=2_500_000,
-        waited_s=1.498,
-        committed_at=100.4,
-        finished_at=101.5,
+        timeline=timeline,
+        decision=Decision(route="direct"),
+        attempts=[failed, ok],
+        attempt=ok,
+        meter=Meter(12, 900),
         status=200,
         outcome="ok",
     )
 
 
 def file(exchange: Exchange, metrics: Metrics) -> Samples:
-    Reporter(metrics, None, HandClock()).file(exchange)
+    Reporter(metrics, None, HandClock()).report(exchange)
     return msgspec.msgpack.decode(metrics.snapshot(), type=Samples)
 
 
 async def file_line(exchange: Exchange, lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> dict[str, Any]:
     log, read = lines
-    Reporter(Metrics(), log, HandClock()).file(exchange)
+    Reporter(Metrics(), log, HandClock()).report(exchange)
     (line,) = read()
     fields: dict[str, Any] = json.loads(line)
     return fields
@@ -117,7 +116,7 @@ def test_an_unstreamed_answer_has_no_token_times(metrics: Metrics) -> None:
 
 def test_a_stream_of_one_token_has_no_time_between_tokens(metrics: Metrics) -> None:
     exchange = stream()
-    exchange.meter.usage = Usage(input=1, output=1)
+    exchange.attempt.usage = Usage(input=1, output=1)
     assert sum(file(exchange, metrics)["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
 
 
@@ -141,22 +140,22 @@ async def test_the_line_of_a_request_that_nobody_answered_names_the_model_asked_
 ) -> None:
     log, read = lines
     exchange = stream()
-    exchange.model, exchange.request = "", ChatRequest(b"{}", "/v1/chat/completions", asked)
-    Reporter(metrics, log, HandClock()).file(exchange)
+    exchange.attempt, exchange.request = None, ChatRequest(b"{}", "/v1/chat/completions", asked)
+    Reporter(metrics, log, HandClock()).report(exchange)
     (line,) = read()
     assert json.loads(line)["model"] == shown
 
 
 def test_a_request_that_nobody_answered_counts_for_the_model_asked_for(metrics: Metrics) -> None:
     exchange = stream()
-    exchange.model, exchange.status, exchange.outcome, exchange.meter = "", 503, "failed", Meter()
+    exchange.attempt, exchange.status, exchange.outcome, exchange.meter = None, 503, "failed", Meter()
     assert file(exchange, metrics)["llm_requests_total"]["gpt-4o", "503"] == [1]
 
 
 @pytest.mark.parametrize("model", ["made up by a client", ""])
 def test_unknown_models_count_as_other(metrics: Metrics, model: str) -> None:
     exchange = stream()
-    exchange.model, exchange.status, exchange.request = "", 404, ChatRequest(b"{}", "/v1/chat/completions", model)
+    exchange.attempt, exchange.status, exchange.request = None, 404, ChatRequest(b"{}", "/v1/chat/completions", model)
     samples = file(exchange, metrics)
     assert samples["llm_requests_total"]["other", "404"] == [1]
     assert {labels[0] for labels in samples["llm_requests_total"]} == {"gpt-4o", "other"}
@@ -165,9 +164,10 @@ def test_unknown_models_count_as_other(metrics: Metrics, model: str) -> None:
 def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> None:
     exchange = Exchange(
         RequestId("r-2"),
-        100.0,
         7,
+        "POST",
         "/v1/chat/completions",
+        timeline=Timeline(HandClock().monotonic, 100.0),
         principal=Principal(),
         headers={},
         status=401,
@@ -180,7 +180,7 @@ def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> No
 
 def test_clock_noise_makes_no_negative_overhead(metrics: Metrics) -> None:
     exchange = stream()
-    exchange.waited_s = 1.6
+    exchange.timeline.waits["upstream"] = 1.6
     assert file(exchange, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
 
 
@@ -222,7 +222,8 @@ async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Cal
         504,
         "failed",
     )
-    exchange.meter = Meter()
+    exchange.meter, exchange.attempt = Meter(), exchange.attempts[0]
+    exchange.timeline.first_content_at = 0.0
     fields = await file_line(exchange, lines)
     assert (fields["error"], fields["status"], fields["outcome"]) == ("first_token_timeout", 504, "failed")
     assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
@@ -244,7 +245,7 @@ async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[
     log, read = lines
     exchange = stream()
     exchange.error = UpstreamTimeout("too slow")
-    Reporter(Metrics(), log, HandClock(), format="text").file(exchange)
+    Reporter(Metrics(), log, HandClock(), format="text").report(exchange)
     assert read() == [
         b"2023-11-14T22:13:20.000Z 200 ok /v1/chat/completions direct/strong/gpt-4o 1500.0 ms"
         b" tokens=100+11 attempts=2 error=upstream_timeout id=r-1"
@@ -254,9 +255,9 @@ async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[
 async def test_the_format_can_change_between_lines(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
     log, read = lines
     reporter = Reporter(Metrics(), log, HandClock())
-    reporter.file(stream())
+    reporter.report(stream())
     reporter.use_format("text")
-    reporter.file(stream())
+    reporter.report(stream())
     first, second = read()
     assert first.startswith(b"{")
     assert second.startswith(b"2023-11-14T")
@@ -265,9 +266,9 @@ async def test_the_format_can_change_between_lines(lines: tuple[RequestLog, Call
 async def test_closing_writes_what_is_queued(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
     log, read = lines
     reporter = Reporter(Metrics(), log, HandClock())
-    reporter.file(stream())
+    reporter.report(stream())
     reporter.close()
-    reporter.file(stream())
+    reporter.report(stream())
     assert log.dropped == 1
     assert len(read()) == 1
 
@@ -277,5 +278,5 @@ async def test_dropped_lines_show_in_the_metrics(lines: tuple[RequestLog, Callab
     metrics = Metrics()
     reporter = Reporter(metrics, log, HandClock())
     log.close()
-    reporter.file(stream())
+    reporter.report(stream())
     assert msgspec.msgpack.decode(metrics.snapshot(), type=Samples)["gateway_log_lines_dropped_total"][()] == [1]

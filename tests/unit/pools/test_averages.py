@@ -4,7 +4,7 @@ from math import exp
 
 import pytest
 
-from gateway.pools.averages import FORGET_S, KEPT, RECOUNT, Average, Recent
+from gateway.pools.averages import DECAY_S, REFRESH_EVERY, WINDOW, Average, RecentValues
 
 
 def test_nothing_observed_is_nothing() -> None:
@@ -23,7 +23,7 @@ def test_observations_of_one_moment_are_a_plain_mean() -> None:
 def test_an_older_observation_weighs_less() -> None:
     average = Average()
     average.observe(10.0, 1000.0)
-    average.observe(1.0, 1000.0 + FORGET_S)
+    average.observe(1.0, 1000.0 + DECAY_S)
     left = exp(-1.0)
     assert average.value == pytest.approx((10.0 * left + 1.0) / (left + 1.0))
     assert average.weight == pytest.approx(left + 1.0)
@@ -39,7 +39,7 @@ def test_evidence_fades_and_the_value_stays() -> None:
     average = Average()
     average.observe(4.0, 1000.0)
     assert average.evidence(1000.0) == 1.0
-    assert average.evidence(1000.0 + 3 * FORGET_S) == pytest.approx(exp(-3.0))
+    assert average.evidence(1000.0 + 3 * DECAY_S) == pytest.approx(exp(-3.0))
     assert average.evidence(1000.0 + 1e7) == 0.0
     assert average.value == 4.0
 
@@ -56,12 +56,12 @@ def test_a_steady_rate_gives_steady_evidence() -> None:
     for tick in range(3000):
         average.observe(1.0, 1000.0 + 0.1 * tick)
     assert average.value == pytest.approx(1.0)
-    assert average.weight == pytest.approx(FORGET_S / 0.1, rel=0.01)
+    assert average.weight == pytest.approx(DECAY_S / 0.1, rel=0.01)
 
 
 def test_a_few_observations_are_no_quantile() -> None:
-    recent = Recent()
-    for _ in range(RECOUNT - 1):
+    recent = RecentValues()
+    for _ in range(REFRESH_EVERY - 1):
         recent.observe(1.0)
     assert recent.quantile(0.95) is None
     recent.observe(1.0)
@@ -69,7 +69,7 @@ def test_a_few_observations_are_no_quantile() -> None:
 
 
 def test_a_quantile_is_what_that_share_lies_below() -> None:
-    recent = Recent()
+    recent = RecentValues()
     for amount in range(100):
         recent.observe(float(amount))
     assert recent.quantile(0.95) == 95.0
@@ -79,18 +79,18 @@ def test_a_quantile_is_what_that_share_lies_below() -> None:
 
 
 def test_only_the_last_ones_count() -> None:
-    recent = Recent()
-    for amount in (9.0,) * 50 + (1.0,) * KEPT:
+    recent = RecentValues()
+    for amount in (9.0,) * 50 + (1.0,) * WINDOW:
         recent.observe(amount)
     assert recent.quantile(1.0) == 1.0
 
 
 def test_it_is_sorted_anew_once_in_a_while() -> None:
-    recent = Recent()
-    for _ in range(RECOUNT):
+    recent = RecentValues()
+    for _ in range(REFRESH_EVERY):
         recent.observe(1.0)
     assert recent.quantile(1.0) == 1.0
-    for _ in range(RECOUNT - 1):
+    for _ in range(REFRESH_EVERY - 1):
         recent.observe(5.0)
     assert recent.quantile(1.0) == 1.0
     recent.observe(5.0)

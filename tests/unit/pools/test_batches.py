@@ -1,4 +1,4 @@
-"""Batches: when they go, who is in them, and what each caller is told."""
+"""Batches: when they are sent, what is in them, and the result of each item."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,8 +18,9 @@ from gateway.core.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
+from gateway.core.response import Response
 from gateway.core.tasks import Tasks
-from gateway.pools.batches import TIMER_S, TOKENS_LIMIT, Batches, BatchItem, BatchResult
+from gateway.pools.batches import TIMER_S, TOKENS_LIMIT, Batches, BatchItem
 from tests.support.loops import in_virtual_time, until
 
 SETTINGS = BatchSpec(max=4, wait_s=0.01 + TIMER_S)
@@ -45,7 +46,7 @@ class Calls:
     def names(self) -> list[str]:
         return [names for _, names in self.made]
 
-    async def send(self, requests: Sequence[ChatRequest]) -> list[BatchResult]:
+    async def send(self, requests: Sequence[ChatRequest]) -> list[Response]:
         names = "".join(request.model for request in requests)
         self.made.append((round(asyncio.get_running_loop().time() - 1000, 6), names))
         try:
@@ -55,18 +56,18 @@ class Calls:
             raise
         if (error := self.error(names)) is not None:
             raise error
-        return [BatchResult(request.model.encode(), None, None) for request in requests]  # type: ignore[arg-type]
+        return [Response(200, {}, body=request.model.encode()) for request in requests]
 
     def ask(
         self, name: str, inputs: int = 1, tokens: int = 1, key: str = KEY, total_at: float | None = None
-    ) -> Awaitable[BatchResult]:
+    ) -> Awaitable[Response]:
         request = ChatRequest(raw=b"", path="/v1/embeddings", model=name, tokens=tokens)
         return self.batches.ask(key, BatchItem(request, inputs, self.send), SETTINGS, total_at)
 
     async def outcomes(self, names: str, **options: Any) -> list[str]:
-        """Ask for each letter at the same time; give what each is told: its name, or the class of its error."""
+        """Send an item for each letter at the same time; return the result of each: its name, or the class of its error."""
         found = await asyncio.gather(*(self.ask(name, **options) for name in names), return_exceptions=True)
-        return [one.body.decode() if isinstance(one, BatchResult) else type(one).__name__ for one in found]
+        return [one.body.decode() if isinstance(one, Response) else type(one).__name__ for one in found]
 
     async def come_to_rest(self) -> None:
         """Let what has ended go, and see that nothing is left."""
@@ -86,7 +87,7 @@ async def test_a_batch_goes_when_its_wait_is_over() -> None:
 
 
 @in_virtual_time
-async def test_a_wait_of_no_more_than_a_timers_own_is_for_those_who_are_there() -> None:
+async def test_a_wait_no_longer_than_a_timers_own_gathers_the_items_at_hand() -> None:
     calls = Calls()
     request = ChatRequest(raw=b"", path="/v1/embeddings", model="a")
     asking = [calls.batches.ask(KEY, BatchItem(request, 1, calls.send), BatchSpec(4, 0.0005), None) for _ in range(2)]
@@ -119,7 +120,7 @@ async def test_inputs_fill_a_batch_not_callers() -> None:
 
 
 @in_virtual_time
-async def test_a_batch_for_which_somebody_is_too_large_goes_before() -> None:
+async def test_a_batch_is_sent_before_an_item_that_does_not_fit() -> None:
     calls = Calls()
     found = [asyncio.ensure_future(calls.ask(name, inputs)) for name, inputs in (("a", 1), ("b", 2), ("c", 3))]
     await asyncio.gather(*found)
@@ -141,7 +142,7 @@ async def test_only_those_alike_are_together() -> None:
 
 
 @in_virtual_time
-async def test_who_comes_after_a_batch_has_gone_is_in_the_next() -> None:
+async def test_an_item_after_a_batch_was_sent_is_in_the_next() -> None:
     calls = Calls()
     first = asyncio.ensure_future(calls.ask("a"))
     await asyncio.sleep(0.02)
@@ -171,7 +172,7 @@ async def test_a_bad_input_fails_its_own_caller_only() -> None:
         rejection(403, ContentRefused),
     ],
 )
-def test_what_may_be_of_one_input_is_asked_again(error: Rejected) -> None:
+def test_an_error_that_may_concern_one_input_splits_the_batch(error: Rejected) -> None:
     @in_virtual_time
     async def run() -> None:
         calls = Calls()
@@ -210,7 +211,7 @@ def test_any_other_failure_is_everybodys_and_the_breaker_hears_it_once(error: Up
 
 
 @in_virtual_time
-async def test_who_is_alone_is_told_at_once() -> None:
+async def test_a_single_item_gets_its_error_at_once() -> None:
     calls = Calls()
     calls.error = lambda names: rejection(400)
     assert await calls.outcomes("a") == ["Rejected"]
@@ -226,13 +227,13 @@ async def test_a_failure_of_a_half_is_that_halfs() -> None:
 
 
 @in_virtual_time
-async def test_each_is_asked_again_in_its_own_name() -> None:
-    """Who asks first for a group is of the group: headers of somebody else would be wrong."""
+async def test_each_item_is_sent_again_by_its_own_sender() -> None:
+    """A half is sent by one of its own items: the headers of another item would be wrong."""
     calls = Calls()
     asked: list[tuple[str, str]] = []
 
-    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[BatchResult]]]:
-        async def send(requests: Sequence[ChatRequest]) -> list[BatchResult]:
+    def sender(name: str) -> Callable[[Sequence[ChatRequest]], Awaitable[list[Response]]]:
+        async def send(requests: Sequence[ChatRequest]) -> list[Response]:
             asked.append((name, "".join(request.model for request in requests)))
             if len(requests) > 1:
                 raise rejection(400)
@@ -247,7 +248,7 @@ async def test_each_is_asked_again_in_its_own_name() -> None:
 
 
 @in_virtual_time
-async def test_a_mistake_of_our_own_leaves_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_leaves_no_item_waiting(caplog: pytest.LogCaptureFixture) -> None:
     calls = Calls()
     calls.error = lambda names: ZeroDivisionError()
     found = await asyncio.gather(calls.ask("a"), calls.ask("b"), return_exceptions=True)
@@ -257,7 +258,7 @@ async def test_a_mistake_of_our_own_leaves_nobody_waiting(caplog: pytest.LogCapt
 
 
 @in_virtual_time
-async def test_the_end_of_the_process_leaves_nobody_waiting() -> None:
+async def test_the_end_of_the_process_leaves_no_item_waiting() -> None:
     calls = Calls()
     asking = [asyncio.ensure_future(calls.ask(name)) for name in "ab"]
     await asyncio.sleep(0.03)
@@ -271,7 +272,7 @@ async def test_the_end_of_the_process_leaves_nobody_waiting() -> None:
 
 
 @in_virtual_time
-async def test_who_leaves_before_the_batch_goes_is_not_in_it() -> None:
+async def test_an_item_that_leaves_before_the_batch_is_sent_is_not_in_it() -> None:
     calls = Calls()
     asking = [asyncio.ensure_future(calls.ask(name, 2)) for name in "a"]
     leaving = asyncio.ensure_future(calls.ask("b", 1))
@@ -298,7 +299,7 @@ async def test_where_the_last_leaves_nothing_is_sent() -> None:
 
 
 @in_virtual_time
-async def test_who_leaves_a_call_on_its_way_takes_nothing_from_the_others() -> None:
+async def test_an_item_that_leaves_a_sent_batch_takes_nothing_from_the_others() -> None:
     calls = Calls()
     leaving, staying = (asyncio.ensure_future(calls.ask(name)) for name in "ab")
     await asyncio.sleep(0.02)
@@ -321,7 +322,7 @@ async def test_with_the_last_the_call_is_cancelled() -> None:
 
 
 @in_virtual_time
-async def test_who_has_left_is_not_asked_again() -> None:
+async def test_an_item_that_has_left_is_not_sent_again() -> None:
     calls = Calls()
     calls.error = lambda names: rejection(400) if len(names) == 3 else None
     leaving, *staying = (asyncio.ensure_future(calls.ask(name)) for name in "abc")
@@ -332,7 +333,7 @@ async def test_who_has_left_is_not_asked_again() -> None:
 
 
 @in_virtual_time
-async def test_the_breaker_hears_of_a_failure_from_one_who_is_still_there() -> None:
+async def test_the_breaker_counts_a_failure_through_an_item_that_is_still_there() -> None:
     calls = Calls()
     calls.error = lambda names: Unavailable("down")
     leaving, *staying = (asyncio.ensure_future(calls.ask(name)) for name in "abc")
@@ -349,7 +350,7 @@ async def test_each_keeps_its_own_total_clock() -> None:
     found = await asyncio.gather(calls.ask("a", total_at=soon), calls.ask("b"), return_exceptions=True)
     error, result = found
     assert isinstance(error, UpstreamTimeout) and error.error_code == "total_timeout" and not error.hurts_breaker
-    assert isinstance(result, BatchResult) and result.body == b"b"
+    assert isinstance(result, Response) and result.body == b"b"
     assert calls.cancelled == []
 
 

@@ -42,7 +42,7 @@ def test_what_is_not_retained_is_made_anew(clock: FakeClock) -> None:
     directory.retain({kept: None}, ())
     assert get(directory) is kept
     assert get(directory, "http://b") is not gone
-    assert gone.in_flight == 1  # whoever runs on it still has it
+    assert gone.in_flight == 1  # its running requests still hold it
 
 
 def test_endpoints_of_one_key_share_what_is_known_of_it(clock: FakeClock) -> None:
@@ -56,15 +56,15 @@ def test_endpoints_of_one_key_share_what_is_known_of_it(clock: FakeClock) -> Non
 def test_a_key_that_is_refused_rests_while_another_is_left(clock: FakeClock) -> None:
     directory = Directory(clock)
     first, second = get(directory, key="1"), get(directory, key="2")
-    told: list[Endpoint] = []
-    directory.on_key_refused = told.append
-    directory.refuse_key(first, [second.credential])
+    reported: list[Endpoint] = []
+    directory.on_key_refused = reported.append
+    directory.mark_key_refused(first, [second.credential])
     assert not first.is_in_rotation(clock.monotonic())
-    directory.refuse_key(second, [first.credential])
+    directory.mark_key_refused(second, [first.credential])
     assert second.credential.is_refused
     assert second.is_in_rotation(clock.monotonic()), "the last one stays"
-    directory.refuse_key(second, [first.credential])
-    assert told == [first, second], "told once"
+    directory.mark_key_refused(second, [first.credential])
+    assert reported == [first, second], "reported once"
     clock.advance(KEY_REST_S)
     assert first.is_in_rotation(clock.monotonic())
 

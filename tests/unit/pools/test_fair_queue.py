@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from gateway.config.spec import Priority
-from gateway.pools.fair_queue import PASSED_OVER, FairQueue
+from gateway.pools.fair_queue import MAX_SKIPS, FairQueue
 
 
 def fill(
@@ -30,10 +30,10 @@ def tenants(items: Iterable[str]) -> str:
     return "".join(item[0] for item in items)
 
 
-def test_an_empty_queue_has_nobody_next() -> None:
+def test_an_empty_queue_has_no_next_item() -> None:
     queue: FairQueue[str] = FairQueue()
     assert len(queue) == 0
-    with pytest.raises(IndexError, match="nobody waits"):
+    with pytest.raises(IndexError, match="the queue is empty"):
         queue.pop()
 
 
@@ -67,7 +67,7 @@ def test_those_due_at_the_same_time_are_served_in_the_order_in_which_they_joined
     assert tenants(pops(queue, 3)) == "zyx"
 
 
-def test_who_left_and_joined_again_comes_behind_those_that_stayed() -> None:
+def test_a_tenant_that_left_and_joined_again_comes_behind_those_that_stayed() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 1, cost=10)
     queue.remove("a0")
@@ -92,7 +92,7 @@ def test_shares_are_of_cost_not_of_requests() -> None:
     assert abs(served.count("b") - 10) <= 1
 
 
-def test_a_dear_request_of_another_lets_nobody_have_a_burst() -> None:
+def test_a_dear_request_of_another_tenant_causes_no_burst() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.push("x0", "x", 1, 100_000, "normal")
     fill(queue, "a", 50, cost=10)
@@ -102,7 +102,7 @@ def test_a_dear_request_of_another_lets_nobody_have_a_burst() -> None:
     assert queue.pop() == "x0"
 
 
-def test_who_comes_one_at_a_time_gets_no_more_than_a_share() -> None:
+def test_a_tenant_with_one_item_at_a_time_gets_no_more_than_a_share() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 100, weight=100, cost=100)
     fill(queue, "b", 1, weight=100, cost=100)
@@ -136,8 +136,8 @@ def test_a_lower_class_is_passed_over_so_often_and_no_more() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "h", 100, priority="high")
     fill(queue, "l", 3, priority="low")
-    served = tenants(pops(queue, 3 * (PASSED_OVER + 1)))
-    assert served == ("h" * PASSED_OVER + "l") * 3
+    served = tenants(pops(queue, 3 * (MAX_SKIPS + 1)))
+    assert served == ("h" * MAX_SKIPS + "l") * 3
 
 
 def test_with_two_lower_classes_each_has_its_turn() -> None:
@@ -152,7 +152,7 @@ def test_a_class_that_was_empty_starts_to_count_anew() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "h", 100, priority="high")
     fill(queue, "l", 1, priority="low")
-    pops(queue, PASSED_OVER)
+    pops(queue, MAX_SKIPS)
     assert queue.remove("l0")
     fill(queue, "l", 1, priority="low")
     assert queue.pop()[0] == "h"
@@ -201,7 +201,7 @@ def test_what_a_removed_request_has_waited_for_serves_the_one_behind_it() -> Non
     assert "a-cheap" in pops(queue, 2)
 
 
-def test_nobody_saves_up_while_nobody_waits() -> None:
+def test_an_idle_tenant_saves_no_credit() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 1)
     fill(queue, "b", 1000, cost=10)
@@ -210,13 +210,13 @@ def test_nobody_saves_up_while_nobody_waits() -> None:
     assert abs(tenants(pops(queue, 40)).count("a") - 20) <= 1
 
 
-def test_who_comes_and_goes_unserved_leaves_nothing_behind() -> None:
+def test_a_tenant_that_comes_and_goes_unserved_leaves_nothing_behind() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "f", 2, cost=5)
     for number in range(1000):
         queue.push("dear", "a", 1, 1000 + number, "normal")
         queue.remove("dear")
-    assert len(queue._classes["normal"]._turns) < 30
+    assert len(queue._classes["normal"]._due) < 30
     assert pops(queue, 2) == ["f0", "f1"]
 
 
@@ -224,70 +224,72 @@ def test_who_comes_and_goes_unserved_leaves_nothing_behind() -> None:
 def test_ahead_of_a_tenant_alone_are_its_own(waiting: int) -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", waiting, cost=10)
-    assert queue.ahead_of("a", 1, 10, "normal") == waiting
+    assert queue.estimate_ahead("a", 1, 10, "normal") == waiting
 
 
 def test_ahead_of_a_quiet_tenant_is_its_share_not_the_flood() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "f", 100, cost=10)
-    assert queue.ahead_of("q", 1, 10, "normal") == 1
-    assert queue.ahead_of("q", 1, 50, "normal") == 5
-    assert queue.ahead_of("q", 2, 50, "normal") == 2
-    assert queue.ahead_of("f", 1, 10, "normal") == 100
+    assert queue.estimate_ahead("q", 1, 10, "normal") == 1
+    assert queue.estimate_ahead("q", 1, 50, "normal") == 5
+    assert queue.estimate_ahead("q", 2, 50, "normal") == 2
+    assert queue.estimate_ahead("f", 1, 10, "normal") == 100
 
 
 def test_ahead_are_all_higher_classes_and_now_and_then_a_lower_one() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "h", 30, priority="high")
     fill(queue, "l", 9, priority="low")
-    assert queue.ahead_of("q", 1, 1, "high") == 1
-    assert queue.ahead_of("h", 1, 1, "high") == 30 + 2
-    assert queue.ahead_of("q", 1, 1, "normal") == 30 + 2
-    assert queue.ahead_of("l", 1, 1, "low") == 30 + 9
+    assert queue.estimate_ahead("q", 1, 1, "high") == 1
+    assert queue.estimate_ahead("h", 1, 1, "high") == 30 + 2
+    assert queue.estimate_ahead("q", 1, 1, "normal") == 30 + 2
+    assert queue.estimate_ahead("l", 1, 1, "low") == 30 + 9
 
 
 def test_an_empty_queue_need_not_yield() -> None:
-    assert FairQueue[str]().yields_to("a", 1, "normal") is None
+    assert FairQueue[str]().eviction_candidate("a", 1, "normal") is None
 
 
 def test_the_newest_of_the_longest_line_yields_to_a_shorter_one() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 3)
     fill(queue, "b", 5)
-    assert queue.yields_to("c", 1, "normal") == "b4"
-    assert queue.yields_to("a", 1, "normal") == "b4"
+    assert queue.eviction_candidate("c", 1, "normal") == "b4"
+    assert queue.eviction_candidate("a", 1, "normal") == "b4"
 
 
 def test_the_longest_line_does_not_grow_at_the_cost_of_others() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 3)
     fill(queue, "b", 5)
-    assert queue.yields_to("b", 1, "normal") is None
+    assert queue.eviction_candidate("b", 1, "normal") is None
 
 
 def test_lines_of_like_length_do_not_drive_each_other_out() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 4)
     fill(queue, "b", 5)
-    assert queue.yields_to("a", 1, "normal") is None
+    assert queue.eviction_candidate("a", 1, "normal") is None
     lone: FairQueue[str] = FairQueue()
     fill(lone, "a", 1)
-    assert lone.yields_to("b", 1, "normal") is None
+    assert lone.eviction_candidate("b", 1, "normal") is None
 
 
 def test_length_counts_by_weight() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "a", 8, weight=4)
     fill(queue, "b", 3, weight=1)
-    assert queue.yields_to("c", 1, "normal") == "b2"
-    assert queue.yields_to("a", 4, "normal") is None, "it has 2 for each unit of weight, b would be left with 2"
+    assert queue.eviction_candidate("c", 1, "normal") == "b2"
+    assert queue.eviction_candidate("a", 4, "normal") is None, (
+        "it has 2 for each unit of weight, b would be left with 2"
+    )
     queue.push("b3", "b", 1, 1, "normal")
-    assert queue.yields_to("a", 4, "normal") == "b3"
+    assert queue.eviction_candidate("a", 4, "normal") == "b3"
 
 
 def test_a_low_class_can_be_protected_from_a_high_one_and_yields_first_among_equals() -> None:
     queue: FairQueue[str] = FairQueue()
     fill(queue, "h", 5, priority="high")
-    assert queue.yields_to("l", 1, "low") == "h4"
+    assert queue.eviction_candidate("l", 1, "low") == "h4"
     fill(queue, "l", 5, priority="low")
-    assert queue.yields_to("n", 1, "normal") == "l4"
+    assert queue.eviction_candidate("n", 1, "normal") == "l4"

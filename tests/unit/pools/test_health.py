@@ -60,7 +60,7 @@ class Line:
         self.calls: list[tuple[float, WireRequest]] = []
         self.answers: list[Answer] = []
 
-    async def ask(self, call: WireRequest) -> Answer:
+    async def send(self, call: WireRequest) -> Answer:
         self.calls.append((asyncio.get_running_loop().time(), call))
         plays = self.plays[call.origin.host]
         play = plays.pop(0) if len(plays) > 1 else plays[0]
@@ -79,8 +79,8 @@ class Line:
         return Target(endpoint, provider, settings, Timeouts(), b"", RetrySpec())
 
     def follow(self, *targets: Target, spec: HealthSpec | None = SPEC) -> None:
-        self.rotation.follow([target.endpoint for target in targets])
-        self.checks.follow((target, spec) for target in targets)
+        self.rotation.track([target.endpoint for target in targets])
+        self.checks.track((target, spec) for target in targets)
 
     @property
     def hosts(self) -> list[str]:
@@ -111,7 +111,7 @@ async def test_the_first_check_comes_soon_and_the_others_in_their_rhythm() -> No
 
 
 @in_virtual_time
-async def test_what_is_asked_costs_nothing() -> None:
+async def test_the_check_request_costs_nothing() -> None:
     line = Line()
     line.plays["a"] = [200]
     line.follow(line.target(key="k-1"))
@@ -138,7 +138,7 @@ async def test_a_configured_path_is_below_the_host() -> None:
 
 
 @in_virtual_time
-async def test_a_kind_that_knows_nothing_free_is_not_asked() -> None:
+async def test_a_kind_without_a_free_request_is_not_checked() -> None:
     line = Line()
     line.follow(line.target(kind="simulator"))
     await asyncio.sleep(100)
@@ -168,14 +168,14 @@ def test_failures_in_a_row_make_it_unhealthy_and_one_answer_healthy(fault: Play)
 
 
 @pytest.mark.parametrize("status", [200, 204, 299, 301, 400, 404, 405, 429])
-def test_whoever_answers_is_alive(status: int) -> None:
+def test_any_response_below_500_means_healthy(status: int) -> None:
     @in_virtual_time
     async def run() -> None:
         line = Line()
         line.plays["a"] = [status]
         target = line.target()
         line.follow(target)
-        line.rotation.note_health(target.endpoint, is_healthy=False)
+        line.rotation.set_health(target.endpoint, is_healthy=False)
         await asyncio.sleep(2)
         assert target.endpoint.is_healthy
         await line.tasks.close()
@@ -248,7 +248,7 @@ def test_a_key_that_is_refused_rests_while_another_is_left_and_comes_back(
 
     with caplog.at_level(logging.INFO):
         run()
-    assert logged(caplog)[-1] == ("INFO", "a provider takes the gateway's key again")
+    assert logged(caplog)[-1] == ("INFO", "a provider accepts the gateway's key again")
 
 
 @in_virtual_time
@@ -335,7 +335,7 @@ async def test_checks_end_with_their_owner() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_real_provider_is_asked_over_one_connection() -> None:
+async def test_a_real_provider_is_checked_over_one_connection() -> None:
     heads: list[bytes] = []
     answers = iter([ok(b'{"data": []}'), ok(b"busy").replace(b"200 OK", b"503 Full"), ok(b'{"data": []}')])
 
@@ -349,8 +349,8 @@ async def test_a_real_provider_is_asked_over_one_connection() -> None:
         transport = Transport()
         checks = HealthChecks(transport, line.directory, line.rotation, line.tasks, random.Random(2))
         target = line.target(f"127.0.0.1:{provider.origin.port}")
-        line.rotation.follow([target.endpoint])
-        checks.follow([(target, HealthSpec(every_s=0.02, timeout_s=5.0, failures=1))])
+        line.rotation.track([target.endpoint])
+        checks.track([(target, HealthSpec(every_s=0.02, timeout_s=5.0, failures=1))])
         async with asyncio.timeout(10):
             while target.endpoint.is_healthy:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)

@@ -1,87 +1,87 @@
-"""Sticky conversations: a wish, remembered for so many and so long."""
+"""Sticky conversations: a preference, kept for so many and for so long."""
 
-from gateway.pools.sticky import LONG, Sticky
+from gateway.pools.sticky import MAX_KEY_CHARS, StickyMap
 from tests.support.clock import FakeClock
 from tests.support.targets import target
 
 A, B = target("a"), target("b")
 
 
-def test_who_had_the_conversation_is_preferred(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("c1", B.endpoint)
-    assert sticky.prefer("c1", [A, B]) is B
-    assert sticky.prefer("c2", [A, B]) is None
+def test_the_endpoint_of_the_conversation_is_preferred(clock: FakeClock) -> None:
+    sticky = StickyMap(clock)
+    sticky.remember("c1", B.endpoint)
+    assert sticky.find("c1", [A, B]) is B
+    assert sticky.find("c2", [A, B]) is None
 
 
-def test_who_can_not_be_asked_is_passed_over_and_not_forgotten(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("c1", B.endpoint)
-    assert sticky.prefer("c1", [A]) is None
-    assert sticky.prefer("c1", [A, B]) is B
+def test_an_endpoint_that_is_not_eligible_is_passed_over_and_not_forgotten(clock: FakeClock) -> None:
+    sticky = StickyMap(clock)
+    sticky.remember("c1", B.endpoint)
+    assert sticky.find("c1", [A]) is None
+    assert sticky.find("c1", [A, B]) is B
 
 
-def test_who_answered_last_is_remembered(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("c1", B.endpoint)
-    sticky.note("c1", A.endpoint)
-    assert sticky.prefer("c1", [A, B]) is A
+def test_the_endpoint_that_answered_last_is_remembered(clock: FakeClock) -> None:
+    sticky = StickyMap(clock)
+    sticky.remember("c1", B.endpoint)
+    sticky.remember("c1", A.endpoint)
+    assert sticky.find("c1", [A, B]) is A
     assert len(sticky) == 1
 
 
 def test_without_an_affinity_nothing_is_noted_or_preferred(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("", A.endpoint)
+    sticky = StickyMap(clock)
+    sticky.remember("", A.endpoint)
     assert len(sticky) == 0
-    assert sticky.prefer("", [A]) is None
+    assert sticky.find("", [A]) is None
 
 
 def test_another_target_of_the_endpoint_is_as_good(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("c1", A.endpoint)
+    sticky = StickyMap(clock)
+    sticky.remember("c1", A.endpoint)
     after_reload = target("a", endpoint=A.endpoint)
-    assert sticky.prefer("c1", [B, after_reload]) is after_reload
+    assert sticky.find("c1", [B, after_reload]) is after_reload
 
 
 def test_the_conversation_that_was_quiet_for_longest_makes_room(clock: FakeClock) -> None:
-    sticky = Sticky(clock, capacity=2)
+    sticky = StickyMap(clock, capacity=2)
     for affinity in ("c1", "c2", "c1", "c3"):
-        sticky.note(affinity, A.endpoint)
+        sticky.remember(affinity, A.endpoint)
     assert len(sticky) == 2
-    assert sticky.prefer("c2", [A]) is None
-    assert sticky.prefer("c1", [A]) is sticky.prefer("c3", [A]) is A
+    assert sticky.find("c2", [A]) is None
+    assert sticky.find("c1", [A]) is sticky.find("c3", [A]) is A
 
 
 def test_an_hour_after_the_last_answer_it_is_forgotten(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
-    sticky.note("c1", A.endpoint)
+    sticky = StickyMap(clock)
+    sticky.remember("c1", A.endpoint)
     clock.advance(3600.0)
-    assert sticky.prefer("c1", [A]) is A
+    assert sticky.find("c1", [A]) is A
     clock.advance(0.1)
-    assert sticky.prefer("c1", [A]) is None
+    assert sticky.find("c1", [A]) is None
 
 
 def test_what_is_forgotten_is_let_go_when_the_next_is_noted(clock: FakeClock) -> None:
-    sticky = Sticky(clock, forget_after_s=10.0)
+    sticky = StickyMap(clock, forget_after_s=10.0)
     for number in range(5):
-        sticky.note(f"old {number}", A.endpoint)
+        sticky.remember(f"old {number}", A.endpoint)
     clock.advance(11.0)
-    sticky.note("new", A.endpoint)
+    sticky.remember("new", A.endpoint)
     assert len(sticky) == 1
 
 
 def test_an_answer_keeps_it_in_mind(clock: FakeClock) -> None:
-    sticky = Sticky(clock, forget_after_s=10.0)
+    sticky = StickyMap(clock, forget_after_s=10.0)
     for _ in range(5):
-        sticky.note("c1", A.endpoint)
+        sticky.remember("c1", A.endpoint)
         clock.advance(9.0)
-    assert sticky.prefer("c1", [A]) is A
+    assert sticky.find("c1", [A]) is A
 
 
 def test_of_a_long_affinity_a_hash_is_kept(clock: FakeClock) -> None:
-    sticky = Sticky(clock)
+    sticky = StickyMap(clock)
     one, other = "x" * 100_000, "x" * 99_999 + "\ud800"
-    sticky.note(one, A.endpoint)
-    assert sticky.prefer(one, [A]) is A
-    assert sticky.prefer(other, [A]) is None
-    assert all(len(key) <= LONG for key in sticky._noted)
+    sticky.remember(one, A.endpoint)
+    assert sticky.find(one, [A]) is A
+    assert sticky.find(other, [A]) is None
+    assert all(len(key) <= MAX_KEY_CHARS for key in sticky._entries)

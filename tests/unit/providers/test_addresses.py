@@ -1,4 +1,4 @@
-"""Names and their addresses, with a name server that does as it is told."""
+"""Names and their addresses, with a scripted name server."""
 
 import asyncio
 import socket
@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.providers.addresses import AGAIN_S, FAILED_S, KEEP_S, STALE_PATIENCE_S, Address, Addresses
+from gateway.providers.addresses import (
+    CACHE_S,
+    FAILED_ADDRESS_S,
+    FAILED_LOOKUP_PAUSE_S,
+    REFRESH_TIMEOUT_S,
+    Address,
+    Addresses,
+)
 from tests.support.loops import in_virtual_time
 
 
@@ -20,7 +27,7 @@ def v6(last: int, port: int = 80) -> Address:
 
 
 class NameServer:
-    """Answers at once, or holds an answer back until told."""
+    """Answers at once, or holds an answer back until `go_on` is set."""
 
     def __init__(self, *found: Address) -> None:
         self.found: Sequence[Address] | BaseException = found
@@ -58,9 +65,9 @@ async def test_families_alternate_in_the_order_of_the_system() -> None:
 async def test_a_failed_address_is_tried_last_for_a_while() -> None:
     addresses = Addresses(NameServer(v4(1), v4(2)))
     await answered(addresses)
-    addresses.note_failures("a.test", 80, [v4(2)])
+    addresses.record_failures("a.test", 80, [v4(2)])
     assert [(await answered(addresses))[0] for _ in range(4)] == [v4(1)] * 4
-    await asyncio.sleep(FAILED_S)
+    await asyncio.sleep(FAILED_ADDRESS_S)
     assert {(await answered(addresses))[0] for _ in range(4)} == {v4(1), v4(2)}
 
 
@@ -72,7 +79,7 @@ async def test_an_answer_is_kept_for_a_while_and_then_asked_for_again() -> None:
         assert await answered(addresses) == [v4(1)]
     assert len(server.asked) == 1
     server.found = (v4(2),)
-    await asyncio.sleep(KEEP_S)
+    await asyncio.sleep(CACHE_S)
     assert await answered(addresses) == [v4(2)], "an address that has gone is not tried"
     assert len(server.asked) == 2
 
@@ -82,15 +89,15 @@ async def test_old_addresses_serve_while_the_name_server_fails_or_hangs() -> Non
     server = NameServer(v4(1))
     addresses = Addresses(server)
     await answered(addresses)
-    await asyncio.sleep(KEEP_S)
+    await asyncio.sleep(CACHE_S)
     server.found = socket.gaierror(socket.EAI_AGAIN, "try again")
     assert [await answered(addresses) for _ in range(5)] == [[v4(1)]] * 5
     assert len(server.asked) == 2, "a name server that fails is left alone for a moment"
-    await asyncio.sleep(AGAIN_S)
+    await asyncio.sleep(FAILED_LOOKUP_PAUSE_S)
     server.hangs.add("a.test")
     began = asyncio.get_running_loop().time()
     assert await answered(addresses) == [v4(1)]
-    assert asyncio.get_running_loop().time() - began == pytest.approx(STALE_PATIENCE_S)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(REFRESH_TIMEOUT_S)
     server.go_on.set()
 
 

@@ -6,7 +6,7 @@ from gateway.config.spec import ProviderSpec
 from gateway.core.secret import Secret
 from gateway.dialects import BY_NAME
 from gateway.providers.anthropic import VERSION, Anthropic
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 
 def provider(url: str = "https://api.anthropic.com", **more: Any) -> Anthropic:
@@ -26,7 +26,7 @@ providers: {a: {kind: anthropic, key: "${KEY}"}, b: {kind: anthropic, key: "${KE
 models: {m: {provider: a, price: {input: 0, output: 0}}, n: {provider: b, price: {input: 0, output: 0}}}
 routes: [{name: r, match: [m, n], to: requested}]
 """
-    specs = {one.name: one for one in loaded(text, {"KEY": "k-1"}).spec.providers.values()}
+    specs = {one.name: one for one in load_config(text, {"KEY": "k-1"}).spec.providers.values()}
     assert b"\r\nx-api-key: k-1\r\n" in Anthropic(specs["a"]).request_head("/")
     assert b"\r\nauthorization: Bearer k-1\r\n" in Anthropic(specs["b"]).request_head("/")
     assert specs["a"].url == "https://api.anthropic.com"

@@ -13,10 +13,11 @@ from gateway.core.errors import (
 )
 from gateway.core.secret import Secret
 from gateway.providers import provider_kinds
-from gateway.providers.base import VIA, HttpProvider
+from gateway.providers.base import HttpProvider
+from gateway.providers.header_policy import VIA
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
-from gateway.providers.tls_contexts import Contexts
+from gateway.providers.tls_contexts import TlsContexts
 from gateway.providers.transport import Origin, Proxy
 from tests.support.certificates import FOLDER
 
@@ -121,31 +122,31 @@ def test_a_model_goes_by_its_id_and_a_family_by_the_name_that_was_asked_for() ->
 def test_each_status_means_one_fault(
     status: int, error: type[GatewayError], to_client: int, is_retryable: bool, hurts_breaker: bool
 ) -> None:
-    fault = OpenAI(spec()).fault(status, {b"content-type": b"application/json"}, b'{"secret":1}')
+    fault = OpenAI(spec()).classify_error(status, {b"content-type": b"application/json"}, b'{"secret":1}')
     assert type(fault) is error and fault.upstream_status == status
     assert (fault.http_status, fault.is_retryable, fault.hurts_breaker) == (to_client, is_retryable, hurts_breaker)
     assert "secret" not in fault.message and "example.com" not in fault.message
 
 
 def test_a_rejection_carries_the_providers_own_words() -> None:
-    fault = OpenAI(spec()).fault(400, {b"content-type": b"text/plain; charset=utf-8"}, b"\xffno")
+    fault = OpenAI(spec()).classify_error(400, {b"content-type": b"text/plain; charset=utf-8"}, b"\xffno")
     assert isinstance(fault, Rejected)
     assert (fault.body, fault.content_type) == (b"\xffno", "text/plain; charset=utf-8")
-    bare = OpenAI(spec()).fault(400, {}, b"")
+    bare = OpenAI(spec()).classify_error(400, {}, b"")
     assert isinstance(bare, Rejected) and bare.content_type == ""
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_wait_that_the_provider_asks_for_is_kept(status: int) -> None:
-    assert OpenAI(spec()).fault(status, {b"retry-after": b"17"}, b"").retry_after_s == 17.0
-    assert OpenAI(spec()).fault(status, {}, b"").retry_after_s is None
+    assert OpenAI(spec()).classify_error(status, {b"retry-after": b"17"}, b"").retry_after_s == 17.0
+    assert OpenAI(spec()).classify_error(status, {}, b"").retry_after_s is None
 
 
 def test_every_kind_is_found_by_its_file() -> None:
     kinds = provider_kinds()
     assert {"openai", "llamacpp", "simulator"} <= set(kinds)
     assert all(kind.name == name and kind.summary for name, kind in kinds.items())
-    assert kinds["llamacpp"].is_child and not kinds["openai"].is_child
+    assert kinds["llamacpp"].is_managed and not kinds["openai"].is_managed
 
 
 # The way there
@@ -167,7 +168,7 @@ def test_a_proxy_for_tls_is_named_to_the_transport_only() -> None:
 
 
 def test_providers_of_equal_tls_share_one_context() -> None:
-    contexts = Contexts()
+    contexts = TlsContexts()
     tls = ClientTlsSpec((FOLDER / "ca.pem").read_text())
     first, second, own = (OpenAI(spec(tls=one), "", contexts).origin for one in (None, None, tls))
     assert first.context is second.context is not own.context
@@ -177,19 +178,19 @@ def test_providers_of_equal_tls_share_one_context() -> None:
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206, 600, 999])
 def test_any_other_status_is_no_answer(status: int) -> None:
-    fault = OpenAI(spec()).fault(status, {}, b"")
+    fault = OpenAI(spec()).classify_error(status, {}, b"")
     assert type(fault) is ProtocolError and fault.http_status == 502 and fault.upstream_status == status
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"{", b'{"a": "\xff"}', b"[" * 100_000])
 def test_a_rejection_that_only_claims_to_be_json_is_worded_by_the_gateway(body: bytes) -> None:
-    fault = OpenAI(spec()).fault(400, {b"content-type": b"application/json"}, body)
+    fault = OpenAI(spec()).classify_error(400, {b"content-type": b"application/json"}, body)
     assert isinstance(fault, Rejected) and fault.body == b""
 
 
 @pytest.mark.parametrize("content_type", [b"application/json\x85", b"application/json; x=\xe9"])
 def test_a_content_type_that_no_header_may_hold_is_dropped(content_type: bytes) -> None:
-    fault = OpenAI(spec()).fault(400, {b"content-type": content_type}, b"{}")
+    fault = OpenAI(spec()).classify_error(400, {b"content-type": content_type}, b"{}")
     assert isinstance(fault, Rejected) and fault.content_type == ""
 
 

@@ -11,7 +11,7 @@ from gateway.providers.openai import OpenAI
 from gateway.providers.transport import Transport
 from gateway.upstream.dispatcher import dispatch
 from tests.support.clock import FakeClock
-from tests.support.replay import Line, completion
+from tests.support.replay import ReplayWorker, completion
 from tests.support.upstream import Peer, upstream
 
 DEPLOYMENTS = "https://x.openai.azure.com/openai/deployments/{model}?api-version=2024-10-21"
@@ -44,14 +44,14 @@ def test_a_call_goes_below_the_path_and_takes_the_query_along(url: str, below: s
     ],
 )
 def test_what_is_about_no_model_goes_to_what_stands_before_theirs(url: str, target: str) -> None:
-    assert BaseUrl(url).common_target("/models") == target
+    assert BaseUrl(url).target_without_model("/models") == target
 
 
 def test_a_provider_with_a_place_for_each_model_is_checked_where_it_lists_them() -> None:
     provider = OpenAI(ProviderSpec("azure", "openai", DEPLOYMENTS))
-    assert provider.has_places
-    assert (provider.check_head("") or b"").startswith(b"GET /openai/models?api-version=2024-10-21 HTTP/1.1\r\n")
-    assert not OpenAI(ProviderSpec("azure", "openai", V1)).has_places
+    assert provider.path_names_model
+    assert (provider.health_check_head("") or b"").startswith(b"GET /openai/models?api-version=2024-10-21 HTTP/1.1\r\n")
+    assert not OpenAI(ProviderSpec("azure", "openai", V1)).path_names_model
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_azure_is_asked_as_it_wants_to_be(clock: FakeClock, path: str, tar
 
     async with upstream(answer) as served:
         url = f"http://127.0.0.1:{served.origin.port}{path}"
-        line = Line(
+        line = ReplayWorker(
             f"""
 version: 1
 providers:

@@ -33,7 +33,7 @@ def dead_port() -> int:
 
 
 async def ask(transport: Transport, origin: Origin, timeouts: Timeouts | None = None) -> bytes:
-    return await body_of(await transport.ask(call(origin, b"x", timeouts=timeouts)))
+    return await body_of(await transport.send(call(origin, b"x", timeouts=timeouts)))
 
 
 async def say_number(peer: Peer) -> None:
@@ -82,7 +82,7 @@ async def test_an_address_that_swallows_everything_gets_a_rival_in_time() -> Non
         fillers = [socket.socket() for _ in range(4)]
         for one in fillers:
             one.setblocking(False)
-            one.connect_ex(full.getsockname())  # its backlog is full: whoever comes now waits
+            one.connect_ex(full.getsockname())  # its backlog is full: the next connection waits
         try:
             async with upstream(say_number) as served:
                 addresses = [at("127.0.0.1", full.getsockname()[1]), at("127.0.0.1", served.origin.port)]
@@ -193,7 +193,7 @@ async def test_tls_goes_through_a_tunnel_and_is_verified_against_the_provider() 
         (head,) = double.heads
         assert head.startswith(b"CONNECT localhost:443 HTTP/1.1\r\nhost: localhost:443\r\n")
         assert b"proxy-authorization: Basic dXNlcjpodXNo\r\n" in head
-        assert "hush" not in repr(origin) and "dXNlcjpodXNo" not in repr(origin) + origin.way
+        assert "hush" not in repr(origin) and "dXNlcjpodXNo" not in repr(origin) + origin.route_key
         transport.close()
 
 
@@ -254,7 +254,7 @@ async def test_the_way_is_part_of_what_connections_are_pooled_by() -> None:
             Origin(served.origin.host, served.origin.port, tls="other"),
         ]
         assert [await ask(transport, origin) for origin in (*origins, *origins)] == [b"0", b"1", b"2"] * 2
-        assert len({origin.way for origin in origins}) == 3
+        assert len({origin.route_key for origin in origins}) == 3
         transport.close()
 
 

@@ -12,7 +12,7 @@ from gateway.core.errors import GatewayError, ProtocolError, UpstreamError
 from gateway.providers.connection import HEAD_LIMIT
 from gateway.providers.transport import Transport
 from tests.support.loops import on_every_loop, until
-from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
+from tests.support.upstream import CollectingSink, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 
 
 @asynccontextmanager
@@ -26,7 +26,7 @@ async def connected(script: Script) -> AsyncIterator[tuple[Transport, Upstream]]
 
 
 async def ask(transport: Transport, served: Upstream, body: bytes = b"") -> bytes:
-    return await body_of(await transport.ask(call(served.origin, body)))
+    return await body_of(await transport.send(call(served.origin, body)))
 
 
 def replies(answer: bytes) -> Script:
@@ -50,7 +50,7 @@ def say_at_once(peer: Peer, data: bytes) -> None:
     os.write(peer.writer.get_extra_info("socket").fileno(), data)
 
 
-# Bytes that nobody asked for
+# Unrequested bytes
 
 
 @pytest.mark.parametrize("late", [ok(b"poison"), b"x", b"\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
@@ -203,7 +203,7 @@ async def test_a_head_that_means_two_things_or_none_is_refused(head: bytes) -> N
 @on_every_loop
 async def test_only_plain_values_are_shown(value: bytes, shown: str) -> None:
     async with connected(replies(ok(b"", b"x-shown: " + value + b"\r\n"))) as (transport, served):
-        answer = await transport.ask(call(served.origin))
+        answer = await transport.send(call(served.origin))
         assert answer.header(b"x-shown") == shown and answer.header(b"x-missing") == ""
         answer.close()
 
@@ -221,7 +221,7 @@ async def test_trailers_change_nothing(size: int) -> None:
 
     async with connected(script) as (transport, served):
         for _ in range(2):
-            answer = await transport.ask(call(served.origin))
+            answer = await transport.send(call(served.origin))
             assert await body_of(answer) == b"body"
             assert answer.content_type == b"text/event-stream"
             assert set(answer.headers) == {b"content-type", b"transfer-encoding"}
@@ -265,9 +265,9 @@ def endless(begin: bytes, more: bytes) -> Script:
 @on_every_loop
 async def test_what_frames_and_holds_nothing_is_given_up(begin: bytes, more: bytes) -> None:
     async with connected(endless(begin, more)) as (transport, served):
-        sink = Collected()
+        sink = CollectingSink()
         with pytest.raises(UpstreamError) as caught:
-            answer = await transport.ask(call(served.origin))
+            answer = await transport.send(call(served.origin))
             answer.attach(sink)
             async with asyncio.timeout(20):
                 await sink.done

@@ -14,11 +14,11 @@ from tests.support.upstream import Peer, body_of, call, chunked, ok, upstream
 
 
 async def broken(origin: Origin, timeouts: Timeouts | None = None) -> UpstreamError:
-    """Give what a request ends with."""
+    """Return the outcome of a request."""
     transport = Transport()
     try:
         with pytest.raises(UpstreamError) as caught:
-            await body_of(await transport.ask(call(origin, timeouts=timeouts)))
+            await body_of(await transport.send(call(origin, timeouts=timeouts)))
     finally:
         transport.close()
     return caught.value

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.providers.retry_after import DAY_S, limit_wait_s, told_wait_s
+from gateway.providers.retry_after import DAY_S, rate_limit_wait_s, stated_wait_s
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 WALL_S = NOW.timestamp()
@@ -57,28 +57,30 @@ HOSTILE = [
     ],
 )
 def test_retry_after_is_seconds_or_a_date_in_one_of_three_forms(value: bytes, wait_s: float | None) -> None:
-    assert told_wait_s({b"retry-after": value}, WALL_S) == wait_s
-    assert told_wait_s({b"retry-after": value, b"date": DATE}, WALL_S + 9e4) == wait_s, "the answer's own clock counts"
-    assert limit_wait_s({b"retry-after": value}, WALL_S) == wait_s
+    assert stated_wait_s({b"retry-after": value}, WALL_S) == wait_s
+    assert stated_wait_s({b"retry-after": value, b"date": DATE}, WALL_S + 9e4) == wait_s, (
+        "the answer's own clock counts"
+    )
+    assert rate_limit_wait_s({b"retry-after": value}, WALL_S) == wait_s
 
 
 def test_a_year_of_two_digits_is_never_more_than_fifty_years_ahead() -> None:
     for year, wait_s in ((b"76", DAY_S), (b"77", 0.0)):
         headers = {b"retry-after": b"Monday, 23-Nov-%b 10:00:00 GMT" % year}
-        assert told_wait_s(headers, WALL_S) == wait_s
+        assert stated_wait_s(headers, WALL_S) == wait_s
 
 
 def test_a_date_without_a_clock_to_take_it_against_is_no_wait() -> None:
     headers = {b"retry-after": b"Mon, 23 Nov 2026 10:00:20 GMT"}
-    assert told_wait_s(headers) is None
-    assert told_wait_s(headers | {b"date": DATE}) == 20.0
-    assert told_wait_s(headers | {b"date": b"yesterday"}, WALL_S) == 20.0
+    assert stated_wait_s(headers) is None
+    assert stated_wait_s(headers | {b"date": DATE}) == 20.0
+    assert stated_wait_s(headers | {b"date": b"yesterday"}, WALL_S) == 20.0
 
 
 def test_milliseconds_win_as_they_say_it_more_exactly() -> None:
-    assert told_wait_s({b"retry-after-ms": b"250", b"retry-after": b"1"}) == 0.25
-    assert told_wait_s({b"retry-after-ms": b"soon", b"retry-after": b"1"}) == 1.0
-    assert told_wait_s({b"retry-after-ms": b"1" + b"0" * 14}) == DAY_S
+    assert stated_wait_s({b"retry-after-ms": b"250", b"retry-after": b"1"}) == 0.25
+    assert stated_wait_s({b"retry-after-ms": b"soon", b"retry-after": b"1"}) == 1.0
+    assert stated_wait_s({b"retry-after-ms": b"1" + b"0" * 14}) == DAY_S
 
 
 @pytest.mark.parametrize(
@@ -128,11 +130,11 @@ def test_the_reset_of_a_limit_is_read_in_every_form(
     reset: bytes, remaining: bytes, value: bytes, wait_s: float | None
 ) -> None:
     expected = None if wait_s is None else pytest.approx(wait_s)
-    assert limit_wait_s({reset: value}, WALL_S) == expected
-    assert limit_wait_s({reset: value, remaining: b"0"}, WALL_S) == expected
-    assert limit_wait_s({reset: value, remaining: b"0", b"date": DATE}) == expected
-    assert limit_wait_s({reset: value, remaining: b"59"}, WALL_S) is None
-    assert told_wait_s({reset: value, remaining: b"0"}, WALL_S) is None
+    assert rate_limit_wait_s({reset: value}, WALL_S) == expected
+    assert rate_limit_wait_s({reset: value, remaining: b"0"}, WALL_S) == expected
+    assert rate_limit_wait_s({reset: value, remaining: b"0", b"date": DATE}) == expected
+    assert rate_limit_wait_s({reset: value, remaining: b"59"}, WALL_S) is None
+    assert stated_wait_s({reset: value, remaining: b"0"}, WALL_S) is None
 
 
 @pytest.mark.parametrize(
@@ -156,13 +158,13 @@ def test_only_a_limit_that_is_used_up_says_how_long(
     headers = {b"x-ratelimit-reset-requests": b"1s", b"x-ratelimit-reset-tokens": b"6m0s"}
     headers |= {} if requests is None else {b"x-ratelimit-remaining-requests": requests}
     headers |= {} if tokens is None else {b"x-ratelimit-remaining-tokens": tokens}
-    assert limit_wait_s(headers, WALL_S) == wait_s
+    assert rate_limit_wait_s(headers, WALL_S) == wait_s
 
 
 def test_what_is_said_outright_wins_over_what_limits_let_guess() -> None:
     limits = {b"x-ratelimit-reset-requests": b"6m0s", b"x-ratelimit-remaining-requests": b"0"}
-    assert limit_wait_s(limits | {b"retry-after": b"2"}, WALL_S) == 2.0
-    assert limit_wait_s(limits | {b"retry-after": b"soon"}, WALL_S) == 360.0
+    assert rate_limit_wait_s(limits | {b"retry-after": b"2"}, WALL_S) == 2.0
+    assert rate_limit_wait_s(limits | {b"retry-after": b"soon"}, WALL_S) == 360.0
 
 
 names = st.sampled_from(
@@ -190,11 +192,11 @@ values = st.one_of(
 @given(st.dictionaries(names, values), st.none() | st.floats(0, 4e9) | st.floats(allow_nan=False))
 @example({b"retry-after": b"Monday, 23-Nov-26 10:00:20 GMT"}, 253402300799.0)
 def test_whatever_comes_the_wait_is_none_or_within_a_day(headers: dict[bytes, bytes], wall_s: float | None) -> None:
-    for wait_s in (told_wait_s(headers, wall_s), limit_wait_s(headers, wall_s)):
+    for wait_s in (stated_wait_s(headers, wall_s), rate_limit_wait_s(headers, wall_s)):
         assert wait_s is None or 0 <= wait_s <= DAY_S
 
 
 @given(st.integers(0, int(DAY_S)), st.integers(0, 4 * 10**9))
 def test_a_date_asks_for_the_time_until_it(wait_s: int, wall_s: int) -> None:
     moment = datetime.fromtimestamp(wall_s + wait_s, UTC)
-    assert told_wait_s({b"retry-after": format_datetime(moment, usegmt=True).encode()}, wall_s) == wait_s
+    assert stated_wait_s({b"retry-after": format_datetime(moment, usegmt=True).encode()}, wall_s) == wait_s

@@ -16,12 +16,12 @@ from gateway.providers.addresses import Address
 from gateway.providers.transport import EARLY_LIMIT, HEAD_LIMIT, IDLE_LIMIT_S, Origin, Transport
 from gateway.resilience.timeouts import Timeouts
 from tests.support.loops import in_virtual_time, on_every_loop, until
-from tests.support.upstream import Collected, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
+from tests.support.upstream import CollectingSink, Peer, Script, Upstream, body_of, call, chunked, ok, upstream
 
 
 @asynccontextmanager
 async def connected(script: Script, *, unix: str = "") -> AsyncIterator[tuple[Transport, Upstream]]:
-    """Give a transport and a provider for it; both are closed, and nothing may be left."""
+    """Yield a transport and a provider for it; both are closed afterwards, and nothing may be left."""
     transport = Transport()
     async with upstream(script, unix=unix) as served:
         try:
@@ -38,7 +38,7 @@ async def echo(peer: Peer) -> None:
 
 
 async def ask(transport: Transport, served: Upstream, body: bytes = b"") -> bytes:
-    return await body_of(await transport.ask(call(served.origin, body)))
+    return await body_of(await transport.send(call(served.origin, body)))
 
 
 def replies(*answers: bytes) -> Script:
@@ -279,7 +279,7 @@ async def test_an_answer_is_read_however_it_is_framed_and_cut(answer: bytes, bod
 async def test_the_head_is_given_with_names_in_lower_case() -> None:
     head = b"Content-Type: Text/Event-Stream; charset=utf-8\r\nX-A: 1\r\nx-a: 2\r\n"
     async with connected(replies(ok(b"", head))) as (transport, served):
-        answer = await transport.ask(call(served.origin))
+        answer = await transport.send(call(served.origin))
         assert (answer.status, answer.content_type, answer.headers[b"x-a"]) == (200, b"text/event-stream", b"2")
         assert await body_of(answer) == b""
 
@@ -372,7 +372,7 @@ async def test_an_answer_that_came_before_the_request_was_read_costs_the_connect
 async def test_a_head_that_is_wrong_is_an_error(answer: bytes, error: type[GatewayError]) -> None:
     async with connected(replies(answer)) as (transport, served):
         with pytest.raises(GatewayError) as caught:
-            await body_of(await transport.ask(call(served.origin)))
+            await body_of(await transport.send(call(served.origin)))
         assert type(caught.value) is error and caught.value.is_retryable
 
 
@@ -391,8 +391,8 @@ async def test_a_head_that_is_wrong_is_an_error(answer: bytes, error: type[Gatew
 @on_every_loop
 async def test_a_body_that_breaks_is_an_error_behind_what_had_come(answer: bytes, error: type[GatewayError]) -> None:
     async with connected(replies(answer)) as (transport, served):
-        sink = Collected()
-        (await transport.ask(call(served.origin))).attach(sink)
+        sink = CollectingSink()
+        (await transport.send(call(served.origin))).attach(sink)
         await sink.done
         assert type(sink.error) is error and b"hello".startswith(sink.data[:5])
 
@@ -408,8 +408,8 @@ async def test_a_reset_inside_a_body_without_length_is_no_end() -> None:
         peer.reset()
 
     async with connected(script) as (transport, served):
-        sink = Collected()
-        (await transport.ask(call(served.origin))).attach(sink)
+        sink = CollectingSink()
+        (await transport.send(call(served.origin))).attach(sink)
         sent.set()
         await sink.done
         assert isinstance(sink.error, Unavailable)
@@ -427,7 +427,7 @@ async def test_no_error_of_a_connection_holds_an_address(tmp_path: Path) -> None
         origins = [refusing, Origin("does-not-exist.invalid", 80), Origin(unix=str(tmp_path / "nobody"))]
         for origin in origins:
             with pytest.raises(Unavailable) as caught:
-                await transport.ask(call(origin))
+                await transport.send(call(origin))
             assert caught.value.error_code == "upstream_connect"
             for secret in ("127", str(refusing.port), "invalid", "nobody", str(tmp_path)):
                 assert secret not in caught.value.message
@@ -442,7 +442,7 @@ async def test_a_provider_that_does_not_speak_tls_is_named_as_such() -> None:
 
     async with connected(script) as (transport, served):
         with pytest.raises(Unavailable) as caught:
-            await transport.ask(call(Origin("127.0.0.1", served.origin.port, is_tls=True)))
+            await transport.send(call(Origin("127.0.0.1", served.origin.port, is_tls=True)))
         assert caught.value.error_code == "upstream_tls"
         assert "127" not in caught.value.message
 
@@ -457,7 +457,7 @@ async def test_the_connect_clock_ends_a_connection_that_does_not_come_about() ->
 
     transport, began = Transport(lookup=never), loop.time()
     with pytest.raises(UpstreamTimeout) as caught:
-        await transport.ask(call(Origin("slow.invalid", 80), timeouts=Timeouts(connect_s=2)))
+        await transport.send(call(Origin("slow.invalid", 80), timeouts=Timeouts(connect_s=2)))
     assert caught.value.error_code == "connect_timeout" and loop.time() - began == pytest.approx(2)
     answered.set()
     transport.close()
@@ -490,8 +490,10 @@ async def test_each_clock_ends_the_answer_and_the_connection(
         began = loop.time()
         total_at = None if total_s is None else began + total_s
         with pytest.raises(UpstreamTimeout) as caught:
-            answer = await transport.ask(call(served.origin, timeouts=timeouts, is_stream=is_stream, total_at=total_at))
-            sink = Collected()
+            answer = await transport.send(
+                call(served.origin, timeouts=timeouts, is_stream=is_stream, total_at=total_at)
+            )
+            sink = CollectingSink()
             answer.attach(sink)
             await sink.done
             assert sink.error is not None
@@ -512,10 +514,10 @@ async def test_the_idle_clock_runs_from_the_last_byte() -> None:
 
     loop = asyncio.get_running_loop()
     async with connected(script) as (transport, served):
-        answer = await transport.ask(call(served.origin, timeouts=Timeouts(idle_s=30)))
+        answer = await transport.send(call(served.origin, timeouts=Timeouts(idle_s=30)))
         began = loop.time()
-        answer.timers.begin_body()
-        sink = Collected()
+        answer.timers.body_started()
+        sink = CollectingSink()
         answer.attach(sink)
         await sink.done
         assert sink.data == b"aaaaa" and sink.error is not None and sink.error.error_code == "idle_timeout"
@@ -535,8 +537,8 @@ async def test_a_paused_answer_takes_nothing_and_goes_on_where_it_was() -> None:
         await peer.closed()
 
     async with connected(script) as (transport, served):
-        answer = await transport.ask(call(served.origin))
-        sink = Collected()
+        answer = await transport.send(call(served.origin))
+        sink = CollectingSink()
         answer.attach(sink)
         await until(lambda: sink.data)
         answer.pause()
@@ -562,7 +564,7 @@ async def test_what_comes_before_anybody_asks_for_the_body_is_bounded() -> None:
         await peer.closed()
 
     async with connected(script) as (transport, served):
-        answer = await transport.ask(call(served.origin))
+        answer = await transport.send(call(served.origin))
         for _ in range(300):
             await asyncio.sleep(0)
         assert sum(map(len, answer._early)) <= EARLY_LIMIT + 2**18
@@ -583,11 +585,11 @@ async def test_closing_an_answer_closes_the_connection_in_every_phase() -> None:
 
     async with connected(script) as (transport, served):
         for number, sent in enumerate(phases):
-            asking = asyncio.ensure_future(transport.ask(call(served.origin)))
+            asking = asyncio.ensure_future(transport.send(call(served.origin)))
             await until(lambda number=number: len(served.peers) > number and served.peers[number].requests)
             if b"\r\n\r\n" in sent:
                 answer = await asking
-                answer.attach(Collected())
+                answer.attach(CollectingSink())
                 answer.close()
             else:
                 asking.cancel()
@@ -631,7 +633,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_open() -> None:
 
 @on_every_loop
 async def test_a_sink_may_close_the_answer_from_within() -> None:
-    class Impatient(Collected):
+    class Impatient(CollectingSink):
         def feed(self, data: bytes) -> None:
             super().feed(data)
             answer.close()
@@ -644,7 +646,7 @@ async def test_a_sink_may_close_the_answer_from_within() -> None:
             await peer.closed()
 
         async with connected(script) as (transport, served):
-            answer = await transport.ask(call(served.origin))
+            answer = await transport.send(call(served.origin))
             sink = Impatient()
             answer.attach(sink)
             assert sink.data in (b"hello", b"")

@@ -10,7 +10,7 @@ from gateway.providers.transport import Transport, UpstreamResponse, WireRequest
 from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.upload import Upload
 from tests.support.loops import on_every_loop
-from tests.support.passing import hear, hear_head
+from tests.support.passthrough import receive_head, receive_request
 from tests.support.upstream import Peer, body_of, ok, turns, upstream
 
 PIECE = b"x" * 65536
@@ -34,7 +34,7 @@ class Uploads:
 
 async def ask(transport: Transport, call: WireRequest) -> UpstreamResponse:
     async with asyncio.timeout(5):
-        return await transport.ask(call)
+        return await transport.send(call)
 
 
 def calling(
@@ -50,7 +50,7 @@ def calling(
 async def test_an_upload_never_goes_out_on_a_connection_that_was_kept() -> None:
     async def script(peer: Peer) -> None:
         while True:
-            await hear(peer)
+            await receive_request(peer)
             await peer.send(ok(b"%d" % peer.number))
 
     async with upstream(script) as provider:
@@ -69,7 +69,7 @@ async def test_no_more_is_taken_than_the_provider_has_room_for() -> None:
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await go_on.wait()
         peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        assert len((await hear(peer)).body) == 1024 * len(PIECE)
+        assert len((await receive_request(peer)).body) == 1024 * len(PIECE)
         await peer.send(ok(b"{}"))
 
     async with upstream(script) as provider:
@@ -89,7 +89,7 @@ async def test_no_more_is_taken_than_the_provider_has_room_for() -> None:
 @on_every_loop
 async def test_an_answer_before_the_end_of_the_request_ends_its_connection() -> None:
     async def script(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.send(ok(b"enough"))
         await peer.closed()
 
@@ -124,7 +124,7 @@ async def test_a_connection_that_breaks_off_is_told_and_lets_the_body_go() -> No
 @on_every_loop
 async def test_the_answers_clock_waits_for_the_end_of_the_upload(answers: bool) -> None:
     async def script(peer: Peer) -> None:
-        await hear(peer)
+        await receive_request(peer)
         if answers:
             await peer.send(ok(b"{}"))
         await peer.closed()
@@ -164,7 +164,7 @@ async def test_an_upload_that_fails_fails_its_answer_and_closes() -> None:
 @on_every_loop
 async def test_an_answer_to_head_ends_with_its_head() -> None:
     async def script(peer: Peer) -> None:
-        await hear_head(peer)
+        await receive_head(peer)
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n")
         await peer.closed()
 

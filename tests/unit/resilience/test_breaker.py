@@ -226,7 +226,7 @@ def test_word_of_a_sibling_opens_it_for_its_own_rest(breaker: Breaker, clock: Ha
     late = acquire(breaker)
     breaker.trip()
     late.succeed()
-    assert (breaker.state, breaker.was_told) == (BreakerState.OPEN, True)
+    assert (breaker.state, breaker.opened_by_sibling) == (BreakerState.OPEN, True)
     assert breaker.retry_in_s() == pytest.approx(30.0)
 
 
@@ -242,7 +242,7 @@ def test_word_of_a_sibling_prolongs_no_rest(breaker: Breaker, clock: HandClock) 
     clock.now += 20.0
     breaker.trip(30.0)
     assert breaker.retry_in_s() == pytest.approx(10.0)
-    assert not breaker.was_told
+    assert not breaker.opened_by_sibling
 
 
 def test_word_of_a_failed_probe_elsewhere_saves_one_here(breaker: Breaker, clock: HandClock) -> None:
@@ -261,7 +261,7 @@ def test_a_rest_of_its_own_follows_the_spec_again(breaker: Breaker, clock: HandC
     clock.now += 1.0
     acquire(breaker).fail()
     assert breaker.retry_in_s() == pytest.approx(30.0)
-    assert (breaker.was_told, breaker.opened_after) == (False, 1)
+    assert (breaker.opened_by_sibling, breaker.opened_after) == (False, 1)
 
 
 def test_switched_off_it_hears_of_no_sibling(clock: HandClock) -> None:
@@ -271,8 +271,8 @@ def test_switched_off_it_hears_of_no_sibling(clock: HandClock) -> None:
 
 
 def test_changes_are_told_once_each_when_they_hold(clock: HandClock) -> None:
-    told: list[tuple[BreakerState, BreakerState, bool]] = []
-    breaker = Breaker(SPEC, clock, lambda before, after: told.append((before, after, breaker.state is after)))
+    changes: list[tuple[BreakerState, BreakerState, bool]] = []
+    breaker = Breaker(SPEC, clock, lambda before, after: changes.append((before, after, breaker.state is after)))
     closed, is_open, half_open = BreakerState
     rest(breaker, clock)
     assert breaker.opened_after == 5
@@ -283,7 +283,7 @@ def test_changes_are_told_once_each_when_they_hold(clock: HandClock) -> None:
     breaker.trip()
     breaker.trip()
     breaker.reconfigure(None)
-    assert told == [
+    assert changes == [
         (closed, is_open, True),
         (is_open, half_open, True),
         (half_open, closed, True),

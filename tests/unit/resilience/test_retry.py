@@ -1,15 +1,19 @@
-"""Retry budgets: what becomes of a token, who waits for one, and how many hedges there may be."""
+"""Retries: their pauses, what becomes of a token of the budget, which requests wait for one, and how many hedges there may be."""
 
 import asyncio
+import random
 
 import pytest
 
-from gateway.resilience.retry import HOPELESS, MOST, RESERVE, HedgeBudget, RetryBudget, RetryToken
+from gateway.config.spec import RetrySpec
+from gateway.resilience.retry import HOPELESS, MOST, RESERVE, HedgeBudget, RetryBudget, RetryToken, backoff_pause_s
 from tests.support.loops import in_virtual_time
+
+SPEC = RetrySpec(backoff_s=0.5, backoff_cap_s=3.0)
 
 
 def drained(left: int = 0) -> tuple[RetryBudget, list[RetryToken]]:
-    """Give a budget with so many tokens left, and those that were taken."""
+    """Return a budget with `left` tokens, and the tokens that were taken."""
     budget = RetryBudget()
     taken = [budget.try_take() for _ in range(int(RESERVE) - left)]
     assert None not in taken
@@ -60,7 +64,7 @@ def test_a_token_ends_once(first: str) -> None:
 
 
 def earned(count: int) -> RetryBudget:
-    """Give a budget that has earned so many beyond its reserve."""
+    """Return a budget that has earned tokens beyond its reserve."""
     budget = RetryBudget()
     for _ in range(count):
         token = budget.try_take()
@@ -123,7 +127,7 @@ async def test_who_waits_stops_when_nothing_runs_any_more() -> None:
 
 
 async def lasting(budget: RetryBudget) -> asyncio.Task[RetryToken | None]:
-    """Give somebody who waits, for longer than any test takes."""
+    """Return a task that waits for a token, longer than any test takes."""
     waiting = asyncio.ensure_future(budget.take(1000.0))
     await asyncio.sleep(1)
     assert not waiting.done()
@@ -212,3 +216,18 @@ def test_no_more_than_ten_hedges_are_saved_up() -> None:
     for _ in range(10_000):
         budget.note_request(0.05)
     assert sum(budget.try_take() for _ in range(100)) == 10
+
+
+@pytest.mark.parametrize(("again", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 3.0), (5, 3.0), (10_000, 3.0)])
+def test_pauses_are_drawn_evenly_from_nothing_to_a_bound_that_doubles(again: int, longest: float) -> None:
+    rng = random.Random(1)
+    drawn = sorted(backoff_pause_s(again, SPEC, rng) for _ in range(4000))
+    assert 0.0 <= drawn[0] < 0.01 * longest
+    assert 0.99 * longest < drawn[-1] <= longest
+    for share in (0.25, 0.5, 0.75):
+        assert drawn[int(share * len(drawn))] == pytest.approx(share * longest, abs=0.04 * longest)
+
+
+def test_those_who_failed_together_come_back_apart() -> None:
+    rng = random.Random(1)
+    assert len({backoff_pause_s(1, SPEC, rng) for _ in range(100)}) == 100

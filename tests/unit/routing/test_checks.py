@@ -6,7 +6,7 @@ import pytest
 
 from gateway.routing.checks import failed_checks, route_of
 from gateway.routing.router import Router
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -33,7 +33,7 @@ ENV = {"KEY": "k"}
 
 
 def complaints(checks: str) -> list[str]:
-    spec = loaded(f"{TEXT}checks: [{checks}]\n", ENV).spec
+    spec = load_config(f"{TEXT}checks: [{checks}]\n", ENV).spec
     return [f"{problem.path}: {problem.message}" for problem in failed_checks(spec, Router(spec))]
 
 
@@ -71,7 +71,7 @@ def test_a_check_that_holds_says_nothing(given: str, expect: str) -> None:
             'checks: c: expected model "small", went to model "big" (route "agents")',
         ),
         ("model: auto", "none: true", 'checks: c: expected no route, went to route "other"'),
-        ("model: small", "route: other", "checks: c: no route takes it: "),
+        ("model: small", "route: other", "checks: c: no route matches: "),
     ],
 )
 def test_a_check_that_fails_says_where_the_request_went(given: str, expect: str, message: str | None) -> None:
@@ -83,12 +83,12 @@ def test_a_check_that_fails_says_where_the_request_went(given: str, expect: str,
         assert one.startswith(message)
 
 
-def test_every_failed_expectation_is_told() -> None:
+def test_every_failed_expectation_is_reported() -> None:
     assert len(complaints("{name: c, given: {model: auto}, expect: {route: agents, model: big}}")) == 2
 
 
 def test_providers_count_as_if_they_had_their_keys() -> None:
-    spec = loaded(TEXT, ENV).spec
+    spec = load_config(TEXT, ENV).spec
     spec = replace(spec, providers={name: replace(one, is_on=False) for name, one in spec.providers.items()})
     assert route_of({"model": "auto", "tools": 1}, spec, Router(spec)) == {
         "route": "agents",

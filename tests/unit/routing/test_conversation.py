@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway import dialects
-from gateway.core.exchange import Exchange, Principal, RequestId
-from gateway.routing.conversation import HEADER, LONGEST, affinity, conversation
+from gateway.core.exchange import Exchange, Principal, RequestId, Timeline
+from gateway.routing.conversation import ID_HEADER, MAX_ID_CHARS, affinity, conversation
 
 SYSTEM = {"role": "system", "content": "be brief"}
 FIRST = {"role": "user", "content": "hello"}
@@ -21,7 +21,9 @@ def asked(
     headers: dict[str, str] | None = None,
     **more: Any,
 ) -> Exchange:
-    exchange = Exchange(RequestId("r"), 0.0, 1, "/v1/chat/completions", headers or {}, Principal(tenant))
+    exchange = Exchange(
+        RequestId("r"), 1, "POST", "/v1/chat/completions", headers or {}, Timeline(lambda: 0.0), Principal(tenant)
+    )
     body = {"model": "m", "messages": messages or [FIRST], **more}
     exchange.request = dialects.DEFAULT.decode_request(json.dumps(body).encode())
     return exchange
@@ -50,7 +52,7 @@ def test_conversations_differ_by(other: Exchange) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        {"headers": {HEADER: "c-1"}},
+        {"headers": {ID_HEADER: "c-1"}},
         {"prompt_cache_key": "c-1"},
         {"conversation": "c-1"},
         {"metadata": {"conversation_id": "c-1"}},
@@ -61,13 +63,13 @@ def test_conversations_differ_by(other: Exchange) -> None:
 )
 def test_what_the_client_says_holds_whatever_the_turns(said: dict[str, Any]) -> None:
     one, other = asked([FIRST], **said), asked([SECOND], **said)
-    assert conversation(one) == conversation(other) == conversation(asked(headers={HEADER: "c-1"}))
+    assert conversation(one) == conversation(other) == conversation(asked(headers={ID_HEADER: "c-1"}))
     assert conversation(one) != conversation(asked([FIRST], tenant="other", **said))
 
 
 def test_the_header_comes_before_the_body() -> None:
-    exchange = asked(headers={HEADER: "c-1"}, prompt_cache_key="c-2")
-    assert conversation(exchange) == conversation(asked(headers={HEADER: "c-1"}))
+    exchange = asked(headers={ID_HEADER: "c-1"}, prompt_cache_key="c-2")
+    assert conversation(exchange) == conversation(asked(headers={ID_HEADER: "c-1"}))
 
 
 @pytest.mark.parametrize(
@@ -89,21 +91,21 @@ def test_what_is_said_oddly_is_not_said(odd: dict[str, Any]) -> None:
 
 
 def test_only_the_beginning_of_a_long_id_is_looked_at() -> None:
-    long = "x" * LONGEST
+    long = "x" * MAX_ID_CHARS
     assert conversation(asked(prompt_cache_key=long + "a")) == conversation(asked(prompt_cache_key=long + "b"))
     assert conversation(asked(prompt_cache_key=long[1:] + "a")) != conversation(asked(prompt_cache_key=long[1:] + "b"))
 
 
 def test_an_id_of_bytes_that_are_no_text_is_taken_as_it_is() -> None:
-    assert conversation(asked(headers={HEADER: "\udcff"})) != conversation(asked(headers={HEADER: "\udcfe"}))
+    assert conversation(asked(headers={ID_HEADER: "\udcff"})) != conversation(asked(headers={ID_HEADER: "\udcfe"}))
 
 
 def test_parts_can_t_be_shifted_into_each_other() -> None:
     """A said id never meets an opening, nor a tenant's name an id."""
     opening = conversation(asked([FIRST]))
-    assert conversation(asked(headers={HEADER: json.dumps(FIRST)}, tenant="acme2")) != opening
-    one = asked(headers={HEADER: "bc"}, tenant="a")
-    other = asked(headers={HEADER: "c"}, tenant="ab")
+    assert conversation(asked(headers={ID_HEADER: json.dumps(FIRST)}, tenant="acme2")) != opening
+    one = asked(headers={ID_HEADER: "bc"}, tenant="a")
+    other = asked(headers={ID_HEADER: "c"}, tenant="ab")
     assert conversation(one) != conversation(other)
 
 
@@ -129,4 +131,4 @@ def test_without_tenants_by_tenant_keeps_nothing_together() -> None:
 
 
 def test_a_long_header_is_cut() -> None:
-    assert len(affinity(asked(headers={"x-team": "y" * 5000}), "header:x-team")) <= LONGEST + len("acme") + 1
+    assert len(affinity(asked(headers={"x-team": "y" * 5000}), "header:x-team")) <= MAX_ID_CHARS + len("acme") + 1

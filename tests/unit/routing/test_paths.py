@@ -4,9 +4,9 @@ import pytest
 
 from gateway.core.errors import MethodNotAllowed, NotFound
 from gateway.core.exchange import ANYBODY, Principal
-from gateway.core.reserved_paths import OWN
+from gateway.core.reserved_paths import GATEWAY_PATHS
 from gateway.routing.router import Router
-from tests.support.replay import loaded
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -26,7 +26,7 @@ STAFF = Principal("acme", "00000000", {"plan": "staff"})
 
 @pytest.fixture(scope="module")
 def router() -> Router:
-    return Router(loaded(TEXT).spec)
+    return Router(load_config(TEXT).spec)
 
 
 def route(
@@ -56,7 +56,7 @@ def test_conditions_read_path_headers_and_time(router: Router) -> None:
 
 
 def test_a_path_whose_conditions_fail_is_not_there(router: Router) -> None:
-    assert router.passes("/v1/batches")
+    assert router.is_passthrough_path("/v1/batches")
     with pytest.raises(NotFound):
         route(router, "/v1/batches", "PATCH")
 
@@ -70,7 +70,7 @@ def test_a_path_that_takes_other_methods_names_all_that_it_takes(router: Router)
 @pytest.mark.parametrize(
     "path",
     [
-        *sorted(OWN),
+        *sorted(GATEWAY_PATHS),
         "/v1/models/m",
         "/v1/models/",
         "/v1/realtime",
@@ -96,13 +96,17 @@ def test_a_path_that_takes_other_methods_names_all_that_it_takes(router: Router)
 )
 def test_no_star_covers_what_is_ours_or_can_be_read_in_two_ways(path: str) -> None:
     text = TEXT + '  - {name: all, paths: ["/v1/*"], provider: web}\n'
-    router = Router(loaded(text).spec)
-    assert router.passes("/v1/anything/else:1") and router.passes("/v1/realtimes") and router.passes("/v1/a..b/...")
-    assert not router.passes(path)
+    router = Router(load_config(text).spec)
+    assert (
+        router.is_passthrough_path("/v1/anything/else:1")
+        and router.is_passthrough_path("/v1/realtimes")
+        and router.is_passthrough_path("/v1/a..b/...")
+    )
+    assert not router.is_passthrough_path(path)
     with pytest.raises(NotFound):
         route(router, path)
 
 
 def test_without_routes_for_paths_nothing_passes() -> None:
-    router = Router(loaded(TEXT.partition("  - {name: staff")[0]).spec)
-    assert not router.passes("/v1/files")
+    router = Router(load_config(TEXT.partition("  - {name: staff")[0]).spec)
+    assert not router.is_passthrough_path("/v1/files")

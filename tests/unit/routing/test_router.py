@@ -7,8 +7,8 @@ import pytest
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY, Principal
-from gateway.routing.router import LONGEST_KEPT, MEMBERS_KEPT, Match, Router
-from tests.support.replay import loaded
+from gateway.routing.router import MAX_CACHED_CHARS, MAX_CACHED_NAMES, Match, Router
+from tests.support.replay import load_config
 
 TEXT = """
 version: 1
@@ -35,7 +35,7 @@ FIVE_O_CLOCK = 5 * 3600.0
 
 @pytest.fixture(scope="module")
 def router() -> Router:
-    return Router(loaded(TEXT).spec)
+    return Router(load_config(TEXT).spec)
 
 
 def match(
@@ -50,7 +50,7 @@ def match(
     return router.match(request, headers or {}, principal, wall_s)
 
 
-def test_requested_leads_to_the_model_asked_for(router: Router) -> None:
+def test_requested_leads_to_the_requested_model(router: Router) -> None:
     assert match(router, "big") == Match("direct", "big")
 
 
@@ -65,13 +65,13 @@ def test_the_first_route_whose_condition_holds_wins(router: Router) -> None:
     assert match(router, "auto") == Match("auto", "small")
 
 
-def test_conditions_see_who_asks_and_when(router: Router) -> None:
+def test_conditions_see_the_principal_and_the_time(router: Router) -> None:
     assert match(router, "auto", ACME, wall_s=FIVE_O_CLOCK) == Match("paid", "strong")
     assert match(router, "auto", ACME, wall_s=0) == Match("auto", "small")
     assert match(router, "auto", wall_s=FIVE_O_CLOCK) == Match("auto", "small")
 
 
-def test_a_pool_can_be_asked_for_where_a_route_spells_it(router: Router) -> None:
+def test_a_pool_can_be_requested_if_a_route_spells_it(router: Router) -> None:
     assert match(router, "strong", tools=1) == Match("agents", "strong")
     with pytest.raises(ModelNotFound):
         match(router, "strong")  # its only route does not hold
@@ -115,23 +115,23 @@ def test_a_name_that_a_key_may_not_ask_for_is_not_suggested(router: Router) -> N
 
 
 def test_names_are_those_that_lead_somewhere(router: Router) -> None:
-    assert router.names(ANYBODY) == ["auto", "big", "mock-*", "small", "strong"]
-    assert router.names(ACME) == ["auto", "mock-*"]
+    assert router.model_names(ANYBODY) == ["auto", "big", "mock-*", "small", "strong"]
+    assert router.model_names(ACME) == ["auto", "mock-*"]
 
 
 @pytest.mark.parametrize(("name", "is_known"), [("big", True), ("mock-1", True), ("mock-*", True), ("nope", False)])
-def test_knows_what_can_be_asked_for(router: Router, name: str, is_known: bool) -> None:
-    assert router.knows(name, ANYBODY) is is_known
+def test_which_names_are_allowed(router: Router, name: str, is_known: bool) -> None:
+    assert router.is_allowed_model(name, ANYBODY) is is_known
 
 
 def test_knows_nothing_that_is_not_for_the_key(router: Router) -> None:
-    assert router.knows("mock-1", ACME)
-    assert not router.knows("big", ACME)
+    assert router.is_allowed_model("mock-1", ACME)
+    assert not router.is_allowed_model("big", ACME)
 
 
 def test_everything_that_match_gives_is_among_the_matches(router: Router) -> None:
     """Paths are made for them at load: one that is missing would be a failure of a request."""
-    everything = set(router.matches())
+    everything = set(router.all_matches())
     for model in ("big", "small", "mock-x", "mock-*", "auto", "strong"):
         for tools in (0, 1):
             for headers in ({}, {"x-team": "search"}):
@@ -144,7 +144,7 @@ def test_everything_that_match_gives_is_among_the_matches(router: Router) -> Non
 
 def test_a_condition_that_fails_counts_as_false() -> None:
     text = TEXT.replace("when: agentic", "when: '100 / request.tools > 3'")
-    router = Router(loaded(text).spec)
+    router = Router(load_config(text).spec)
     assert match(router, "auto") == Match("auto", "small")
     assert router.condition_errors == 1
     assert match(router, "auto", tools=2) == Match("agents", "strong")
@@ -153,8 +153,8 @@ def test_a_condition_that_fails_counts_as_false() -> None:
 
 def test_what_is_remembered_of_names_is_bounded(router: Router) -> None:
     """Clients choose the names: neither their number nor their length may fill the memory."""
-    for number in range(MEMBERS_KEPT + 10):
+    for number in range(MAX_CACHED_NAMES + 10):
         assert match(router, f"mock-{number}") == Match("direct", "mock-*")
-    assert match(router, f"mock-{'x' * LONGEST_KEPT}") == Match("direct", "mock-*")
-    assert len(router._members) <= MEMBERS_KEPT
-    assert max(map(len, router._members)) <= LONGEST_KEPT
+    assert match(router, f"mock-{'x' * MAX_CACHED_CHARS}") == Match("direct", "mock-*")
+    assert len(router._cached) <= MAX_CACHED_NAMES
+    assert max(map(len, router._cached)) <= MAX_CACHED_CHARS

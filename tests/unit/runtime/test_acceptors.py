@@ -1,8 +1,9 @@
-"""A worker accepts where it is told to, and never more connections than it has descriptors for."""
+"""A worker accepts on the listeners that control names, and never more connections than it has descriptors for."""
 
 import asyncio
 import logging
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 
 from gateway.core.tasks import Tasks
 from gateway.core.tls import server_context
-from gateway.runtime import acceptors as doors_module
-from gateway.runtime.acceptors import Acceptor, Acceptors, ConnectionFactory
+from gateway.runtime import acceptors as acceptors_module
+from gateway.runtime.acceptors import MIN_CONNECTIONS, Acceptor, Acceptors, ConnectionFactory, most_connections
 from tests.support.certificates import FOLDER
-from tests.support.processes import descriptors
+from tests.support.processes import open_descriptors
 
 
 class Guest(asyncio.Protocol):
@@ -37,7 +38,7 @@ class Guest(asyncio.Protocol):
 
 
 async def test_a_handshake_that_takes_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors_module, "HANDSHAKE_S", 0.05)
+    monkeypatch.setattr(acceptors_module, "HANDSHAKE_S", 0.05)
     tasks, here = Tasks(), list[Guest]()
     listener = socket.create_server(("127.0.0.1", 0))
     context = server_context((FOLDER / "first.pem").read_text(), (FOLDER / "first.key").read_text())
@@ -142,11 +143,11 @@ async def test_opening_doors_of_a_full_house_waits_for_room(house: House) -> Non
 
 
 async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: House) -> None:
-    before = descriptors(os.getpid())
+    before = open_descriptors(os.getpid())
     await house.acceptors.open([0, 1])
     await house.acceptors.stop()
     await house.acceptors.open([0, 1])
-    assert descriptors(os.getpid()) == before - 2
+    assert open_descriptors(os.getpid()) == before - 2
     waiting = await house.visit(0)  # the test holds the listener still
     assert not house.here
     waiting[1].close()
@@ -154,8 +155,18 @@ async def test_after_a_stop_nothing_is_opened_and_no_listener_is_kept(house: Hou
 
 async def test_moving_between_doors_leaks_no_descriptors(house: House) -> None:
     await house.acceptors.open([0])
-    before = descriptors(os.getpid())
+    before = open_descriptors(os.getpid())
     for _ in range(20):
         await house.acceptors.open([0, 1])
         await house.acceptors.open([0])
-    assert descriptors(os.getpid()) == before
+    assert open_descriptors(os.getpid()) == before
+
+
+@pytest.mark.parametrize(
+    ("soft", "expected"), [(4096, 2016), (64, MIN_CONNECTIONS), (resource.RLIM_INFINITY, 2**19 - 32)]
+)
+def test_every_connection_leaves_room_for_one_to_a_provider(
+    monkeypatch: pytest.MonkeyPatch, soft: int, expected: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, soft))
+    assert most_connections() == expected

@@ -71,4 +71,4 @@ def test_no_place_for_it_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "state").write_text("a file")
     key = admin_key(spec_in(tmp_path / "state"), io.StringIO())
     assert key.value not in caplog.text
-    assert [record.message for record in caplog.records] == ["admin key has no place: set server.admin.key"]
+    assert [record.message for record in caplog.records] == ["admin key could not be written: set server.admin.key"]

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.config.spec import Listen, TlsSpec
 from gateway.core.secret import Secret
 from gateway.runtime.admin_listener import AdminListener
-from tests.support.certificates import FOLDER, trusting
+from tests.support.certificates import FOLDER, trusting_context
 from tests.support.http import request_bytes
 
 
@@ -41,8 +41,8 @@ async def test_a_renewed_certificate_is_shown_from_the_next_connection_on() -> N
     acceptors = AdminListener(Ready())  # type: ignore[arg-type]
     await acceptors.open([public], listen("first"), Secret("key"), [private])
     port = public.getsockname()[1]
-    assert await ask(port, trusting()) == (b"HTTP/1.1 200 OK\r\n", "first")
+    assert await ask(port, trusting_context()) == (b"HTTP/1.1 200 OK\r\n", "first")
     acceptors.renew(listen("second"))
-    assert await ask(port, trusting()) == (b"HTTP/1.1 200 OK\r\n", "second")
+    assert await ask(port, trusting_context()) == (b"HTTP/1.1 200 OK\r\n", "second")
     assert await ask(private.getsockname()[1], None) == (b"HTTP/1.1 200 OK\r\n", "")
     await acceptors.close()

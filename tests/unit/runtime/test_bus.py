@@ -10,7 +10,7 @@ import pytest
 from msgspec.msgpack import Encoder
 from msgspec.structs import replace
 
-from gateway.runtime import bus
+from gateway.runtime import bus, messages
 
 
 @pytest.fixture
@@ -21,16 +21,16 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 MESSAGES = [
-    bus.Prepare(2, b"\x00spec", {"local": "unix:/run/a.sock"}, 7),
-    bus.Activate(2, 8),
-    bus.Discard(2),
-    bus.AskMetrics(9),
-    bus.AskHealth(10),
-    bus.AskEndpoints(11),
-    bus.Drain(("web", "own/tiny#1"), ("own",), 12),
-    bus.ChildState("local", "up"),
-    bus.News("0123abcd", "opened", 29.5),
-    bus.Stop(0.5, 30.0),
+    messages.Prepare(2, b"\x00spec", {"local": "unix:/run/a.sock"}, 7),
+    messages.Activate(2, 8),
+    messages.Discard(2),
+    messages.AskMetrics(9),
+    messages.AskHealth(10),
+    messages.AskEndpoints(11),
+    messages.Drain(("web", "own/tiny#1"), ("own",), 12),
+    messages.ChildState("local", "up"),
+    messages.EndpointEvent("0123abcd", "opened", 29.5),
+    messages.Stop(0.5, 30.0),
 ]
 
 
@@ -46,15 +46,16 @@ async def test_messages_arrive_as_they_were_sent_and_in_order(ends: tuple[socket
 
 async def test_answers_come_back_with_their_id(ends: tuple[socket.socket, socket.socket]) -> None:
     control, worker = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
-    mean = bus.Mean(0.25, 3.5)
-    endpoint = bus.EndpointFigures(
-        "a/b", "a", "b", ("p",), "open", 1.5, 2, mean, bus.Mean(), mean, True, False, True, 0.5
+    mean = messages.Mean(0.25, 3.5)
+    endpoint = messages.EndpointStatus(
+        "a/b", "a", "b", ("p",), "open", 1.5, 2, mean, messages.Mean(), mean, True, False, True, 0.5
     )
     answers = (
-        bus.Health(4, {"a/b": "half_open"}, 12, {"a/b": "drained"}),
-        bus.Endpoints(5, (endpoint,), (bus.PoolFigures("p", 1, 0, None),)),
-        bus.Drained(6),
-        bus.News("0123abcd", "key_refused", 300.0),
+        messages.Health(4, {"a/b": "half_open"}, 12, {"a/b": "drained"}),
+        messages.Endpoints(5, (endpoint,), (messages.PoolStatus("p", 1, 0, None),)),
+        messages.Drained(6),
+        messages.Activated(7, 3),
+        messages.EndpointEvent("0123abcd", "key_refused", 300.0),
     )
     for answer in answers:
         worker.send(answer)
@@ -65,12 +66,12 @@ async def test_answers_come_back_with_their_id(ends: tuple[socket.socket, socket
 
 async def test_a_frame_cut_anywhere_is_still_one_message(ends: tuple[socket.socket, socket.socket]) -> None:
     receiver = await bus.Link.open(ends[1])
-    frame = bus._frame(bus.Encoder().encode(bus.ChildState("local", "down")))
+    frame = bus._frame(bus.Encoder().encode(messages.ChildState("local", "down")))
     receiving = asyncio.gather(receiver.receive(bus.to_worker_decoder()))
     for byte in frame:
         ends[0].send(bytes([byte]))
         await asyncio.sleep(0)
-    assert await receiving == [bus.ChildState("local", "down")]
+    assert await receiving == [messages.ChildState("local", "down")]
     receiver.close()
 
 
@@ -91,7 +92,7 @@ async def test_the_end_of_the_peer_is_none_even_within_a_frame(
         struct.pack(">I", bus.MAX_FRAME_BYTES + 1),
         struct.pack(">I", 3) + b"\xc1\xc1\xc1",
         bus._frame(bus.Encoder().encode({"type": "reboot"})),
-        bus._frame(bus.Encoder().encode(bus.LifeSign())),
+        bus._frame(bus.Encoder().encode(messages.LifeSign())),
     ],
     ids=["too long", "no msgpack", "no such message", "of the other direction"],
 )
@@ -108,12 +109,12 @@ async def test_a_message_to_a_peer_that_is_gone_is_dropped(ends: tuple[socket.so
     ends[1].close()
     assert await sender.receive(bus.to_control_decoder()) is None
     await sender.finish()
-    sender.send(bus.LifeSign())
+    sender.send(messages.LifeSign())
 
 
 async def test_finishing_sends_what_was_queued(ends: tuple[socket.socket, socket.socket]) -> None:
     sender, receiver = await bus.Link.open(ends[0]), await bus.Link.open(ends[1])
-    large = bus.Metrics(1, b"x" * 2_000_000)
+    large = messages.Metrics(1, b"x" * 2_000_000)
     sender.send(large)
     receiving = asyncio.gather(receiver.receive(bus.to_control_decoder()))
     await sender.finish()
@@ -122,8 +123,8 @@ async def test_finishing_sends_what_was_queued(ends: tuple[socket.socket, socket
 
 
 async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket, socket.socket]) -> None:
-    start = bus.Start(2, 1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"}, (0,), (0,))
-    start = replace(start, drained=("web",), news=(bus.News("0123abcd", "opened", 12.5),))
+    start = messages.Start(2, 4, 1, b"spec" * 100_000, {"local": "unix:/x"}, {"local": "warming"}, (0,), (0,))
+    start = replace(start, drained=("web",), events=(messages.EndpointEvent("0123abcd", "opened", 12.5),))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         bus.send_listeners(ends[0], [listener])
@@ -144,13 +145,13 @@ async def test_the_start_hands_over_working_listeners(ends: tuple[socket.socket,
 def test_more_listeners_than_one_message_carries_arrive_in_order(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(bus, "MAX_FDS_PER_MESSAGE", 2)
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
     names = [listener.getsockname() for listener in listeners]
     bus.send_listeners(ends[0], listeners)
     for listener in listeners:
         listener.close()
-    start = bus.Start(1, 1, b"", {}, {}, (0,) * 5, (0, 1))
+    start = messages.Start(1, 2, 1, b"", {}, {}, (0,) * 5, (0, 1))
     body = Encoder().encode(start)
     ends[0].send(struct.pack(">I", len(body)) + body)
     received = bus.receive_start(ends[1])

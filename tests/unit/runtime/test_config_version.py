@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.runtime.checked import load_and_check
+from gateway.compile.check import load_and_check
 from gateway.runtime.config_version import ConfigVersion, decode_spec
 
 ROOT = Path(__file__).parents[3]

@@ -19,7 +19,7 @@ class Services:
         self.in_flight = 0
 
 
-class Door:
+class Listener:
     def __init__(self, story: list[str]) -> None:
         self._story = story
 
@@ -30,7 +30,7 @@ class Door:
 async def test_an_idle_worker_leaves_without_waiting_for_the_deadline() -> None:
     story: list[str] = []
     async with asyncio.timeout(5):
-        await drain(Services(0, story), [Door(story)], 0.0, 1000.0)
+        await drain(Services(0, story), [Listener(story)], 0.0, 1000.0)
     assert story == ["close", "refuse (draining=True)"]
 
 
@@ -38,7 +38,7 @@ async def test_it_is_not_ready_but_open_during_the_grace() -> None:
     story: list[str] = []
     services = Services(0, story)
     async with asyncio.TaskGroup() as group:
-        leaving = group.create_task(drain(services, [Door(story)], 1000.0, 2000.0))
+        leaving = group.create_task(drain(services, [Listener(story)], 1000.0, 2000.0))
         await asyncio.sleep(0)
         assert services.draining
         assert story == []
@@ -49,7 +49,7 @@ async def test_running_requests_are_waited_for() -> None:
     story: list[str] = []
     services = Services(1, story)
     async with asyncio.TaskGroup() as group:
-        leaving = group.create_task(drain(services, [Door(story)], 0.0, 1000.0))
+        leaving = group.create_task(drain(services, [Listener(story)], 0.0, 1000.0))
         while "refuse (draining=True)" not in story:  # noqa: ASYNC110 (turns of the loop, no time)
             await asyncio.sleep(0)
         assert not leaving.done()
@@ -59,5 +59,5 @@ async def test_running_requests_are_waited_for() -> None:
 
 async def test_what_runs_past_the_deadline_is_cut() -> None:
     story: list[str] = []
-    await drain(Services(3, story), [Door(story)], 0.0, 0.0)
+    await drain(Services(3, story), [Listener(story)], 0.0, 0.0)
     assert story == ["close", "refuse (draining=True)", "cut"]

@@ -1,12 +1,13 @@
 """Processes of ours are born deaf to what only control may decide on, and hold only what they were given."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
 import pytest
 
-from gateway.runtime.launch import launch, make_lifeline
+from gateway.runtime.launch import launch, make_lifeline, raise_descriptor_limit
 
 REPORT = """
 import os, signal, sys
@@ -40,3 +41,11 @@ def test_a_launched_process_is_deaf_to_signals_for_control_and_holds_only_what_i
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     os.close(lifeline.read_fd)
     os.close(lifeline.write_fd)
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = {"now": (1024, 4096)}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: limit["now"])
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: limit.update(now=limits))
+    raise_descriptor_limit()
+    assert limit["now"] == (4096, 4096)

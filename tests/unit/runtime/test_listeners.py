@@ -37,7 +37,7 @@ def test_an_address_in_use_is_named() -> None:
 def test_one_bad_address_closes_the_good_ones(tmp_path: Path) -> None:
     good = tmp_path / "good.sock"
     (tmp_path / "file").write_text("")
-    with pytest.raises(ListenError, match="is there already, and is no socket"):
+    with pytest.raises(ListenError, match="exists already, and is not a socket"):
         listen_on([Listen(path=str(good)), Listen(path=str(tmp_path / "file"))])
     with socket.socket(socket.AF_UNIX) as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(str(good))

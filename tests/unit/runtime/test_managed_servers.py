@@ -17,7 +17,8 @@ from gateway.config.spec import LogSpec, ModelSpec, Policy, PriceSpec, ProviderS
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
 from gateway.runtime.launch import make_lifeline
-from gateway.runtime.managed_servers import ChildContext, ManagedServers, is_healthy, recipes
+from gateway.runtime.managed_server import ChildContext, is_healthy
+from gateway.runtime.managed_servers import ManagedServers, recipes
 from gateway.runtime.reaper import Reaper
 
 ROOT = Path(__file__).parents[3]

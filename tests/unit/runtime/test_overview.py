@@ -8,7 +8,7 @@ import pytest
 from gateway.core.errors import NoCapacity, NotFound
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
-from gateway.runtime.bus import EndpointFigures, Endpoints, Health, Mean
+from gateway.runtime.messages import Endpoints, EndpointStatus, Health, Mean
 from gateway.runtime.overview import Overview, worst_circuits
 
 
@@ -41,10 +41,10 @@ class Workers:
         return [1, 2]
 
 
-def figures(name: str) -> EndpointFigures:
+def figures(name: str) -> EndpointStatus:
     provider, _, model = name.partition("/")
     means = Mean(), Mean(), Mean()
-    return EndpointFigures(name, provider, model, (), "closed", 0.0, 1, *means, False, True, False, 0.0)
+    return EndpointStatus(name, provider, model, (), "closed", 0.0, 1, *means, False, True, False, 0.0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from gateway.config.spec import Listen, LogSpec, Policy, ServerSpec, Spec
 from gateway.core.problem import ConfigError, Place, Problem
 from gateway.core.tasks import Tasks
 from gateway.observability.metrics import Metrics
-from gateway.runtime.reload import Reloader, Roll
+from gateway.runtime.reload import Reloader, WorkerCounts
 from tests.support.clock import FakeClock
 
 FAULT = Problem(Place("gateway.yaml", 3, 7), "pools.fast", "no such model")
@@ -40,7 +40,7 @@ class Desk:
             loaded("a"),
             load=self._load,
             apply=self._apply,
-            roll=lambda: Roll(1, 1),
+            count_workers=lambda: WorkerCounts(1, 1),
             executor=self.executor,
             clock=FakeClock(),
             metrics=self.metrics,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.runtime.admin_commands import reload
 from gateway.runtime.control_socket import open_control_socket
-from gateway.runtime.reload_client import reload
 
 Answering = Callable[[bytes], Path]
 

@@ -16,8 +16,8 @@ class HandClock:
 
 def test_pauses_double_up_to_the_longest() -> None:
     pauses = RestartBackoff(HandClock())
-    pauses.begin()
-    taken = [pauses.after_end() for _ in range(11)]
+    pauses.note_start()
+    taken = [pauses.next_pause_s() for _ in range(11)]
     assert taken[:4] == [0.1, 0.2, 0.4, 0.8]
     assert taken[-2:] == [LONGEST_PAUSE_S, LONGEST_PAUSE_S]
 
@@ -26,18 +26,18 @@ def test_a_long_life_is_forgiven() -> None:
     clock = HandClock()
     pauses = RestartBackoff(clock)
     for _ in range(5):
-        pauses.begin()
-        pauses.after_end()
-    pauses.begin()
+        pauses.note_start()
+        pauses.next_pause_s()
+    pauses.note_start()
     clock.now += LONG_LIFE_S
-    assert pauses.after_end() == FIRST_PAUSE_S
+    assert pauses.next_pause_s() == FIRST_PAUSE_S
 
 
 def test_a_life_just_short_of_long_is_not_forgiven() -> None:
     clock = HandClock()
     pauses = RestartBackoff(clock)
-    pauses.begin()
-    pauses.after_end()
-    pauses.begin()
+    pauses.note_start()
+    pauses.next_pause_s()
+    pauses.note_start()
     clock.now += LONG_LIFE_S - 0.001
-    assert pauses.after_end() == 2 * FIRST_PAUSE_S
+    assert pauses.next_pause_s() == 2 * FIRST_PAUSE_S

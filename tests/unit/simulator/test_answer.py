@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.providers.simulator import behaviour_of
+from gateway.providers.simulator_behaviour import behaviour_of
 from gateway.simulator.answer import Answer, Words, compose, signature_of
 from gateway.simulator.ask import Ask
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.providers.simulator import behaviour_of
+from gateway.providers.simulator_behaviour import behaviour_of
 from gateway.simulator.answer import compose
 from gateway.simulator.ask import Ask
 from gateway.simulator.chat import Chat

@@ -2,7 +2,7 @@
 
 import zlib
 
-from gateway.providers.simulator import behaviour_of
+from gateway.providers.simulator_behaviour import behaviour_of
 from gateway.simulator.framing import Fate, Step, Until, framed, pieces
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.providers.retry_after import limit_wait_s
-from gateway.providers.simulator import behaviour_of
+from gateway.providers.retry_after import rate_limit_wait_s
+from gateway.providers.simulator_behaviour import behaviour_of
 from gateway.simulator.heads import chat_headers, head, messages_headers, wants_pages
 
 
@@ -16,7 +16,7 @@ def test_a_reset_can_be_read_by_who_must_wait_for_it(headers: object) -> None:
     assert callable(headers)
     for seconds in (0.25, 1.5, 90.5, 7200):
         told = headers(behaviour_of(f"sim-error429-reset_in{seconds}s"), 1_700_000_000, True)
-        wait_s = limit_wait_s(pairs(told), 1_700_000_000)
+        wait_s = rate_limit_wait_s(pairs(told), 1_700_000_000)
         assert wait_s is not None and seconds <= wait_s <= seconds + 1
 
 

@@ -15,7 +15,7 @@ NEVER = Timeouts(connect_s=None, first_token_s=None, answer_s=None, idle_s=None,
 
 
 class Watched:
-    """A watch, and when what was told."""
+    """Timers, and the moments at which they called back."""
 
     def __init__(
         self, timeouts: Timeouts, *, is_stream: bool = True, total_s: float | None = None, write_s: float = 60.0
@@ -82,7 +82,7 @@ async def test_before_the_answer_the_first_answer_clock_and_the_total_run(
 async def test_each_clock_is_a_fault_of_its_own(timeouts: Timeouts, total_s: float, fault: Fault) -> None:
     watched = Watched(timeouts, is_stream=fault is Fault.FIRST_TOKEN, total_s=total_s)
     if fault is Fault.IDLE:
-        watched.timers.begin_body()
+        watched.timers.body_started()
     await watched.until(5)
     ((_, error),) = watched.errors
     assert isinstance(error, UpstreamTimeout) and error.fault is fault and error.http_status == 504
@@ -92,7 +92,7 @@ async def test_each_clock_is_a_fault_of_its_own(timeouts: Timeouts, total_s: flo
 async def test_from_the_first_answer_on_the_idle_clock_runs_from_the_last_byte() -> None:
     watched = Watched(Timeouts(first_token_s=20, idle_s=30))
     await watched.until(19)
-    watched.timers.begin_body()
+    watched.timers.body_started()
     await watched.until(200, event_every=29)
     assert watched.fired == []
     await watched.until(300)
@@ -102,7 +102,7 @@ async def test_from_the_first_answer_on_the_idle_clock_runs_from_the_last_byte()
 @in_virtual_time
 async def test_the_total_ends_a_stream_that_never_rests() -> None:
     watched = Watched(Timeouts(idle_s=30), total_s=100)
-    watched.timers.begin_body()
+    watched.timers.body_started()
     await watched.until(99.9, event_every=0.5)
     assert watched.fired == []
     await watched.until(101)
@@ -113,7 +113,7 @@ async def test_the_total_ends_a_stream_that_never_rests() -> None:
 async def test_a_clock_that_is_off_never_fires() -> None:
     watched = Watched(NEVER)
     await watched.until(10**6)
-    watched.timers.begin_body()
+    watched.timers.body_started()
     await watched.until(2 * 10**6)
     assert watched.fired == []
 
@@ -124,9 +124,9 @@ async def test_while_the_client_holds_things_up_the_write_timeout_runs_instead_o
     idle_s: float | None,
 ) -> None:
     watched = Watched(Timeouts(first_token_s=None, idle_s=idle_s), write_s=60)
-    watched.timers.begin_body()
+    watched.timers.body_started()
     await watched.until(1)
-    watched.timers.stall()
+    watched.timers.client_paused()
     await watched.until(60.9)
     assert watched.fired == []
     await watched.until(200)
@@ -137,10 +137,10 @@ async def test_while_the_client_holds_things_up_the_write_timeout_runs_instead_o
 @in_virtual_time
 async def test_when_the_client_takes_again_the_idle_clock_starts_anew() -> None:
     watched = Watched(Timeouts(idle_s=5), write_s=60)
-    watched.timers.begin_body()
-    watched.timers.stall()
+    watched.timers.body_started()
+    watched.timers.client_paused()
     await watched.until(50)
-    watched.timers.go_on()
+    watched.timers.client_resumed()
     await watched.until(54.9)
     assert watched.fired == []
     await watched.until(70)
@@ -150,10 +150,10 @@ async def test_when_the_client_takes_again_the_idle_clock_starts_anew() -> None:
 @in_virtual_time
 async def test_a_second_stall_within_the_first_wins_no_time() -> None:
     watched = Watched(Timeouts(), write_s=10)
-    watched.timers.begin_body()
-    watched.timers.stall()
+    watched.timers.body_started()
+    watched.timers.client_paused()
     await watched.until(9)
-    watched.timers.stall()
+    watched.timers.client_paused()
     await watched.until(30)
     assert watched.fired == [(10, "client_stalled")]
 
@@ -161,12 +161,12 @@ async def test_a_second_stall_within_the_first_wins_no_time() -> None:
 @in_virtual_time
 async def test_nothing_is_called_after_the_end() -> None:
     watched = Watched(Timeouts(first_token_s=1, idle_s=1), total_s=2, write_s=1)
-    watched.timers.call_on_silence(0.3, watched.sign)
+    watched.timers.start_keepalive(0.3, watched.sign)
     watched.timers.stop()
-    watched.timers.begin_body()
-    watched.timers.stall()
-    watched.timers.go_on()
-    watched.timers.call_on_silence(0.5, watched.sign)
+    watched.timers.body_started()
+    watched.timers.client_paused()
+    watched.timers.client_resumed()
+    watched.timers.start_keepalive(0.5, watched.sign)
     await watched.until(10)
     assert (watched.fired, watched.signs) == ([], [])
 
@@ -174,8 +174,8 @@ async def test_nothing_is_called_after_the_end() -> None:
 @in_virtual_time
 async def test_silence_is_told_from_the_last_byte_on_and_then_again_and_again() -> None:
     watched = Watched(NEVER)
-    watched.timers.begin_body()
-    watched.timers.call_on_silence(15, watched.sign)
+    watched.timers.body_started()
+    watched.timers.start_keepalive(15, watched.sign)
     await watched.until(14)
     watched.timers.last_at = asyncio.get_running_loop().time()
     await watched.until(61)
@@ -185,8 +185,8 @@ async def test_silence_is_told_from_the_last_byte_on_and_then_again_and_again() 
 @in_virtual_time
 async def test_a_stream_that_speaks_often_enough_is_never_silent() -> None:
     watched = Watched(NEVER)
-    watched.timers.begin_body()
-    watched.timers.call_on_silence(15, watched.sign)
+    watched.timers.body_started()
+    watched.timers.start_keepalive(15, watched.sign)
     await watched.until(500, event_every=10)
     assert watched.signs == []
 
@@ -204,7 +204,7 @@ async def test_an_event_moves_no_timer() -> None:
         return call_at(when, callback, *args, **options)
 
     loop.call_at = counting  # type: ignore[method-assign]
-    watched.timers.begin_body()
+    watched.timers.body_started()
     await watched.until(300, event_every=0.01)
     assert watched.fired == [] and len(armed) <= 300 / 29 + 2
 
@@ -213,10 +213,10 @@ async def test_an_event_moves_no_timer() -> None:
 async def test_the_first_answer_is_not_waited_for_while_the_request_is_still_sent() -> None:
     for is_stream in (True, False):
         watched = Watched(Timeouts(None, 2.0, 2.0, 5.0, None), is_stream=is_stream)
-        watched.timers.hold()
+        watched.timers.pause_first_answer()
         await asyncio.sleep(10)
         assert watched.errors == [] and watched.timers.idle_s == 5.0
-        watched.timers.begin_wait()
+        watched.timers.request_sent()
         await asyncio.sleep(10)
         assert [at for at, _ in watched.errors] == [12.0]
 
@@ -224,13 +224,13 @@ async def test_the_first_answer_is_not_waited_for_while_the_request_is_still_sen
 @in_virtual_time
 async def test_an_answer_that_came_before_the_request_was_sent_has_its_idle_clock_alone() -> None:
     watched = Watched(Timeouts(None, 2.0, 2.0, 5.0, None), is_stream=False)
-    watched.timers.hold()
-    watched.timers.begin_body()
-    watched.timers.begin_wait()
+    watched.timers.pause_first_answer()
+    watched.timers.body_started()
+    watched.timers.request_sent()
     await asyncio.sleep(10)
     assert [at for at, _ in watched.errors] == [5.0]
     free = Watched(NEVER, is_stream=False)
-    free.timers.hold()
-    free.timers.begin_wait()
+    free.timers.pause_first_answer()
+    free.timers.request_sent()
     await asyncio.sleep(10)
     assert free.errors == []

@@ -25,11 +25,11 @@ class Outlet:
         self.is_sent = False
         self.error: GatewayError | None = None
 
-    def send(self, data: bytes) -> "asyncio.Future[None] | None":
+    def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
         self.data += data
         return self.room
 
-    def sent(self) -> None:
+    def body_sent(self) -> None:
         self.is_sent = True
 
     def fail(self, error: GatewayError) -> None:

@@ -12,27 +12,29 @@ from gateway.core.errors import (
     UpstreamRateLimited,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.pools.target import Target
 from gateway.providers.response import UpstreamResponse, WireRequest
 from gateway.resilience.retry import RESERVE, RetryBudget
-from gateway.upstream.attempt import Attempt, Upstream
+from gateway.streaming.download import Download
+from gateway.upstream.attempt import Attempt
 from tests.support.clock import FakeClock
 from tests.support.dispatching import config
-from tests.support.replay import Line, Wire
+from tests.support.replay import FakeConnection, ReplayWorker
 
 TEXT = config("main: {members: [m-a]}", more="defaults: {breaker: {failures: 1, recovery: 30s, successes: 2}}")
 REJECTION = Rejected("no", status=404, body=b"", content_type="")
 
 
 @pytest.fixture
-async def line(clock: FakeClock) -> Line:
-    return Line(TEXT, clock)
+async def line(clock: FakeClock) -> ReplayWorker:
+    return ReplayWorker(TEXT, clock)
 
 
 class Books:
     """A trial with everything that an attempt may hold."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: ReplayWorker) -> None:
         self.line = line
         self.exchange: Exchange = line.exchange("auto")
         stage = line.path(self.exchange).stages[0]
@@ -40,13 +42,16 @@ class Books:
         self.endpoint = self.target.endpoint
         self.budget = RetryBudget()
         self.limiter = stage.state.limiter
-        self.attempt = Attempt(self.exchange, self.target, self.budget.try_take(), line.services)
+        self.attempt = Attempt(self.exchange, self.target, "main", self.budget.try_take(), line.services)
 
     def answer(self, *, is_streamed: bool = False) -> "Books":
         call = WireRequest(self.target.provider.origin, b"", b"", self.target.timeouts, is_streamed, None, 1.0)
-        answer = UpstreamResponse(Wire(), call)  # type: ignore[arg-type]
-        stream = object() if is_streamed else None
-        self.attempt.answered(Upstream(self.target, answer, body=None if is_streamed else b"{}", stream=stream))  # type: ignore[arg-type]
+        self.answered = answer = UpstreamResponse(FakeConnection(), call)  # type: ignore[arg-type]
+        if is_streamed:
+            self.attempt.succeed(Response(200, {}, source=Download(answer)))
+        else:
+            answer.close()  # its body is complete
+            self.attempt.succeed(Response(200, {}, body=b"{}"))
         return self
 
     @property
@@ -58,7 +63,7 @@ class Books:
         return not (self.endpoint.in_flight or self.endpoint.load.in_flight or self.budget._running)
 
 
-async def test_an_attempt_is_written_down_when_it_begins(line: Line) -> None:
+async def test_an_attempt_is_written_down_when_it_begins(line: ReplayWorker) -> None:
     books = Books(line)
     assert (books.endpoint.in_flight, books.endpoint.load.in_flight) == (1, 1)
     assert [(one.endpoint, one.outcome) for one in books.exchange.attempts] == [("a/m-a", "running")]
@@ -76,7 +81,7 @@ async def test_an_attempt_is_written_down_when_it_begins(line: Line) -> None:
     ids=["unavailable", "rate limited", "key refused", "rejected"],
 )
 async def test_a_failure_counts_as_its_fault_says(
-    line: Line, error: GatewayError, is_failure: bool, opens: bool, balance: int
+    line: ReplayWorker, error: GatewayError, is_failure: bool, opens: bool, balance: int
 ) -> None:
     books = Books(line)
     books.attempt.fail(error)
@@ -87,7 +92,7 @@ async def test_a_failure_counts_as_its_fault_says(
     assert books.is_closed()
 
 
-async def test_a_rejection_does_not_forget_what_retries_have_earned(line: Line) -> None:
+async def test_a_rejection_does_not_forget_what_retries_have_earned(line: ReplayWorker) -> None:
     """It is an answer: the provider lives."""
     for error, left in ((REJECTION, 49.0), (Unavailable("down"), 0.0)):
         books = Books(line)
@@ -96,7 +101,7 @@ async def test_a_rejection_does_not_forget_what_retries_have_earned(line: Line) 
         assert books.balance == left
 
 
-async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: Line) -> None:
+async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: ReplayWorker) -> None:
     books = Books(line)
     books.attempt.abandon()
     assert books.attempt.was_abandoned
@@ -106,7 +111,7 @@ async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: Line) ->
     assert books.is_closed()
 
 
-async def test_a_probe_that_is_abandoned_gives_its_place_back(line: Line, clock: FakeClock) -> None:
+async def test_a_probe_that_is_abandoned_gives_its_place_back(line: ReplayWorker, clock: FakeClock) -> None:
     line.endpoints["a/m-a"].breaker.trip()
     clock.advance(30)
     books = Books(line)
@@ -115,7 +120,7 @@ async def test_a_probe_that_is_abandoned_gives_its_place_back(line: Line, clock:
     assert books.endpoint.breaker.is_available
 
 
-async def test_asked_in_spite_of_its_breaker_it_neither_closes_nor_hurts_it(line: Line) -> None:
+async def test_asked_in_spite_of_its_breaker_it_neither_closes_nor_hurts_it(line: ReplayWorker) -> None:
     breaker = line.endpoints["a/m-a"].breaker
     breaker.trip()
     rest_s = breaker.retry_in_s()
@@ -126,7 +131,7 @@ async def test_asked_in_spite_of_its_breaker_it_neither_closes_nor_hurts_it(line
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-async def test_an_answer_tells_how_long_it_took(line: Line, clock: FakeClock, is_streamed: bool) -> None:
+async def test_an_answer_tells_how_long_it_took(line: ReplayWorker, clock: FakeClock, is_streamed: bool) -> None:
     books = Books(line)
     books.endpoint.credential.is_refused = True
     clock.advance(3)
@@ -138,9 +143,9 @@ async def test_an_answer_tells_how_long_it_took(line: Line, clock: FakeClock, is
     assert (books.endpoint.failures.value, books.endpoint.failures.weight) == (0.0, 1.0)
     assert not books.endpoint.credential.is_refused
     assert books.balance == 1
-    assert not books.exchange.meter.first_event_at  # it is not the client's yet
-    books.attempt.taken("main")
-    assert (books.exchange.pool, books.exchange.meter.first_event_at) == ("main", clock.monotonic())
+    assert not books.exchange.timeline.first_content_at  # it is not the client's yet
+    books.attempt.choose()
+    assert (books.exchange.pool, books.exchange.timeline.first_content_at) == ("main", clock.monotonic())
     books.attempt.discard()
     assert books.is_closed()
 
@@ -156,7 +161,7 @@ async def test_an_answer_tells_how_long_it_took(line: Line, clock: FakeClock, is
     ids=["well", "interrupted", "stalled", "something else"],
 )
 async def test_the_relay_decides_how_an_answer_ends(
-    line: Line, clock: FakeClock, error: BaseException | None, outcome: str, opens: bool
+    line: ReplayWorker, clock: FakeClock, error: BaseException | None, outcome: str, opens: bool
 ) -> None:
     books = Books(line).answer()
     clock.advance(2)
@@ -173,15 +178,15 @@ async def test_the_relay_decides_how_an_answer_ends(
             relay()
     assert books.exchange.attempts[0].outcome == outcome
     assert books.endpoint.breaker.is_available is not opens
-    assert books.attempt.upstream.answer._connection is None
-    assert books.exchange.waited_s == pytest.approx(2.0)
+    assert books.answered._connection is None
+    assert books.exchange.timeline.waited_s == pytest.approx(2.0)
     assert books.is_closed()
 
 
-async def test_the_gate_is_left_at_the_end_with_the_time_that_it_was_held(line: Line, clock: FakeClock) -> None:
+async def test_the_gate_is_left_at_the_end_with_the_time_that_it_was_held(line: ReplayWorker, clock: FakeClock) -> None:
     books = Books(line).answer()
     books.limiter.configure(1, None)
-    assert books.limiter.try_enter()
+    assert books.limiter.try_acquire()
     books.attempt.hold(books.limiter, clock.monotonic())
     clock.advance(4)
     with books.attempt:
@@ -191,7 +196,7 @@ async def test_the_gate_is_left_at_the_end_with_the_time_that_it_was_held(line: 
 
 
 @pytest.mark.parametrize("is_answered", [False, True])
-async def test_discarding_ends_what_runs_and_nothing_else(line: Line, is_answered: bool) -> None:
+async def test_discarding_ends_what_runs_and_nothing_else(line: ReplayWorker, is_answered: bool) -> None:
     books = Books(line)
     if is_answered:
         books.answer()

@@ -5,19 +5,32 @@ import asyncio
 import pytest
 
 from gateway.core.errors import Rejected, Unavailable, UpstreamTimeout
-from gateway.pools.averages import RECOUNT
+from gateway.pools.averages import REFRESH_EVERY
 from gateway.resilience.breaker import BreakerState
-from tests.support.dispatching import ask, hosts_of, late, left_over, line_of, outcomes, pool, watch_calls
+from tests.support.dispatching import (
+    called_hosts,
+    delayed,
+    dispatch_and_read,
+    leaks,
+    lost_picodollars,
+    outcomes,
+    pool,
+    record_calls,
+    replay_worker,
+)
 from tests.support.loops import in_virtual_time
-from tests.support.replay import SILENCE, Line, Play, completion, stream, whole
+from tests.support.replay import NO_RESPONSE, ReplayWorker, ScriptedResponse, completion, full_response, stream
 
-A, B = whole(completion("from a")), whole(completion("from b", {"prompt_tokens": 5, "completion_tokens": 7}))
-DOWN = whole(b"{}", 500)
+A, B = (
+    full_response(completion("from a")),
+    full_response(completion("from b", {"prompt_tokens": 5, "completion_tokens": 7})),
+)
+DOWN = full_response(b"{}", 500)
 POOL = "main: {members: [m-a, m-b, m-c], hedge: {after: 1s, quantile: 90%%, share: 100%%}%s}"
 
 
-def hedging(more: str = "", settings: str = "") -> Line:
-    line = line_of(POOL % settings, more=more)
+def hedging(more: str = "", settings: str = "") -> ReplayWorker:
+    line = replay_worker(POOL % settings, more=more)
     line.play(a=A, b=B, c=B)
     return line
 
@@ -26,111 +39,111 @@ def hedging(more: str = "", settings: str = "") -> Line:
 @in_virtual_time
 async def test_a_second_one_is_asked_after_a_silence_and_its_answer_taken(is_stream: bool) -> None:
     line = hedging()
-    line.play(a=late(stream() if is_stream else A, 10.0), b=late(stream() if is_stream else B, 0.5))
-    asked = watch_calls(line)
+    line.play(a=delayed(stream() if is_stream else A, 10.0), b=delayed(stream() if is_stream else B, 0.5))
+    asked = record_calls(line)
     x = line.exchange("auto", stream=is_stream)
-    answer = await ask(line, x)
+    answer = await dispatch_and_read(line, x)
     assert asked.times == [("a", 0.0), ("b", pytest.approx(1.0))]
     assert b"two " in answer or b"from b" in answer
     assert outcomes(x) == ["abandoned", "ok"]
     assert (x.model, x.provider, x.pool) == ("m-b", "b", "main")
-    assert x.waited_s >= 1.5
-    assert not left_over(line)
+    assert x.timeline.waited_s >= 1.5
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_the_first_one_may_still_be_faster() -> None:
     line = hedging()
-    line.play(a=late(A, 1.5), b=late(B, 10.0))
+    line.play(a=delayed(A, 1.5), b=delayed(B, 10.0))
     x = line.exchange("auto")
-    assert b"from a" in await ask(line, x)
+    assert b"from a" in await dispatch_and_read(line, x)
     assert outcomes(x) == ["ok", "abandoned"]
     assert (x.model, x.provider) == ("m-a", "a")
-    assert x.meter.usage is None  # what b counted is not ours
-    assert not left_over(line)
+    assert x.usage is None  # what b counted is not ours
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_of_two_answers_at_once_the_first_is_taken_and_named() -> None:
     line = hedging()
-    line.play(a=late(A, 2.0), b=late(B, 1.0))
+    line.play(a=delayed(A, 2.0), b=delayed(B, 1.0))
     x = line.exchange("auto")
-    answer = await ask(line, x)
+    answer = await dispatch_and_read(line, x)
     taken = "m-a" if b"from a" in answer else "m-b"
     assert x.model == taken
-    assert (x.meter.usage is None) is (taken == "m-a")
+    assert (x.usage is None) is (taken == "m-a")
     assert sorted(outcomes(x)) == ["abandoned", "ok"]
-    assert not left_over(line)
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_nobody_else_is_asked_who_answers_in_time() -> None:
     line = hedging()
-    line.play(a=late(A, 0.9))
+    line.play(a=delayed(A, 0.9))
     x = line.exchange("auto")
-    await ask(line, x)
-    assert hosts_of(line) == "a"
-    assert x.lost_picodollars == 0
+    await dispatch_and_read(line, x)
+    assert called_hosts(line) == "a"
+    assert lost_picodollars(x) == 0
     assert line.services.metrics.hedges["main"].value == 0
 
 
 @in_virtual_time
 async def test_how_long_is_long_is_learned_from_the_endpoint() -> None:
     line = hedging()
-    line.play(a=late(A, 0.1))
-    for _ in range(RECOUNT):
-        await ask(line, line.exchange("auto"))
-    line.play(a=late(A, 5.0), b=B)
+    line.play(a=delayed(A, 0.1))
+    for _ in range(REFRESH_EVERY):
+        await dispatch_and_read(line, line.exchange("auto"))
+    line.play(a=delayed(A, 5.0), b=B)
     line.transport.calls.clear()
-    asked = watch_calls(line)
-    await ask(line, line.exchange("auto"))
+    asked = record_calls(line)
+    await dispatch_and_read(line, line.exchange("auto"))
     assert asked.gaps_s == [pytest.approx(0.1)]
 
 
 @in_virtual_time
 async def test_the_loser_is_cut_off_unblamed_and_its_prompt_paid_for() -> None:
     line = hedging(more="defaults: {breaker: {failures: 1}}")
-    line.play(a=Play((b'{"id"',), headers={b"content-type": b"application/json"}, is_open=True), b=B)
+    line.play(a=ScriptedResponse((b'{"id"',), headers={b"content-type": b"application/json"}, is_open=True), b=B)
     x = line.exchange("auto")
-    await ask(line, x)
+    await dispatch_and_read(line, x)
     assert line.transport.wires[0].is_aborted
     assert line.endpoints["a/m-a"].breaker.state is BreakerState.CLOSED
     assert line.endpoints["a/m-a"].failures.weight == 0.0
     assert x.request is not None
-    assert x.lost_picodollars == 1_000_000 * x.request.tokens
+    assert lost_picodollars(x) == 1_000_000 * x.request.tokens
     assert line.services.metrics.hedges["main"].value == 1
-    assert not left_over(line)
+    assert not leaks(line)
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
 @in_virtual_time
 async def test_a_loser_that_failed_costs_nothing(is_stream: bool) -> None:
     line = hedging()
-    line.play(a=late(DOWN, 1.2), b=late(stream() if is_stream else B, 0.5))
+    line.play(a=delayed(DOWN, 1.2), b=delayed(stream() if is_stream else B, 0.5))
     x = line.exchange("auto", stream=is_stream)
-    await ask(line, x)
+    await dispatch_and_read(line, x)
     assert outcomes(x) == ["failed", "ok"]
-    assert x.lost_picodollars == 0
-    assert not left_over(line)
+    assert lost_picodollars(x) == 0
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_where_the_second_fails_the_first_is_waited_for() -> None:
     line = hedging()
-    line.play(a=late(A, 3.0), b=DOWN)
+    line.play(a=delayed(A, 3.0), b=DOWN)
     x = line.exchange("auto")
-    assert b"from a" in await ask(line, x)
+    assert b"from a" in await dispatch_and_read(line, x)
     assert outcomes(x) == ["ok", "failed"]
-    assert not left_over(line)
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_where_the_first_fails_early_the_next_attempt_is_a_retry_and_no_hedge() -> None:
     line = hedging()
-    line.play(a=late(DOWN, 0.5), b=late(B, 5.0))
+    line.play(a=delayed(DOWN, 0.5), b=delayed(B, 5.0))
     x = line.exchange("auto")
-    await ask(line, x)
-    assert hosts_of(line) == "ab"
+    await dispatch_and_read(line, x)
+    assert called_hosts(line) == "ab"
     assert line.services.metrics.hedges["main"].value == 0
     assert line.services.metrics.retries["main", "made"].value == 1
 
@@ -138,40 +151,40 @@ async def test_where_the_first_fails_early_the_next_attempt_is_a_retry_and_no_he
 @in_virtual_time
 async def test_where_both_fail_the_pool_is_asked_on() -> None:
     line = hedging()
-    line.play(a=late(DOWN, 1.2), b=late(DOWN, 0.5), c=A)
+    line.play(a=delayed(DOWN, 1.2), b=delayed(DOWN, 0.5), c=A)
     x = line.exchange("auto")
-    assert b"from a" in await ask(line, x)
-    assert hosts_of(line) == "abc"
-    assert not left_over(line)
+    assert b"from a" in await dispatch_and_read(line, x)
+    assert called_hosts(line) == "abc"
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_where_all_fail_the_error_of_the_last_is_told() -> None:
     line = hedging(settings=", retry: {attempts: 2}")
-    line.play(a=late(whole(b"{}", 503), 1.2), b=late(DOWN, 5.0))
+    line.play(a=delayed(full_response(b"{}", 503), 1.2), b=delayed(DOWN, 5.0))
     with pytest.raises(Unavailable) as raised:
-        await ask(line, line.exchange("auto"))
+        await dispatch_and_read(line, line.exchange("auto"))
     assert raised.value.http_status == 500
-    assert hosts_of(line) == "ab"
-    assert not left_over(line)
+    assert called_hosts(line) == "ab"
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_a_rejection_is_told_where_the_other_has_no_answer_either() -> None:
     line = hedging()
-    line.play(a=late(whole(b"{}", 404), 1.2), b=late(DOWN, 0.5))
+    line.play(a=delayed(full_response(b"{}", 404), 1.2), b=delayed(DOWN, 0.5))
     with pytest.raises(Rejected):
-        await ask(line, line.exchange("auto"))
-    assert hosts_of(line) == "ab"
-    assert not left_over(line)
+        await dispatch_and_read(line, line.exchange("auto"))
+    assert called_hosts(line) == "ab"
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_at_most_the_share_is_hedged() -> None:
-    line = line_of("main: {members: [m-a, m-b], hedge: {after: 1s, share: 5%, quantile: 10%}}")
-    line.play(a=late(A, 1.5), b=late(B, 1.5))
+    line = replay_worker("main: {members: [m-a, m-b], hedge: {after: 1s, share: 5%, quantile: 10%}}")
+    line.play(a=delayed(A, 1.5), b=delayed(B, 1.5))
     for _ in range(400):
-        await ask(line, line.exchange("auto"))
+        await dispatch_and_read(line, line.exchange("auto"))
     assert line.services.metrics.hedges["main"].value == pytest.approx(20, abs=1)
     assert line.services.metrics.hedges["main"].value <= 20
 
@@ -179,49 +192,49 @@ async def test_at_most_the_share_is_hedged() -> None:
 @in_virtual_time
 async def test_nothing_is_hedged_after_a_sign_of_life() -> None:
     line = hedging()
-    line.play(a=late(A, 3.0))
+    line.play(a=delayed(A, 3.0))
     x = line.exchange("auto")
-    x.committed_at = 1.0
-    await ask(line, x)
-    assert hosts_of(line) == "a"
+    x.timeline.committed_at = 1.0
+    await dispatch_and_read(line, x)
+    assert called_hosts(line) == "a"
 
 
 @in_virtual_time
 async def test_nothing_is_hedged_where_nobody_else_can_be_asked() -> None:
     line = hedging()
-    line.services.rotation.drain(["b", "c"])
-    line.play(a=late(A, 3.0))
-    await ask(line, line.exchange("auto"))
-    assert hosts_of(line) == "a"
+    line.services.rotation.set_drained(["b", "c"])
+    line.play(a=delayed(A, 3.0))
+    await dispatch_and_read(line, line.exchange("auto"))
+    assert called_hosts(line) == "a"
     assert pool(line).hedges._balance == 1.0  # what it did not use it keeps
 
 
 @in_virtual_time
 async def test_a_hedge_goes_to_somebody_with_room() -> None:
-    line = line_of("main: {members: [m-a, {model: m-b, max_inflight: 1}], hedge: {after: 1s, share: 100%}}")
-    line.play(a=late(A, 5.0), b=late(B, 10.0))
-    await asyncio.gather(*(ask(line, line.exchange("auto")) for _ in range(5)))
-    assert hosts_of(line).count("b") == 1
-    assert not left_over(line)
+    line = replay_worker("main: {members: [m-a, {model: m-b, max_inflight: 1}], hedge: {after: 1s, share: 100%}}")
+    line.play(a=delayed(A, 5.0), b=delayed(B, 10.0))
+    await asyncio.gather(*(dispatch_and_read(line, line.exchange("auto")) for _ in range(5)))
+    assert called_hosts(line).count("b") == 1
+    assert not leaks(line)
 
 
 @in_virtual_time
 async def test_a_pool_of_one_is_not_hedged() -> None:
-    line = line_of("main: {members: [m-a], hedge: {after: 1s, share: 100%}}")
-    line.play(a=late(A, 5.0))
-    await ask(line, line.exchange("auto"))
-    assert hosts_of(line) == "a"
+    line = replay_worker("main: {members: [m-a], hedge: {after: 1s, share: 100%}}")
+    line.play(a=delayed(A, 5.0))
+    await dispatch_and_read(line, line.exchange("auto"))
+    assert called_hosts(line) == "a"
 
 
 @in_virtual_time
 async def test_the_total_clock_ends_both() -> None:
     line = hedging(settings=", timeout: {total: 5s}")
-    line.play(a=SILENCE, b=SILENCE)
+    line.play(a=NO_RESPONSE, b=NO_RESPONSE)
     with pytest.raises(UpstreamTimeout) as raised:
-        await ask(line, line.exchange("auto"))
+        await dispatch_and_read(line, line.exchange("auto"))
     assert raised.value.error_code == "total_timeout"
-    assert hosts_of(line) == "ab"
-    assert not left_over(line)
+    assert called_hosts(line) == "ab"
+    assert not leaks(line)
 
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "stream"])
@@ -230,15 +243,15 @@ async def test_the_total_clock_ends_both() -> None:
 @in_virtual_time
 async def test_a_client_that_leaves_at_any_turn_leaves_nothing_behind(turns: int, calls: int, is_stream: bool) -> None:
     """So many turns of the loop after it came, after the first was asked, or after the second was."""
-    line = line_of(POOL % ", max_inflight: 1", more="defaults: {breaker: {failures: 1, recovery: 1s}}")
-    line.play(a=late(stream() if is_stream else A, 1.0), b=stream() if is_stream else B)
+    line = replay_worker(POOL % ", max_inflight: 1", more="defaults: {breaker: {failures: 1, recovery: 1s}}")
+    line.play(a=delayed(stream() if is_stream else A, 1.0), b=stream() if is_stream else B)
     for endpoint in line.endpoints.values():  # half-open: each attempt is a probe
         permit = endpoint.breaker.try_acquire()
         assert permit is not None
         permit.fail()
     await asyncio.sleep(1)
     x = line.exchange("auto", stream=is_stream)
-    task = asyncio.ensure_future(ask(line, x))
+    task = asyncio.ensure_future(dispatch_and_read(line, x))
     while len(line.transport.calls) < calls:  # noqa: ASYNC110
         await asyncio.sleep(0.0005)
     for _ in range(turns):
@@ -250,6 +263,6 @@ async def test_a_client_that_leaves_at_any_turn_leaves_nothing_behind(turns: int
     else:
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert not left_over(line)
+    assert not leaks(line)
     assert "running" not in outcomes(x)
     assert all(endpoint.breaker.is_available for endpoint in line.endpoints.values())

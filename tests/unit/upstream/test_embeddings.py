@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
+from gateway.api.kinds import MODEL_REQUEST
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError
-from gateway.core.exchange import ANYBODY, Exchange, RequestId
+from gateway.core.exchange import ANYBODY, Exchange, RequestId, Timeline
 from gateway.core.problem import ConfigError
+from gateway.core.response import Response
 from gateway.lifecycle import serve
 from gateway.pools.route_plan import RoutePlan
 from gateway.resilience.breaker import BreakerState
-from gateway.upstream.dispatcher import Upstream
 from tests.support.clock import FakeClock
-from tests.support.embeddings import BAD, Embedder, request, tokens, vector
+from tests.support.embeddings import BAD_INPUT, EmbeddingTransport, request, tokens, vector
 from tests.support.loops import in_virtual_time
-from tests.support.replay import Line, loaded, whole
+from tests.support.replay import ReplayWorker, full_response, load_config
 
 TEXT = """
 version: 1
@@ -54,15 +55,13 @@ class Client:
     async def read(self) -> ChatRequest:
         return self._asked
 
-    def expect(self, path: RoutePlan) -> None:
+    def keep_alive(self, path: RoutePlan) -> None:
         pass
 
-    def send(self, body: bytes, upstream: Upstream) -> None:
+    async def send(self, response: Response) -> None:
+        assert response.body is not None
         self._exchange.status = 200
-        self.raw, self.body = body, json.loads(body)
-
-    async def relay(self, upstream: Upstream) -> None:
-        raise AssertionError
+        self.raw, self.body = response.body, json.loads(response.body)
 
     def fail(self, error: GatewayError) -> None:
         self._exchange.status, self.error = error.http_status, error
@@ -78,8 +77,8 @@ class Gateway:
     def __init__(self, text: str = TEXT, takes_s: float = 0.05) -> None:
         clock = FakeClock()
         self._clock = clock
-        self.line = Line(text, clock)
-        self.provider = Embedder(takes_s)
+        self.line = ReplayWorker(text, clock)
+        self.provider = EmbeddingTransport(takes_s)
         self.line.services.transport = self.line.transport = self.provider
         self.exchanges: list[Exchange] = []
 
@@ -87,14 +86,15 @@ class Gateway:
         self, given: Any, model: str = "e", *, tenant: str = "", headers: dict[str, str] | None = None, **fields: Any
     ) -> Client:
         number = len(self.exchanges) + 1
-        exchange = Exchange(RequestId(f"r-{number}"), self._clock.monotonic(), 1, "/v1/embeddings", headers or {})
+        timeline = Timeline(self._clock.monotonic)
+        exchange = Exchange(RequestId(f"r-{number}"), 1, "POST", "/v1/embeddings", headers or {}, timeline)
         self.exchanges.append(exchange)
         client = Client(exchange, request(given, model, **fields))
         snapshot = self.line.snapshot
         if tenant:
             principal = replace(ANYBODY, tenant=tenant)
             snapshot = replace(snapshot, auth=_Always(principal))  # type: ignore[arg-type]
-        await serve(exchange, snapshot, self.line.services, client)
+        await serve(exchange, snapshot, self.line.services, MODEL_REQUEST, client)
         return client
 
     @property
@@ -116,7 +116,14 @@ async def test_a_call_is_answered_counted_and_charged() -> None:
     client = await gateway.ask(["one two", "three"], "lone")
     assert client.vectors == [vector("one two"), vector("three")]
     (exchange,) = gateway.exchanges
-    assert (exchange.outcome, exchange.status, exchange.route, exchange.pool, exchange.model, exchange.provider) == (
+    assert (
+        exchange.outcome,
+        exchange.status,
+        exchange.decision.route,
+        exchange.pool,
+        exchange.model,
+        exchange.provider,
+    ) == (
         "ok",
         200,
         "direct",
@@ -124,7 +131,7 @@ async def test_a_call_is_answered_counted_and_charged() -> None:
         "lone",
         "a",
     )
-    assert exchange.meter.usage is not None and not exchange.meter.usage.is_estimated
+    assert exchange.usage is not None and not exchange.usage.is_estimated
     assert exchange.cost_picodollars == 5 * 3_000_000
     assert gateway.heads[0].startswith("POST /v1/embeddings HTTP/1.1\r\nhost: a.test\r\n")
 
@@ -148,7 +155,7 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
         [vector("two"), vector("three three")],
         [vector("four")],
     ]
-    usages = [exchange.meter.usage for exchange in gateway.exchanges]
+    usages = [exchange.usage for exchange in gateway.exchanges]
     assert sum(usage.input for usage in usages if usage) == sum(map(tokens, gateway.provider.bodies[0]["input"]))
     assert all(usage and usage.is_estimated for usage in usages)
     assert [client.body["usage"]["prompt_tokens"] for client in clients] == [usage.input for usage in usages if usage]
@@ -165,10 +172,10 @@ async def test_calls_at_the_same_time_are_one_and_each_has_its_own() -> None:
 async def test_who_waits_in_vain_for_others_gets_the_bytes_as_they_came() -> None:
     gateway = Gateway()
     body = b'{ "data":[ {"embedding":[0.10],"index":0 }],"usage":{"prompt_tokens":7}}'
-    gateway.provider.play = lambda inputs: whole(body)
+    gateway.provider.play = lambda inputs: full_response(body)
     client = await gateway.ask("one")
     assert client.raw == body
-    usage = gateway.exchanges[0].meter.usage
+    usage = gateway.exchanges[0].usage
     assert usage is not None and (usage.input, usage.is_estimated) == (7, False)
 
 
@@ -226,7 +233,7 @@ async def test_a_call_of_several_bears_the_first_ones_id_and_nobodys_trace() -> 
 @in_virtual_time
 async def test_a_bad_input_is_its_own_callers_and_nobody_elses() -> None:
     gateway = Gateway()
-    clients = await asyncio.gather(*(gateway.ask(one) for one in ("a", BAD, "c")))
+    clients = await asyncio.gather(*(gateway.ask(one) for one in ("a", BAD_INPUT, "c")))
     assert [client.error and client.error.http_status for client in clients] == [None, 400, None]
     assert [exchange.outcome for exchange in gateway.exchanges] == ["ok", "failed", "ok"]
     assert [client.vectors for client in clients if not client.error] == [[vector("a")], [vector("c")]]
@@ -235,7 +242,7 @@ async def test_a_bad_input_is_its_own_callers_and_nobody_elses() -> None:
 @in_virtual_time
 async def test_a_breaker_counts_one_failure_for_each_call() -> None:
     gateway = Gateway()
-    gateway.provider.play = lambda inputs: whole(b"{}", 503)
+    gateway.provider.play = lambda inputs: full_response(b"{}", 503)
     (endpoint,) = (one for one in gateway.line.endpoints.values() if one.model == "e")
     clients = await asyncio.gather(*(gateway.ask("a") for _ in range(5)))
     assert [client.error and client.error.http_status for client in clients] == [503] * 5
@@ -248,7 +255,7 @@ async def test_a_breaker_counts_one_failure_for_each_call() -> None:
 @in_virtual_time
 async def test_an_answer_that_can_not_be_taken_apart_fails_them_all() -> None:
     gateway = Gateway()
-    gateway.provider.play = lambda inputs: whole(b'{"data":[{"index":0,"embedding":[1]}]}')
+    gateway.provider.play = lambda inputs: full_response(b'{"data":[{"index":0,"embedding":[1]}]}')
     clients = await asyncio.gather(gateway.ask("a"), gateway.ask("b"))
     assert [client.error and client.error.error_code for client in clients] == ["upstream_protocol_error"] * 2
 
@@ -256,7 +263,7 @@ async def test_an_answer_that_can_not_be_taken_apart_fails_them_all() -> None:
 @in_virtual_time
 async def test_failures_are_retried_together() -> None:
     gateway = Gateway(TEXT.replace("retry: none, ", "retry: {attempts: 2, backoff: 1ms, backoff_cap: 2ms}, "))
-    plays = [whole(b"{}", 503)]
+    plays = [full_response(b"{}", 503)]
     gateway.provider.play = lambda inputs: plays.pop() if plays else None
     clients = await asyncio.gather(*(gateway.ask(name) for name in "abc"))
     assert [client.vectors for client in clients] == [[vector(name)] for name in "abc"]
@@ -299,4 +306,4 @@ async def test_where_nobody_has_embeddings_the_request_is_refused_in_words() -> 
 @pytest.mark.parametrize("setting", ["batch: {max: 1}", "batch: {max: 257}", "batch: {wait: 0s}", "batch: 3"])
 def test_a_batch_is_of_2_to_256_and_waits(setting: str) -> None:
     with pytest.raises(ConfigError, match="batch"):
-        loaded(TEXT.replace("batch: none", setting))
+        load_config(TEXT.replace("batch: none", setting))

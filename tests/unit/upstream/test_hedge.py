@@ -7,12 +7,14 @@ import pytest
 
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.exchange import Exchange
+from gateway.core.response import Response
 from gateway.providers.response import UpstreamResponse, WireRequest
-from gateway.upstream.attempt import Attempt, Upstream
+from gateway.streaming.download import Download
+from gateway.upstream.attempt import Attempt
 from gateway.upstream.hedge import race
-from tests.support.dispatching import left_over, line_of, outcomes
+from tests.support.dispatching import leaks, outcomes, replay_worker
 from tests.support.loops import in_virtual_time, on_every_loop
-from tests.support.replay import Line, Wire
+from tests.support.replay import FakeConnection, ReplayWorker
 
 Deed = Callable[[Attempt], Awaitable[Attempt | None]]
 FAILURE = Unavailable("down")
@@ -23,7 +25,7 @@ class Runners:
     """Two trials of one request, and what each does when it is waited for: a delay, then an end."""
 
     def __init__(self, first: tuple[float, object], second: tuple[float, object] | None) -> None:
-        self.line: Line = line_of("main: {members: [m-a, m-b]}")
+        self.line: ReplayWorker = replay_worker("main: {members: [m-a, m-b]}")
         self.exchange: Exchange = self.line.exchange("auto")
         self.targets = self.line.path(self.exchange).stages[0].targets
         self.deeds = {0: first, 1: second}
@@ -32,7 +34,7 @@ class Runners:
     def begin(self) -> Attempt | None:
         if self.deeds[len(self.attempts)] is None:
             return None
-        attempt = Attempt(self.exchange, self.targets[len(self.attempts)], None, self.line.services)
+        attempt = Attempt(self.exchange, self.targets[len(self.attempts)], "main", None, self.line.services)
         self.attempts.append(attempt)
         return attempt
 
@@ -46,9 +48,9 @@ class Runners:
             attempt.abandon()
             raise
         if end == "answer":
-            answer = UpstreamResponse(Wire(), _call(attempt))  # type: ignore[arg-type]
+            answer = UpstreamResponse(FakeConnection(), _call(attempt))  # type: ignore[arg-type]
             self.line.transport.answers.append(answer)
-            attempt.answered(Upstream(attempt.target, answer, body=b"{}"))
+            attempt.succeed(Response(200, {}, source=Download(answer)))
             return attempt
         assert isinstance(end, Unavailable | Rejected)
         attempt.fail(end)
@@ -92,7 +94,7 @@ async def test_the_first_answer_is_given_and_the_other_trial_has_ended(
     if given is not None:
         with given:
             pass
-    assert not left_over(runners.line)
+    assert not leaks(runners.line)
 
 
 @pytest.mark.parametrize("first", [(0.5, REJECTION), (1.5, REJECTION)], ids=["before", "after the second was asked"])
@@ -102,7 +104,7 @@ async def test_an_error_that_nobody_else_can_mend_is_raised(first: tuple[float, 
     with pytest.raises(Rejected):
         await runners.race()
     assert "running" not in outcomes(runners.exchange)
-    assert not left_over(runners.line)
+    assert not leaks(runners.line)
 
 
 @pytest.mark.parametrize("turns", range(12))
@@ -122,7 +124,7 @@ async def test_cancelled_at_any_turn_it_leaves_no_trial_running(turns: int) -> N
             assert winner is not None
             with winner:
                 pass
-        assert not left_over(runners.line)
+        assert not leaks(runners.line)
 
 
 @in_virtual_time
@@ -139,7 +141,7 @@ async def test_a_trial_whose_task_never_began_has_ended_too() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.ensure_future(cancel_at_once())
     assert outcomes(runners.exchange) == ["abandoned"]
-    assert not left_over(runners.line)
+    assert not leaks(runners.line)
 
 
 @in_virtual_time
@@ -148,4 +150,4 @@ async def test_a_mistake_of_our_own_is_not_hidden_and_leaves_nothing_behind() ->
     with pytest.raises(BaseExceptionGroup):
         await runners.race()
     assert "running" not in outcomes(runners.exchange)
-    assert not left_over(runners.line)
+    assert not leaks(runners.line)

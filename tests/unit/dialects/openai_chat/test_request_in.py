@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
-from gateway.core.tokens import PER_IMAGE
+from gateway.core.tokens import TOKENS_PER_IMAGE
 from gateway.dialects.openai_chat import decode_request
 
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -101,7 +101,7 @@ def test_images_are_counted_and_their_bytes_are_no_text() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     request = decode_request(raw(messages=[{"role": "user", "content": [{"type": "text", "text": "a" * 40}, image]}]))
     assert request.images == 1
-    assert request.tokens == 42 // 4 + PER_IMAGE
+    assert request.tokens == 42 // 4 + TOKENS_PER_IMAGE
 
 
 def test_tokens_are_estimated_from_texts_and_tools() -> None:

@@ -2,11 +2,11 @@
 
 import random
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.cheapest import Cheapest, price
 from tests.support.targets import names, target
 
-FACTS = Facts(now=0.0, is_stream=True)
+FACTS = RequestFacts(now=0.0, is_stream=True)
 
 
 def test_the_lowest_price_however_busy() -> None:
@@ -24,4 +24,4 @@ def test_of_equal_prices_the_less_busy_and_then_by_turns() -> None:
     pool = [target("a", in_flight=1), target("b"), target("c"), target("d", price=(1, 1))]
     balancer = Cheapest(pool, random.Random(1))
     assert names([balancer.pick(pool, FACTS) for _ in range(4)]) == "bcbc"
-    assert not Cheapest.spreads
+    assert not Cheapest.supports_slow_start

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.consistent_hash import ConsistentHash, digest
 from gateway.pools.target import Target
 from tests.support.targets import names, target
@@ -18,7 +18,7 @@ POOL = [target(name) for name in "abcde"]
 
 def pick(candidates: Sequence[Target], affinity: str, balancer: ConsistentHash | None = None) -> Target:
     balancer = balancer or ConsistentHash(candidates, random.Random())
-    return balancer.pick(candidates, Facts(0.0, is_stream=True, affinity=affinity))
+    return balancer.pick(candidates, RequestFacts(0.0, is_stream=True, affinity=affinity))
 
 
 def test_the_same_affinity_goes_to_the_same_endpoint_in_any_order_of_candidates() -> None:
@@ -69,11 +69,11 @@ def test_another_version_agrees() -> None:
 
 
 def test_an_endpoint_is_known_by_the_name_that_it_has_at_its_first_request() -> None:
-    """Endpoints with the same model are told apart when a configuration takes effect, after balancers are made."""
+    """Endpoints with the same model get different names when a configuration takes effect, after balancers are made."""
     pool = [target("a"), target("a")]
     balancer = ConsistentHash(pool, random.Random())
     pool[1].endpoint.id = target("a#2").endpoint.id
     picks = Counter(pick(pool, f"{number}", balancer).endpoint.id for number in range(1000))
     assert picks["web/a"] > 400
     assert picks[pool[1].endpoint.id] > 400
-    assert not ConsistentHash.spreads
+    assert not ConsistentHash.supports_slow_start

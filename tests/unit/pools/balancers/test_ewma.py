@@ -1,4 +1,4 @@
-"""`ewma`: whoever is expected to be quickest."""
+"""`ewma`: the endpoint that is expected to be quickest."""
 
 import random
 from collections import Counter
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.pools.balancers.base import Facts
-from gateway.pools.balancers.ewma import HOPED_S, MANY, Ewma
+from gateway.pools.balancers.base import RequestFacts
+from gateway.pools.balancers.ewma import MANY, PRIOR_S, Ewma
 from gateway.pools.target import Target
 from tests.support.clock import FakeClock
 from tests.support.targets import names, target
 
-STREAM = Facts(now=1000.0, is_stream=True)
-WHOLE = Facts(now=1000.0, is_stream=False)
+STREAM = RequestFacts(now=1000.0, is_stream=True)
+WHOLE = RequestFacts(now=1000.0, is_stream=False)
 
 
 def quick(name: str, first_token_s: float, now: float = 1000.0, **more: int) -> Target:
@@ -69,7 +69,7 @@ def test_an_untried_one_is_what_the_file_declares() -> None:
 def test_an_untried_one_of_which_nothing_is_declared_is_tried_but_not_flooded() -> None:
     pool = [quick("a", 0.5), target("b")]
     balancer = balance(pool)
-    assert balancer.expected_s(pool[1], STREAM) == HOPED_S
+    assert balancer.expected_s(pool[1], STREAM) == PRIOR_S
     tried = 0
     while balancer.pick(pool, STREAM) is pool[1]:
         pool[1].endpoint.in_flight += 1
@@ -85,12 +85,12 @@ def test_a_slow_one_is_tried_again_the_later_the_slower(factor: float, after_s: 
     began = clock.monotonic()
     while True:
         pool[0].endpoint.first_token_s.observe(0.3, clock.monotonic())
-        if balancer.pick(pool, Facts(clock.monotonic(), is_stream=True)) is pool[1]:
+        if balancer.pick(pool, RequestFacts(clock.monotonic(), is_stream=True)) is pool[1]:
             break
         clock.advance(1.0)
     assert clock.monotonic() - began == pytest.approx(after_s, abs=15.0)
     pool[1].endpoint.in_flight = 1
-    assert balancer.pick(pool, Facts(clock.monotonic(), is_stream=True)) is pool[0], "by one request only"
+    assert balancer.pick(pool, RequestFacts(clock.monotonic(), is_stream=True)) is pool[0], "by one request only"
 
 
 def test_one_that_is_declared_slow_is_tried_at_last(clock: FakeClock) -> None:
@@ -98,7 +98,7 @@ def test_one_that_is_declared_slow_is_tried_at_last(clock: FakeClock) -> None:
     balancer = balance(pool)
     for _ in range(300):
         pool[0].endpoint.first_token_s.observe(0.3, clock.monotonic())
-        if balancer.pick(pool, Facts(clock.monotonic(), is_stream=True)) is pool[1]:
+        if balancer.pick(pool, RequestFacts(clock.monotonic(), is_stream=True)) is pool[1]:
             break
         clock.advance(1.0)
     else:
@@ -136,11 +136,11 @@ def test_of_few_the_best_is_taken() -> None:
     assert len(pool) == MANY
     balancer = balance(pool)
     assert {names([balancer.pick(pool, STREAM)]) for _ in range(30)} == {"d"}
-    assert Ewma.spreads
+    assert Ewma.supports_slow_start
 
 
 def test_old_figures_of_everyone_mean_that_everyone_is_tried() -> None:
     pool = [quick("a", 0.2), quick("b", 9.0)]
-    later = Facts(now=1000.0 + 86_400.0, is_stream=True)
-    assert balance(pool).expected_s(pool[0], later) == pytest.approx(HOPED_S)
-    assert balance(pool).expected_s(pool[1], later) == pytest.approx(HOPED_S)
+    later = RequestFacts(now=1000.0 + 86_400.0, is_stream=True)
+    assert balance(pool).expected_s(pool[0], later) == pytest.approx(PRIOR_S)
+    assert balance(pool).expected_s(pool[1], later) == pytest.approx(PRIOR_S)

@@ -1,13 +1,13 @@
-"""`least_inflight`: whoever has least to do."""
+"""`least_inflight`: the fewest running requests."""
 
 import random
 from collections import Counter
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.least_inflight import LeastInflight, load
 from tests.support.targets import names, target
 
-FACTS = Facts(now=0.0, is_stream=True)
+FACTS = RequestFacts(now=0.0, is_stream=True)
 
 
 def test_never_a_busier_one() -> None:
@@ -43,4 +43,4 @@ def test_requests_that_stay_are_dealt_out_by_weight() -> None:
         picked.endpoint.in_flight += 1
         picks[names([picked])] += 1
     assert picks == {"a": 40, "b": 20, "c": 10}
-    assert LeastInflight.spreads
+    assert LeastInflight.supports_slow_start

@@ -3,11 +3,11 @@
 import random
 from collections import Counter
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.p2c import PowerOfTwo
 from tests.support.targets import names, target
 
-FACTS = Facts(now=0.0, is_stream=True)
+FACTS = RequestFacts(now=0.0, is_stream=True)
 
 
 def test_of_two_the_less_busy_for_its_weight() -> None:
@@ -46,4 +46,4 @@ def test_requests_that_stay_lie_nearly_even() -> None:
         balancer.pick(pool, FACTS).endpoint.in_flight += 1
     busy = [each.endpoint.in_flight for each in pool]
     assert max(busy) - min(busy) <= 5, "by one lot alone it would be about 40"
-    assert PowerOfTwo.spreads
+    assert PowerOfTwo.supports_slow_start

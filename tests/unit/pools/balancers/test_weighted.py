@@ -3,21 +3,21 @@
 import random
 from collections import Counter
 
-from gateway.pools.balancers.base import Facts
+from gateway.pools.balancers.base import RequestFacts
 from gateway.pools.balancers.weighted import Weighted
 from tests.support.targets import names, target
 
-FACTS = Facts(now=0.0, is_stream=True)
+FACTS = RequestFacts(now=0.0, is_stream=True)
 
 
 def test_heavier_ones_are_spread_between_lighter_ones() -> None:
     pool = [target("a", weight=5.0), target("b"), target("c")]
     balancer = Weighted(pool, random.Random(1))
     assert names([balancer.pick(pool, FACTS) for _ in range(7)]) == "aabacaa"
-    assert Weighted.spreads
+    assert Weighted.supports_slow_start
 
 
-def test_shares_are_those_of_whoever_is_left() -> None:
+def test_shares_are_those_of_the_remaining_candidates() -> None:
     pool = [target("a", weight=5.0), target("b", weight=3.0), target("c", weight=1.0)]
     balancer = Weighted(pool, random.Random(1))
     for _ in range(5):

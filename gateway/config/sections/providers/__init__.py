@@ -1,0 +1,1 @@
+"""`providers`: upstream APIs, their keys, and the way to them. Read `section.py` first."""

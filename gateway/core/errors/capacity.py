@@ -1,0 +1,53 @@
+"""`CapacityError`: the gateway cannot serve the request now. Waiting helps."""
+
+from gateway.core.errors.base import GatewayError
+
+
+class CapacityError(GatewayError):
+    """The gateway cannot serve the request now; waiting helps."""
+
+    status = 503
+    type = "overloaded_error"
+
+
+class Overloaded(CapacityError):
+    """More requests run than a configured limit allows."""
+
+    code = "overloaded"
+
+
+class QueueFull(Overloaded):
+    """The queue of the pool is full, or the wait would be longer than allowed."""
+
+    code = "queue_full"
+
+
+class QueueTimeout(Overloaded):
+    """The request waited in the queue of the pool until its timeout."""
+
+    code = "queue_timeout"
+
+
+class EventLoopLate(Overloaded):
+    """The lag of the worker's event loop exceeds the limit: the machine has no CPU time for another request."""
+
+    code = "event_loop_late"
+
+
+class NoCapacity(CapacityError):
+    """No endpoint is available: breakers are open, endpoints drained, or providers off."""
+
+    code = "no_endpoint_available"
+
+
+class ShuttingDown(CapacityError):
+    """The gateway is stopping; another replica can serve the request."""
+
+    code = "shutting_down"
+
+
+class DeadlineExceeded(CapacityError):
+    """The total timeout of the request ran out between attempts."""
+
+    status = 504
+    code = "total_timeout"
