@@ -100,7 +100,7 @@ def _in_order(data: Raw) -> list[dict[str, Raw]]:
         return items
     by_index = dict(zip(places, items, strict=True))
     if by_index.keys() != set(range(len(items))):
-        raise ProtocolError("the provider's answer does not number its embeddings")
+        raise ProtocolError("the provider's answer lacks or repeats the index of an embedding")
     return [by_index[index] for index in range(len(items))]
 
 

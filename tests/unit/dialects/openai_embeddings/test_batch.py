@@ -98,7 +98,7 @@ def test_an_answer_that_does_not_say_whose_a_vector_is_is_none(indices: list[int
     whole = answer(["a", "b"])
     for item, index in zip(whole["data"], indices, strict=True):
         item["index"] = index
-    with pytest.raises(ProtocolError, match="whose"):
+    with pytest.raises(ProtocolError, match="lacks or repeats the index"):
         parts(whole, "a", "b")
 
 
