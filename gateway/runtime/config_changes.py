@@ -15,7 +15,7 @@ runs while another snapshot is being compiled from the same endpoints. At most o
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.problem import ConfigError
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class Compile(Protocol):
-    """Compiles beside the loop; raises ConfigError."""
+    """Compiles beside the loop; the future may hold a ConfigError."""
 
-    def __call__(self, encoded: bytes, generation: int, addresses: dict[str, str]) -> Awaitable[Snapshot]: ...
+    def __call__(self, encoded: bytes, generation: int, addresses: dict[str, str]) -> "asyncio.Future[Snapshot]": ...
 
 
 class ConfigChanges:
@@ -70,11 +70,14 @@ class ConfigChanges:
 
     async def _prepare(self, message: Prepare) -> str:
         """Compile beside the configuration in force. Return the problem, "" for none."""
-        try:
-            self._prepared = await self._compile(message.spec, message.generation, message.addresses)
-        except ConfigError as error:
-            return str(error)
-        except Exception as error:
-            log.exception("configuration does not compile")
-            return f"{type(error).__name__} while compiling"
-        return ""
+        compiling = self._compile(message.spec, message.generation, message.addresses)
+        await asyncio.wait([compiling])
+        match compiling.exception():
+            case None:
+                self._prepared = compiling.result()
+                return ""
+            case ConfigError() as error:
+                return str(error)
+            case error:
+                log.error("configuration does not compile", exc_info=error)
+                return f"{type(error).__name__} while compiling"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import lowest_cost
+from gateway.pools.balancers.choice_rules import lowest_cost
 from gateway.pools.balancers.least_inflight import LeastInflight
 from gateway.pools.target import Target
 

@@ -15,7 +15,7 @@ from math import inf, log
 from typing import ClassVar, Final
 
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import SmoothRoundRobin
+from gateway.pools.balancers.choice_rules import SmoothRoundRobin
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 

@@ -23,7 +23,7 @@ from typing import ClassVar, Final
 
 from gateway.pools.averages import DECAY_S
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import SmoothRoundRobin, draw_two, lowest_cost
+from gateway.pools.balancers.choice_rules import SmoothRoundRobin, draw_two, lowest_cost
 from gateway.pools.endpoint import Endpoint
 from gateway.pools.target import Target
 

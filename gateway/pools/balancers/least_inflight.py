@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import SmoothRoundRobin, lowest_cost
+from gateway.pools.balancers.choice_rules import SmoothRoundRobin, lowest_cost
 from gateway.pools.target import Target
 
 

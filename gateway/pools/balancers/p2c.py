@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import draw_two
+from gateway.pools.balancers.choice_rules import draw_two
 from gateway.pools.balancers.least_inflight import load
 from gateway.pools.target import Target
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gateway.pools.balancers.base import BALANCERS, RequestFacts
-from gateway.pools.balancers.common import SmoothRoundRobin
+from gateway.pools.balancers.choice_rules import SmoothRoundRobin
 from gateway.pools.target import Target
 
 

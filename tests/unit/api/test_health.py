@@ -35,14 +35,14 @@ async def test_an_open_circuit_is_degraded(line: ReplayWorker) -> None:
 
 
 async def test_one_that_checks_find_ill_is_degraded(line: ReplayWorker) -> None:
-    line.services.rotation.note_health(line.endpoints["b/m-b"], is_healthy=False)
+    line.services.rotation.set_health(line.endpoints["b/m-b"], is_healthy=False)
     found = health(line.services)
     assert (found["status"], found["out"]) == ("degraded", {"b/m-b": "unhealthy"})
 
 
 async def test_what_the_operator_drained_or_a_provider_sent_to_rest_is_out_and_no_illness(line: ReplayWorker) -> None:
-    line.services.rotation.drain(["b"])
-    line.endpoints["a/m-a"].rests_until = line.services.clock.monotonic() + 5
+    line.services.rotation.set_drained(["b"])
+    line.endpoints["a/m-a"].resting_until = line.services.clock.monotonic() + 5
     found = health(line.services)
     assert (found["status"], found["out"]) == ("healthy", {"b/m-b": "drained", "a/m-a": "resting"})
 

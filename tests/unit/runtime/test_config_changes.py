@@ -1,7 +1,7 @@
 """Prepare, Activate and Discard take effect in their order, and every question is answered, however they overlap."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -24,8 +24,8 @@ class Worker:
         self.compiling = 0
         self.changes = ConfigChanges(self.compile, self.activate, self.answers.append, 1)
 
-    def compile(self, encoded: bytes, generation: int, addresses: dict[str, str]) -> Awaitable[Any]:
-        return self._compile(generation)
+    def compile(self, encoded: bytes, generation: int, addresses: dict[str, str]) -> "asyncio.Future[Any]":
+        return asyncio.ensure_future(self._compile(generation))
 
     async def _compile(self, generation: int) -> Any:
         self.compiling += 1

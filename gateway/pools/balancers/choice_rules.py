@@ -1,4 +1,4 @@
-"""Parts that several strategies share: fair turns, the lowest cost, two at random."""
+"""Choice rules that several strategies share: fair turns, the lowest cost, two at random."""
 
 import random
 from collections.abc import Callable, Sequence

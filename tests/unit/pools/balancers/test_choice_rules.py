@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from gateway.pools.balancers.common import SmoothRoundRobin, draw_two, lowest_cost
+from gateway.pools.balancers.choice_rules import SmoothRoundRobin, draw_two, lowest_cost
 from gateway.pools.target import Target
 from tests.support.targets import names, target
 
