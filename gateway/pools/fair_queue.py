@@ -182,8 +182,7 @@ class FairQueue(Generic[T]):
     def estimate_ahead(self, tenant: str, weight: int, cost: int, priority: Priority) -> int:
         """Estimate how many items would be served before an item pushed now, if no item came after it.
 
-        Exact if each tenant's items cost the same, but for one item of every other tenant and the turns of lower classes. Too
-        high if higher classes hold more items than `MAX_SKIPS`, since this class is then served in between.
+        Exact if each tenant's items cost the same, but for one item of every other tenant and the turns of other classes.
         """
         one = self._classes[priority]
         due = one.round_of_newcomer(tenant, weight, cost)
@@ -195,7 +194,8 @@ class FairQueue(Generic[T]):
                 credit = queue.credit + (due - queue.round) * queue.weight
                 ahead += min(len(queue.costs), len(queue.costs) * credit // queue.total)
         rank = CLASSES.index(priority)
-        ahead += sum(self._classes[higher].size for higher in CLASSES[:rank])
+        higher = sum(self._classes[higher].size for higher in CLASSES[:rank])
+        ahead += min(higher, max(0, (ahead + 1) * MAX_SKIPS - one.skips))  # this class is served after so many skips
         return ahead + sum(min(self._classes[lower].size, ahead // MAX_SKIPS) for lower in CLASSES[rank + 1 :])
 
     def eviction_candidate(self, tenant: str, weight: int, priority: Priority) -> T | None:

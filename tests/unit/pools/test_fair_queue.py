@@ -242,7 +242,7 @@ def test_ahead_are_all_higher_classes_and_now_and_then_a_lower_one() -> None:
     fill(queue, "l", 9, priority="low")
     assert queue.estimate_ahead("q", 1, 1, "high") == 1
     assert queue.estimate_ahead("h", 1, 1, "high") == 30 + 2
-    assert queue.estimate_ahead("q", 1, 1, "normal") == 30 + 2
+    assert queue.estimate_ahead("q", 1, 1, "normal") == 15 + 1  # a class is served after 15 skips
     assert queue.estimate_ahead("l", 1, 1, "low") == 30 + 9
 
 
