@@ -99,19 +99,19 @@ class Services:
             raise EventLoopLate("the gateway has no time for another request", retry_after_s=1.0)
 
     def child_changed(self, provider: str, state: ServerState) -> None:
-        """Note the state of an embedded server."""
+        """Note the state of a managed server."""
         self.managed_servers.set_state(provider, state)
 
     def circuits(self) -> dict[str, str]:
-        """Give each endpoint's breaker: closed, open or half_open."""
+        """Return each endpoint's breaker state: closed, open or half_open."""
         return {endpoint.id: endpoint.breaker.state.label for endpoint in self.snapshot.endpoints}
 
     def refuse_new(self) -> None:
-        """Turn away requests that still come on open connections."""
+        """Refuse requests that still come on open connections."""
         self.refusing = True
 
     def cut_running(self) -> None:
-        """End what still runs with an error, in-band where its answer has begun."""
-        for x, task in list(self.running.items()):
-            x.cut = ShuttingDown("the gateway is shutting down")
+        """End running requests with an error, in-band where the response has begun."""
+        for exchange, task in list(self.running.items()):
+            exchange.cut = ShuttingDown("the gateway is shutting down")
             task.cancel()

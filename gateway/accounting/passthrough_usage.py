@@ -1,4 +1,4 @@
-"""What an answer that was passed through says of its use: the little that can be charged of what nobody reads."""
+"""The usage that a passed-through response reports: all that can be charged of a body that the gateway does not read."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 def reported_usage(body: bytes) -> tuple[str, Usage] | None:
-    """Give the model that an answer names, and what it says was used; None where it does not say both."""
+    """Return the model and the usage that a response reports; None where either is missing."""
     try:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -53,9 +53,9 @@ def reported_usage(body: bytes) -> tuple[str, Usage] | None:
     return answer.model, Usage(input=max(0, bounded_tokens(given) - cached), cached_input=cached, output=output)
 
 
-def model_known_as(said: str, provider: str, models: Mapping[str, ModelSpec]) -> str | None:
-    """Give the configured model that `provider` calls `said`; None where there is none."""
+def model_known_as(reported: str, provider: str, models: Mapping[str, ModelSpec]) -> str | None:
+    """Return the configured model that `provider` calls `reported`; None where there is none."""
     own = [model for model in models.values() if model.provider == provider]
-    exact = [model.name for model in own if not model.is_family and said in (model.id, model.name)]
-    families = [model.name for model in own if model.is_family and fits(model.name, said)]
+    exact = [model.name for model in own if not model.is_family and reported in (model.id, model.name)]
+    families = [model.name for model in own if model.is_family and fits(model.name, reported)]
     return next(iter((*exact, *families)), None)

@@ -1,4 +1,4 @@
-"""Prices in force: what a token of each class costs. Money is counted in integer picodollars (10^-12 USD), so sums are exact."""
+"""The price of a model in force: what a token of each class costs, with the fallbacks of `TOKEN_CLASSES` put in."""
 
 from collections.abc import Mapping
 from operator import attrgetter, mul
@@ -18,11 +18,11 @@ class Price:
     def __init__(self, spec: PriceSpec) -> None:
         rates: dict[str, int] = {}
         for one in TOKEN_CLASSES:  # a fallback stands before the class that needs it
-            own: int | None = getattr(spec, one.price, None)
+            own: int | None = getattr(spec, one.price)
             rates[one.name] = rates[one.falls_back_to] if own is None and one.falls_back_to is not None else own or 0
         self.rates: Mapping[str, int] = rates  # by class
         self._rates = tuple(rates.values())
-        self._per_request: int = getattr(spec, "request", 0)
+        self._per_request = spec.request
 
     def cost(self, usage: Usage) -> int:
         """Return what one request with `usage` costs, in picodollars."""

@@ -93,11 +93,11 @@ def _json(body: Any, status: int = 200) -> web.Response:
 
 
 def make_runner(services: Services) -> web.ServerRunner:
-    """Give the server of the public listeners, to be set up and given its sites.
+    """Return the server of the public listeners, to be set up and given its sites.
 
     A handler is cancelled when its client leaves: that is what stops the provider.
     """
-    handle, request_factory = _entrance(services)
+    handle, request_factory = _handler(services)
     server = ClientServer(
         handle,
         request_factory=request_factory,
@@ -110,12 +110,12 @@ def make_runner(services: Services) -> web.ServerRunner:
     return web.ServerRunner(server)
 
 
-def _entrance(services: Services) -> tuple[Handler, Callable[..., web.Request] | None]:
-    """Give what handles requests, and what makes them where that is not aiohttp's own way."""
+def _handler(services: Services) -> tuple[Handler, Callable[..., web.Request] | None]:
+    """Return the handler of requests, and their factory where it is not aiohttp's own."""
     origins = services.snapshot.spec.server.cors
     if not origins:
         return Public(services).handle, None
-    from gateway.api.cors import Cors  # nobody else pays for it
+    from gateway.api.cors import Cors  # an import that only this configuration needs
 
     cors = Cors(origins)
     return cors.wrap(Public(services, cors).handle), cors.request_factory()

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.api.render import REASONS, SERVER, error_body, error_headers
+from gateway.api.render import REASONS, SERVER, SentResponse, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
     ClientStalled,
@@ -41,23 +41,6 @@ if TYPE_CHECKING:
     from gateway.config.spec import LimitsSpec
 
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-
-
-class SentResponse:
-    """What aiohttp is given for an answer that is on its way already: the three things that it asks of a response."""
-
-    __slots__ = ("_connection", "keep_alive")
-
-    def __init__(self, connection: "ClientConnection", *, keep_alive: bool) -> None:
-        self._connection = connection
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        return None
-
-    async def write_eof(self) -> None:
-        if not self.keep_alive:
-            await self._connection.close_gracefully()
 
 
 class HttpClient:
@@ -144,7 +127,7 @@ class HttpClient:
             self._commit(error.http_status, lines + self._gateway_headers(), body)
 
     def break_down(self, error: GatewayError) -> None:
-        """Give up after a failure of the gateway itself: send the error while that is possible, and end the connection."""
+        """End the request after a failure of the gateway itself: send the error while that is possible, and end the connection."""
         self.response.keep_alive = False
         if self._exchange.timeline.committed_at:
             self._abort()
@@ -156,7 +139,7 @@ class HttpClient:
         if self._keepalive is not None:
             self._keepalive.cancel()
 
-    # relay.Reply
+    # core.response.ClientWriter
 
     @property
     def on_drain(self) -> "Callable[[], None] | None":
@@ -301,5 +284,5 @@ def is_plain_body(request: web.BaseRequest) -> bool:
 
 
 def _plain(value: str) -> str:
-    """Give `value` as a header can hold it: a name that a client chose may hold anything."""
+    """Return `value` as a header can hold it: a name chosen by a client may hold anything."""
     return value if value.isascii() and value.isprintable() else quote(value)

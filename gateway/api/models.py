@@ -8,6 +8,7 @@ from gateway.config.spec import ModelSpec, PriceSpec, Spec
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import Principal
 from gateway.core.money import PICODOLLARS_PER_TOKEN
+from gateway.core.usage import TOKEN_CLASSES
 from gateway.dialects import MODEL_LISTS
 from gateway.snapshot import Snapshot
 
@@ -17,7 +18,7 @@ PATH = "/v1/models"
 def list_models(
     snapshot: Snapshot, principal: Principal, vendor: str = "", query: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Give every name that `principal` may ask for, as clients of `vendor` read it; `query` says which part of a list in pages.
+    """Return the names that `principal` may request, in the shape of `vendor`; `query` selects a page.
 
     Raises `InvalidRequest`.
     """
@@ -27,14 +28,14 @@ def list_models(
 
 
 def one_model(snapshot: Snapshot, principal: Principal, name: str, vendor: str = "") -> dict[str, Any]:
-    """Give one of them, or a member of a family among them. Raises `ModelNotFound`."""
+    """Return one of these, or a member of a family among them. Raises `ModelNotFound`."""
     if not snapshot.router.is_allowed_model(name, principal):
         raise ModelNotFound(f"the model {name[:100]!r} does not exist or is not allowed to this key", param="model")
     return _entry(snapshot.spec, name, snapshot.router.family_of(name) or name, vendor)
 
 
 def _entry(spec: Spec, name: str, listed: str, vendor: str) -> dict[str, Any]:
-    """Give what is known of `name`, which stands in the configuration as `listed`."""
+    """Return the entry of `name`; `listed` is its name in the configuration, for a member of a family the pattern."""
     model = spec.models.get(listed)
     if (own := MODEL_LISTS.get(vendor)) is not None:
         return own.entry(name, None, None) if model is None else own.entry(name, model.context, model.max_output)
@@ -52,11 +53,6 @@ def _facts(model: ModelSpec) -> dict[str, Any]:
 
 
 def _price(price: PriceSpec) -> dict[str, float]:
-    """Prices as people quote them: USD per million tokens."""
-    classes = {
-        "input": price.input,
-        "cached_input": price.cached_input,
-        "cache_write": price.cache_write,
-        "output": price.output,
-    }
+    """Return the configured prices in USD per million tokens, by class."""
+    classes = {one.price: getattr(price, one.price) for one in TOKEN_CLASSES}
     return {name: value / PICODOLLARS_PER_TOKEN for name, value in classes.items() if value is not None}

@@ -126,7 +126,7 @@ class PassthroughClient(HttpClient):
         if self._upload is not None:
             self._upload.stop()
 
-    # relay.Reply
+    # core.response.ClientWriter
 
     def write(self, data: bytes) -> bool:
         self._exchange.meter.bytes_out += len(data)
@@ -142,7 +142,7 @@ class PassthroughClient(HttpClient):
     # The request's body
 
     async def _piece(self) -> bytes:
-        """Give the next piece of the body, b"" at its end."""
+        """Return the next piece of the body, b"" at its end."""
         self._invite()
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
@@ -166,19 +166,19 @@ class PassthroughClient(HttpClient):
             super()._invite()
 
     def _refuse_keys(self, query: str) -> None:
-        """Refuse a target that holds what the client showed to the gateway; its path is written down without it."""
+        """Refuse a target that holds a credential of the client; the path is logged without it."""
         path, names = self._exchange.path, unquote_plus(query)
         values = [value for pair in parse_qsl(query, keep_blank_values=True) for value in pair]
         for key in self._credentials():
-            is_telling = len(key) >= REDACTABLE_LENGTH
-            if is_telling and key in path:
+            is_distinct = len(key) >= REDACTABLE_LENGTH
+            if is_distinct and key in path:
                 self._exchange.path = path.replace(key, "…")
                 raise InvalidRequest("the path must hold no key; send it as a header")
-            if key in values or (is_telling and key in names):
+            if key in values or (is_distinct and key in names):
                 raise InvalidRequest("the query must hold no key; send it as a header")
 
     def _credentials(self) -> list[str]:
-        """Give what the client showed to the gateway."""
+        """Return the credentials that the client sent to the gateway."""
         headers = self._request.headers
         return [headers[name].split()[-1] for name in ("authorization", "x-api-key") if headers.get(name, "").strip()]
 

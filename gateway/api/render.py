@@ -50,6 +50,23 @@ class ClosableConnection(Protocol):
     async def close_gracefully(self) -> None: ...
 
 
+class SentResponse:
+    """A response that has been written already, with the methods that aiohttp expects of a response."""
+
+    __slots__ = ("_connection", "keep_alive")
+
+    def __init__(self, connection: ClosableConnection, *, keep_alive: bool) -> None:
+        self._connection = connection
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self) -> None:
+        if not self.keep_alive:
+            await self._connection.close_gracefully()
+
+
 class ClosingErrorResponse:
     """An error response that ends its connection, with the methods that aiohttp expects of a response.
 

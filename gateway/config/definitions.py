@@ -100,6 +100,13 @@ def _units() -> Schema:
             "title": "US dollars per million tokens",
             "examples": [2.5, 0.15],
         },
+        "request_price": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": units.DEAREST_REQUEST_USD,
+            "title": "US dollars per request",
+            "examples": [0.01],
+        },
         "key_hash": text(units.KEY_HASH, "the SHA-256 of a client's key", [f"sha256:{'0123456789abcdef' * 4}"]),
         "secret": {"type": "string", "title": "a key", "examples": ["${OPENAI_API_KEY:-}", "${file:/run/secrets/key}"]},
         "address": {"type": "string", "title": "an address", "examples": ["127.0.0.1:8000", "unix:/run/gateway.sock"]},

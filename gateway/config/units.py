@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from gateway.config.address import Listen
 from gateway.config.proxies import ProxySpec, read_proxy_url
-from gateway.core.money import PICODOLLARS_PER_TOKEN
+from gateway.core.money import PICODOLLARS, PICODOLLARS_PER_TOKEN
 from gateway.core.secret import Secret
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?"
@@ -47,6 +47,7 @@ LONGEST_S = 7 * 86400
 LARGEST_BYTES = 2**40
 LARGEST_COUNT = 10**12
 DEAREST_USD = 10**6
+DEAREST_REQUEST_USD = 1000
 MOST_WORKERS = 64
 
 
@@ -155,6 +156,17 @@ def read_price(text: str) -> int:
     return int(picodollars)
 
 
+def read_request_price(text: str) -> int:
+    """Return picodollars from US dollars, exactly."""
+    try:
+        dollars = read_number(text)
+    except UnitError:
+        raise UnitError("must be US dollars per request as a plain number, such as 0.01") from None
+    if not 0 <= dollars <= DEAREST_REQUEST_USD:
+        raise UnitError(f"must be from 0 to {DEAREST_REQUEST_USD} US dollars per request")
+    return int(dollars * PICODOLLARS)
+
+
 def read_key_hash(text: str) -> str:
     """Return the 64 lower-case hex digits of a key's hash."""
     if re.fullmatch(KEY_HASH, text) is None:
@@ -258,6 +270,7 @@ READERS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
         "share": read_share,
         "rate": read_rate,
         "price": read_price,
+        "request_price": read_request_price,
         "key_hash": read_key_hash,
         "secret": read_secret,
         "url": read_url,

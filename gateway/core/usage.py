@@ -14,21 +14,24 @@ class TokenClass:
 
     name: str
     price: str
-    falls_back_to: (
-        str | None
-    )  # the class that is charged instead where this one has no price; None: a price is required
-    meaning: str
+    falls_back_to: str | None  # the class whose price is charged where this one has none; None: a price is required
+    meaning: str  # of the price: "per million tokens …"
 
 
 TOKEN_CLASSES: Final = (
-    TokenClass("input", "input", None, "prompt tokens that no cache of the provider held"),
-    TokenClass("cached_input", "cached_input", "input", "prompt tokens read from the provider's cache"),
-    TokenClass("cache_write", "cache_write", "input", "prompt tokens written to the provider's cache for 5 minutes"),
-    TokenClass("cache_write_1h", "cache_write_1h", "cache_write", "prompt tokens written to it for an hour"),
-    TokenClass("audio_in", "audio_input", "input", "prompt tokens that are sound"),
-    TokenClass("output", "output", None, "answer tokens that are neither reasoning nor sound"),
-    TokenClass("reasoning", "reasoning", "output", "answer tokens that the model spent on reasoning"),
-    TokenClass("audio_out", "audio_output", "output", "answer tokens that are sound"),
+    TokenClass("input", "input", None, "of the prompt"),
+    TokenClass("cached_input", "cached_input", "input", "of the prompt that the provider had cached"),
+    TokenClass(
+        "cache_write",
+        "cache_write",
+        "input",
+        "that the provider put into its cache, for 5 minutes where it distinguishes",
+    ),
+    TokenClass("cache_write_1h", "cache_write_1h", "cache_write", "that the provider put into its cache for an hour"),
+    TokenClass("audio_in", "audio_input", "input", "of sound in the prompt"),
+    TokenClass("output", "output", None, "of the answer"),
+    TokenClass("reasoning", "reasoning", "output", "of reasoning"),
+    TokenClass("audio_out", "audio_output", "output", "of sound in the answer"),
 )
 """Every class, its fallback before it. A request has a price of its own beside them (`PriceSpec.request`)."""
 

@@ -1,4 +1,4 @@
-"""What becomes known of a request when it is over: its metrics and its line in the request log. Fails open, never waits.
+"""Report a finished request: its metrics and its line in the request log. Fails open, never waits.
 
 A line holds no prompt and no key: names from the configuration, numbers, codes, the id and the path of the request.
 """
@@ -16,7 +16,7 @@ from gateway.observability.request_log import RequestLog
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):
-    """One line of the request log. Times in milliseconds; a null is a thing that did not happen."""
+    """One line of the request log. Times in milliseconds; null for what did not happen."""
 
     time: str  # when the request ended, UTC
     request_id: str
@@ -25,7 +25,9 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     path: str
     route: str
     pool: str
-    model: str  # that answered or was asked last; where nobody was asked, the one that the request names, or "other"
+    model: (
+        str  # of the response, else of the last attempt; without an attempt the one that the request names, or "other"
+    )
     provider: str
     attempts: int
     status: int
@@ -47,7 +49,7 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reporter:
-    """Files finished exchanges. Without a `request_log` only the metrics are kept."""
+    """Reports finished exchanges. Without a `request_log` only the metrics are kept."""
 
     def __init__(self, metrics: Metrics, request_log: RequestLog | None, clock: Clock, format: Format = "json") -> None:
         self._metrics = metrics
@@ -58,7 +60,7 @@ class Reporter:
             metrics.on_snapshot(self._count_dropped_lines)
 
     def use_format(self, format: Format) -> None:
-        """Write lines as JSON or for people from now on."""
+        """Write further lines as JSON or for people."""
         self._encode: Callable[[RequestLine], bytes] = _JsonLine() if format == "json" else text_line
 
     def report(self, exchange: Exchange) -> None:
@@ -70,7 +72,7 @@ class Reporter:
             self._log.write(self._encode(self._line(exchange, duration_s, overhead_s)))
 
     def close(self) -> None:
-        """Write the lines that are queued; whatever is filed later gets none. Blocks, for two seconds at most."""
+        """Write the queued lines; later requests get none. Blocks, for two seconds at most."""
         if self._log is not None:
             self._log.close()
 
@@ -144,7 +146,7 @@ class _JsonLine:
 
 
 def text_line(line: RequestLine) -> bytes:
-    """Write `line` for people: when, what came of it, who answered, how long it took."""
+    """Return the line for people: time, outcome, route, duration."""
     who = "/".join(name for name in (line.route, line.pool, line.model) if name) or "-"
     error = f" error={line.error}" if line.error else ""
     return (

@@ -17,12 +17,12 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Outlet(Protocol):
-    """The provider's side: the answer that is waited for."""
+    """The provider's side: the response that is awaited."""
 
     timers: AttemptTimers
 
     def write_body(self, data: bytes) -> "asyncio.Future[None] | None":
-        """Send a piece; give what is done when there is room for more, None where there is."""
+        """Send a piece; return a future that is done once there is room for more, None where there is."""
         ...
 
     def body_sent(self) -> None: ...
@@ -31,9 +31,10 @@ class Outlet(Protocol):
 
 
 class Upload:
-    """One body. `read` gives its next piece, b"" at the end, and raises what is wrong with it.
+    """One body. `read` returns its next piece, b"" at the end, and raises the error of a faulty one.
 
-    `size` in bytes, None where nobody knows: then it is sent in chunks. `has_begun`: something of it may have gone to a provider, so nobody else can be given all of it.
+    `size` in bytes, None if unknown: then the body is sent in chunks. `has_begun`: a provider may have received part of it; the
+    request is not replayable.
     """
 
     __slots__ = ("_read", "_task", "_tasks", "has_begun", "size")
@@ -46,17 +47,17 @@ class Upload:
         self.has_begun = False
 
     def start(self, outlet: Outlet) -> None:
-        """Begin to send, in a task of the worker's; what goes wrong ends the answer."""
+        """Start sending, in a task of the worker; an error ends the response."""
         self.has_begun = True
         self._task = self._tasks.start(self._run(outlet), "upload")
 
     def stop(self) -> None:
-        """Read and send nothing more."""
+        """Stop reading and sending."""
         if self._task is not None:
             self._task.cancel()
 
     async def ended(self) -> None:
-        """Wait until nothing is read any more: no two may read from one client. Comes at once, or soon after `stop`."""
+        """Wait until reading has ended: one client has one reader. Returns at once, or soon after `stop`."""
         if self._task is not None:
             await asyncio.wait({self._task})
 

@@ -1,5 +1,7 @@
 """From a route plan to a response: pools in failover order, in each pool attempts until one succeeds.
 
+Over 300 lines: one state machine, read in one piece.
+
 1. In each pool, members without an attempt come first and at once. Members whose fault may pass follow after a pause. Every
    attempt beyond a pool's first needs its fault's word in `retry.when`, one of `retry.attempts`, and a token of the pool's
    retry budget; the settings of the target that failed decide. A pool behind `then:` is failover and needs none of these.

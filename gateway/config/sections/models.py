@@ -13,16 +13,25 @@ from gateway.config.section import Kinds, ReadContext, SchemaContext, Section, V
 from gateway.config.settings import EMPTY_POLICY, Policy, read_policy
 from gateway.config.settings.queue import cap
 from gateway.core.kinds import ProviderKind
+from gateway.core.usage import TOKEN_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
 class PriceSpec:
-    """Picodollars (1e-12 USD) per token: USD per million tokens × 10^6, exactly. A class without a price costs what `input` or `output` does."""
+    """Picodollars (1e-12 USD) per token of each class: USD per million tokens × 10^6, exactly; `request` per request.
+
+    A class without a price costs what the class costs that it falls back to: `core.usage.TOKEN_CLASSES`.
+    """
 
     input: int
     output: int
     cached_input: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+    request: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,10 @@ class ModelSpec:
 
 def _schema(context: SchemaContext) -> Schema:
     price = {
-        "input": ref("price", "per million tokens of the prompt"),
-        "output": ref("price", "per million tokens of the answer"),
-        "cached_input": ref("price", "per million tokens of the prompt that the provider had cached"),
-        "cache_write": ref("price", "per million tokens that the provider put into its cache"),
+        one.price: ref("price", f"per million tokens {one.meaning}" + _fallback(one.falls_back_to))
+        for one in TOKEN_CLASSES
     }
+    price["request"] = ref("request_price", "per request, beside its tokens", default=0)
     model = mapping(
         {
             "provider": ref("name", "The provider that serves it."),
@@ -81,6 +89,10 @@ def _schema(context: SchemaContext) -> Schema:
         required=("provider",),
     )
     return named("model_name", model, "Models by the name that clients use.", minProperties=1)
+
+
+def _fallback(name: str | None) -> str:
+    return "" if name is None else f"; without it, the price of `{name}`"
 
 
 def _settings_of(kinds: Kinds) -> Schema:
