@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Final
 
+from gateway.config.levels import Level, standing_at
 from gateway.config.messages import did_you_mean
 from gateway.config.nodes import Trail, name
 from gateway.config.read import BROKEN, Reader
-from gateway.config.section import Setting, standing_at
 from gateway.core.kinds import ProviderKind
 from gateway.core.secret import Secret
 
@@ -51,12 +51,12 @@ class Names:
         found = self._values.get(key)
         return [(i, one) for i, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
 
-    def at_levels(self, setting: Setting) -> Iterator[tuple[Trail, Any]]:
-        """Yield what stands under a setting's key at each of its levels, with the trail of the thing that has it."""
-        for level in setting.levels:
+    def at_levels(self, key: str, levels: Iterable[Level]) -> Iterator[tuple[Trail, Any]]:
+        """Yield what stands under `key` at each of the levels, with the trail of the thing that has it."""
+        for level in levels:
             for trail, settings in standing_at(self._values, level):
-                if setting.key in settings:
-                    yield trail, settings[setting.key]
+                if key in settings:
+                    yield trail, settings[key]
 
     def is_off(self, provider: Any) -> bool:
         """Whether a provider has a key, or keys, and all are empty."""

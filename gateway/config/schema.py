@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import get_args
 
 from gateway.config.definitions import Schema, definitions, mapping
-from gateway.config.section import Level, SchemaContext
+from gateway.config.levels import Level
+from gateway.config.section import SchemaContext
 from gateway.config.settings import setting_definitions, settings_at
 from gateway.config.spec import INCLUDABLE, SECTIONS
 from gateway.core.kinds import ProviderKind

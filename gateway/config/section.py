@@ -11,24 +11,17 @@ and routes, and `ReadContext.at_level("tenant", "limits")` returns what they hol
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any
 
 from gateway.config.definitions import Schema
+from gateway.config.levels import Level, standing_at
+from gateway.config.names import Names
 from gateway.config.nodes import Node, Trail
+from gateway.config.read import Reader
 from gateway.core.kinds import ProviderKind
-
-if TYPE_CHECKING:
-    from gateway.config.names import Names
-    from gateway.config.read import Reader
-    from gateway.config.spec import Spec
-
-Level = Literal["defaults", "provider", "model", "pool", "route", "path_route", "tenant"]
-"""Where a key may stand. `route` is a route with `match` and `to`, `path_route` one with `paths` and `provider`."""
 
 Kinds = Mapping[str, ProviderKind]
 Values = Mapping[str, Any]
-
-_NAMED: Final[Mapping[Level, str]] = {"provider": "providers", "model": "models", "pool": "pools", "tenant": "tenants"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class FilesContext:
     env: Mapping[str, str]
 
 
-Check = Callable[["Reader", "Names"], None]
+Check = Callable[[Reader, Names], None]
 """A semantic check: puts what does not fit together into the reader. Any value may be broken; broken ones are passed over."""
 
 
@@ -75,7 +68,7 @@ class Section:
 
     `read` returns fields of `Spec`. `checks` run after those of earlier sections. `files` reads the files that the section
     names, puts their content in the place of their paths, and returns them. `refusal` words the error for a key that the
-    schema refuses with `not`. `static` maps the name of each setting that needs a restart to its value in a `Spec`.
+    schema refuses with `not`. `static` maps the name of each setting that needs a restart to a getter of its value in a `Spec`.
     """
 
     key: str
@@ -84,9 +77,9 @@ class Section:
     checks: tuple[Check, ...] = ()
     definitions: Callable[[SchemaContext], Schema] = lambda context: {}
     at_levels: Mapping[Level, Schema] = field(default_factory=dict)
-    files: Callable[["Reader", FilesContext], dict[Path, bytes]] = lambda reader, context: {}
+    files: Callable[[Reader, FilesContext], dict[Path, bytes]] = lambda reader, context: {}
     refusal: Callable[[Trail, Any, Kinds], str] | None = None
-    static: Mapping[str, "Callable[[Spec], object]"] = field(default_factory=dict)
+    static: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)
     is_required: bool = False
     is_includable: bool = False  # an included file may hold it: everything in it has a name
 
@@ -118,22 +111,3 @@ def with_seconds(given: Values, spec: type[Any]) -> dict[str, Any]:
     """Rename keys to fields of `spec`, in which durations end in `_s`: `every` becomes `every_s`."""
     fields = spec.__dataclass_fields__
     return {key if key in fields else f"{key}_s": value for key, value in given.items()}
-
-
-def standing_at(values: Any, level: Level) -> Iterator[tuple[Trail, dict[str, Any]]]:
-    """Yield each sound mapping of a level with its trail; `values` may be broken in places."""
-    if not isinstance(values, dict):
-        return
-    if level == "defaults":
-        if isinstance(values.get("defaults"), dict):
-            yield ("defaults",), values["defaults"]
-    elif level in ("route", "path_route"):
-        routes = values.get("routes")
-        for index, route in enumerate(routes if isinstance(routes, list) else ()):
-            if isinstance(route, dict) and ("paths" in route) == (level == "path_route"):
-                yield ("routes", index), route
-    else:
-        section = values.get(_NAMED[level])
-        for name, settings in section.items() if isinstance(section, dict) else ():
-            if isinstance(settings, dict):
-                yield (_NAMED[level], name), settings

@@ -1,5 +1,7 @@
 """Readers of everything that is written with a unit: durations, sizes, counts, shares, rates, prices.
 
+Over 300 lines: one short reader for each unit.
+
 Each takes the text as it stands in the file and gives a plain value, exactly or not at all; `UnitError` says what would
 be right and never repeats the text. The patterns are those of the JSON Schema, so that editors accept what the gateway accepts;
 bounds beyond a pattern (`999999999h`) are checked here alone.

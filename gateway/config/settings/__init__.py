@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.config.definitions import Schema, ref
-from gateway.config.section import Level, Setting, Values
+from gateway.config.levels import Level
+from gateway.config.section import Setting, Values
 from gateway.config.settings.all_open import ALL_OPEN
 from gateway.config.settings.balance import BALANCE, HASH_BY, STICKY
 from gateway.config.settings.batch import BATCH

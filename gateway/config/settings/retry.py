@@ -29,7 +29,7 @@ class RetrySpec:
 def check_retries(reader: Reader, names: Names) -> None:
     """Refuse a `backoff` that is longer than its `backoff_cap`, at the level that sets one of them."""
     general = names.defaults.get("retry")
-    for trail, retry in names.at_levels(RETRY):
+    for trail, retry in names.at_levels(RETRY.key, RETRY.levels):
         if not isinstance(retry, dict):
             continue
         both = {"backoff": RetrySpec().backoff_s, "backoff_cap": RetrySpec().backoff_cap_s}

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from gateway.config.definitions import definitions
-from gateway.config.section import Level
+from gateway.config.levels import Level
 from gateway.config.settings import SETTINGS, setting_definitions, settings_at
 from gateway.resilience.policies import Policies
 
