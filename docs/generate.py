@@ -12,12 +12,24 @@ from typing import Final
 
 from gateway.config import reference
 from gateway.config.schema import schema_text
+from gateway.core.errors import caller, capacity, upstream
+from gateway.core.errors.base import ErrorCode
 from gateway.observability import families
 from gateway.providers import provider_kinds
+
+
+def codes_table(codes: tuple[ErrorCode, ...]) -> str:
+    """Return the table of a family of error codes; a dagger marks those that count for the breaker."""
+    rows = [f"| `{one.code}`{' †' * one.hurts_breaker} | {one.status} | {one.when} |" for one in codes]
+    return "\n".join(("| code | status | when |", "|---|---|---|", *rows))
+
 
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": lambda: reference.settings_table(provider_kinds()),
     "unavailable settings": reference.unavailable_list,
+    "client error codes": lambda: codes_table(caller.CALLER_CODES),
+    "provider error codes": lambda: codes_table(upstream.UPSTREAM_CODES),
+    "capacity error codes": lambda: codes_table(capacity.CAPACITY_CODES),
     "metrics": families.markdown_table,
     "histogram buckets": families.bucket_list,
 }

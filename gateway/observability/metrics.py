@@ -6,7 +6,7 @@ look-up creates a cell, so callers pass configured names only; `model_label` map
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
@@ -69,6 +69,9 @@ class Histograms(dict[str, Histogram]):
         return cell
 
 
+_C = TypeVar("_C", bound="Value | Histogram | Values[str] | Values[tuple[str, str]] | Histograms")
+
+
 class Metrics:
     """Every family of `families.py` as an attribute. One per process, used from its event loop only."""
 
@@ -77,45 +80,45 @@ class Metrics:
         self._collectors: list[Callable[[], None]] = []
         self.known_models: frozenset[str] = frozenset()
 
-        self.requests = self._values_by_pair("llm_requests_total")
-        self.latency_s = self._histograms("llm_request_latency_seconds")
-        self.input_tokens = self._values("llm_input_tokens_total")
-        self.output_tokens = self._values("llm_output_tokens_total")
-        self.cost_picodollars = self._values("llm_estimated_cost_dollars_total")
-        self.cache_hits = self._value("llm_cache_hits_total")
-        self.cache_misses = self._value("llm_cache_misses_total")
-        self.provider_breaker = self._values("llm_circuit_breaker_state")
-        self.endpoint_breaker = self._values("gateway_breaker_state")
-        self.breaker_openings = self._values("gateway_breaker_openings_total")
-        self.endpoint_in_flight = self._values("gateway_endpoint_in_flight")
-        self.endpoint_healthy = self._values("gateway_endpoint_healthy")
-        self.endpoint_drained = self._values("gateway_endpoint_drained")
-        self.first_token_s = self._histograms("gateway_time_to_first_token_seconds")
-        self.per_output_token_s = self._histograms("gateway_time_per_output_token_seconds")
-        self.overhead_s = self._histogram("gateway_overhead_seconds")
-        self.attempts = self._values_by_pair("gateway_attempts_total")
-        self.fallbacks = self._values("gateway_fallbacks_total")
-        self.retries = self._values_by_pair("gateway_retries_total")
-        self.hedges = self._values("gateway_hedges_total")
-        self.batches = self._values("gateway_batches_total")
-        self.batched_requests = self._values("gateway_batched_requests_total")
-        self.pool_in_flight = self._values("gateway_pool_in_flight")
-        self.pool_waiting = self._values("gateway_pool_waiting")
-        self.pool_refusals = self._values_by_pair("gateway_pool_refusals_total")
-        self.queue_s = self._histograms("gateway_queue_seconds")
-        self.requests_in_flight = self._value("gateway_requests_in_flight")
-        self.streams_in_flight = self._value("gateway_streams_in_flight")
-        self.client_disconnects = self._value("gateway_client_disconnects_total")
-        self.config_generation = self._value("gateway_config_generation")
-        self.config_last_reload_ok = self._value("gateway_config_last_reload_ok")
-        self.config_reloads = self._values("gateway_config_reloads_total")
-        self.condition_errors = self._value("gateway_condition_errors_total")
-        self.event_loop_lag_s = self._value("gateway_event_loop_lag_seconds")
-        self.upstream_surplus = self._value("gateway_upstream_surplus_total")
-        self.upstream_stale = self._value("gateway_upstream_stale_total")
-        self.log_lines_dropped = self._value("gateway_log_lines_dropped_total")
-        self.worker_requests = self._values("gateway_worker_requests_total")
-        self.worker_restarts = self._value("gateway_worker_restarts_total")
+        self.requests = self.values_by_pair("llm_requests_total")
+        self.latency_s = self.histograms("llm_request_latency_seconds")
+        self.input_tokens = self.values("llm_input_tokens_total")
+        self.output_tokens = self.values("llm_output_tokens_total")
+        self.cost_picodollars = self.values("llm_estimated_cost_dollars_total")
+        self.cache_hits = self.value("llm_cache_hits_total")
+        self.cache_misses = self.value("llm_cache_misses_total")
+        self.provider_breaker = self.values("llm_circuit_breaker_state")
+        self.endpoint_breaker = self.values("gateway_breaker_state")
+        self.breaker_openings = self.values("gateway_breaker_openings_total")
+        self.endpoint_in_flight = self.values("gateway_endpoint_in_flight")
+        self.endpoint_healthy = self.values("gateway_endpoint_healthy")
+        self.endpoint_drained = self.values("gateway_endpoint_drained")
+        self.first_token_s = self.histograms("gateway_time_to_first_token_seconds")
+        self.per_output_token_s = self.histograms("gateway_time_per_output_token_seconds")
+        self.overhead_s = self.histogram("gateway_overhead_seconds")
+        self.attempts = self.values_by_pair("gateway_attempts_total")
+        self.fallbacks = self.values("gateway_fallbacks_total")
+        self.retries = self.values_by_pair("gateway_retries_total")
+        self.hedges = self.values("gateway_hedges_total")
+        self.batches = self.values("gateway_batches_total")
+        self.batched_requests = self.values("gateway_batched_requests_total")
+        self.pool_in_flight = self.values("gateway_pool_in_flight")
+        self.pool_waiting = self.values("gateway_pool_waiting")
+        self.pool_refusals = self.values_by_pair("gateway_pool_refusals_total")
+        self.queue_s = self.histograms("gateway_queue_seconds")
+        self.requests_in_flight = self.value("gateway_requests_in_flight")
+        self.streams_in_flight = self.value("gateway_streams_in_flight")
+        self.client_disconnects = self.value("gateway_client_disconnects_total")
+        self.config_generation = self.value("gateway_config_generation")
+        self.config_last_reload_ok = self.value("gateway_config_last_reload_ok")
+        self.config_reloads = self.values("gateway_config_reloads_total")
+        self.condition_errors = self.value("gateway_condition_errors_total")
+        self.event_loop_lag_s = self.value("gateway_event_loop_lag_seconds")
+        self.upstream_surplus = self.value("gateway_upstream_surplus_total")
+        self.upstream_stale = self.value("gateway_upstream_stale_total")
+        self.log_lines_dropped = self.value("gateway_log_lines_dropped_total")
+        self.worker_requests = self.values("gateway_worker_requests_total")
+        self.worker_restarts = self.value("gateway_worker_restarts_total")
 
         for outcome in ("ok", "refused"):
             self.config_reloads[outcome]
@@ -180,27 +183,38 @@ class Metrics:
         samples: Samples = {name: dict(_read(FAMILIES[name], cell)) for name, cell in self._cells.items()}
         return msgspec.msgpack.encode(samples)
 
-    def _value(self, name: str) -> Value:
-        cell = self._cells[name] = Value()
-        return cell
+    # The cells of a family, by its name. A feature keeps the ones that it counts in.
 
-    def _values(self, name: str) -> Values[str]:
-        cells: Values[str] = Values()
-        self._cells[name] = cells
-        return cells
+    def value(self, name: str) -> Value:
+        """Return the cell of a counter or gauge without labels."""
+        return self._cell(name, Value, Value)
 
-    def _values_by_pair(self, name: str) -> Values[tuple[str, str]]:
-        cells: Values[tuple[str, str]] = Values()
-        self._cells[name] = cells
-        return cells
+    def values(self, name: str) -> Values[str]:
+        """Return the cells of a counter or gauge with one label."""
+        return self._cell(name, Values[str], Values)
 
-    def _histogram(self, name: str) -> Histogram:
-        cell = self._cells[name] = Histogram(FAMILIES[name].buckets)
-        return cell
+    def values_by_pair(self, name: str) -> Values[tuple[str, str]]:
+        """Return the cells of a counter or gauge with two labels."""
+        return self._cell(name, Values[tuple[str, str]], Values)
 
-    def _histograms(self, name: str) -> Histograms:
-        cells = self._cells[name] = Histograms(FAMILIES[name].buckets)
-        return cells
+    def histogram(self, name: str) -> Histogram:
+        """Return the cell of a histogram without labels."""
+        return self._cell(name, lambda: Histogram(FAMILIES[name].buckets), Histogram)
+
+    def histograms(self, name: str) -> Histograms:
+        """Return the cells of a histogram with one label."""
+        return self._cell(name, lambda: Histograms(FAMILIES[name].buckets), Histograms)
+
+    def _cell(self, name: str, make: Callable[[], _C], kind: type[Any]) -> _C:
+        """Return the cells of a family, made on first use. Raises TypeError for cells of another kind."""
+        found = self._cells.get(name)
+        if found is None:
+            made = make()
+            self._cells[name] = made
+            return made
+        if not isinstance(found, kind):
+            raise TypeError(f"{name} has cells of the type {type(found).__name__}")
+        return cast(_C, found)
 
 
 def worst_breaker(states: Sequence[int | float]) -> int:

@@ -1,8 +1,19 @@
 """The base of all errors: status, type and code for the client, and what the error means for retries and the breaker."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from gateway.core.response import Response
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """A code that clients see: its status, when it is sent, and whether it counts for the breaker of the endpoint."""
+
+    code: str
+    status: str
+    when: str
+    hurts_breaker: bool = False
 
 
 class GatewayError(Exception):

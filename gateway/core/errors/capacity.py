@@ -1,6 +1,8 @@
 """`CapacityError`: the gateway cannot serve the request now. Waiting helps."""
 
-from gateway.core.errors.base import GatewayError
+from typing import Final
+
+from gateway.core.errors.base import ErrorCode, GatewayError
 
 
 class CapacityError(GatewayError):
@@ -51,3 +53,21 @@ class DeadlineExceeded(CapacityError):
 
     status = 504
     code = "total_timeout"
+
+
+CAPACITY_CODES: Final = (
+    ErrorCode(
+        "no_endpoint_available", "503", "no endpoint is available: breakers open, endpoints drained, providers off"
+    ),
+    ErrorCode(
+        "overloaded", "503", "more running requests than `server.limits.in_flight`, or a full pool without a queue"
+    ),
+    ErrorCode("queue_full", "503", "the pool's queue is full, or the wait would be longer than `queue.wait`"),
+    ErrorCode("queue_timeout", "503", "the request waited for its pool for `queue.wait` without getting a slot"),
+    ErrorCode(
+        "event_loop_late", "503", "the event loop is later than `server.limits.loop_lag`: the machine is short of CPU"
+    ),
+    ErrorCode("shutting_down", "503", "this process is stopping; another process serves new requests"),
+    ErrorCode("total_timeout", "504", "`timeout.total` ran out"),
+)
+"""Every code of this family; `docs/errors.md` shows the table."""

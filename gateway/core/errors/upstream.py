@@ -1,8 +1,8 @@
 """`UpstreamError`: a provider failed. What follows from each failure stands in the table of `core/faults.py`."""
 
-from typing import Self
+from typing import Final, Self
 
-from gateway.core.errors.base import GatewayError
+from gateway.core.errors.base import ErrorCode, GatewayError
 from gateway.core.faults import EFFECTS, Effect, Fault
 
 
@@ -162,3 +162,46 @@ class StreamFailed(StreamInterrupted):
     """The provider reported an error in its stream. The client has received that event, so the gateway adds none."""
 
     code = "upstream_stream_error"
+
+
+UPSTREAM_CODES: Final = (
+    ErrorCode("upstream_error", "502", "a provider failed, without a more specific code", hurts_breaker=True),
+    ErrorCode("upstream_unavailable", "502, or the provider's 5xx", "no provider gave a response", hurts_breaker=True),
+    ErrorCode("upstream_connect", "502", "no connection: DNS, refused, or the proxy denies it", hurts_breaker=True),
+    ErrorCode(
+        "upstream_tls", "502", "TLS failed or the provider's certificate could not be verified", hurts_breaker=True
+    ),
+    ErrorCode(
+        "upstream_protocol_error",
+        "502",
+        "invalid response: HTML, garbage, broken framing, larger than `server.limits` allow",
+        hurts_breaker=True,
+    ),
+    ErrorCode("upstream_credential_refused", "502", "the provider refuses the gateway's key"),
+    ErrorCode(
+        "context_length_exceeded",
+        "400, or the provider's 4xx",
+        "the request is too long for the model, and no model with a bigger window is available",
+    ),
+    ErrorCode("content_policy_violation", "400, or the provider's 4xx", "the provider's policy refuses the content"),
+    ErrorCode("stream_interrupted", "502", "the stream broke off after its first content", hurts_breaker=True),
+    ErrorCode(
+        "upstream_stream_error",
+        "502",
+        "the provider reported an error in its stream; the client got the provider's error event, and gets no second one",
+        hurts_breaker=True,
+    ),
+    ErrorCode("rate_limit_exceeded", "429", "the provider's rate limit; `Retry-After` is the provider's"),
+    ErrorCode("upstream_quota_used_up", "429", "the credit or quota at the provider is used up; waiting does not help"),
+    ErrorCode("upstream_timeout", "504", "a timeout without a more specific code", hurts_breaker=True),
+    ErrorCode("connect_timeout", "504", "no connection within `timeout.connect`", hurts_breaker=True),
+    ErrorCode("first_token_timeout", "504", "a stream had no content for `timeout.first_token`", hurts_breaker=True),
+    ErrorCode(
+        "still_warming", "504", "the only available server was still starting when `timeout.first_token` ran out"
+    ),
+    ErrorCode(
+        "answer_timeout", "504", "an unstreamed response did not begin within `timeout.answer`", hurts_breaker=True
+    ),
+    ErrorCode("idle_timeout", "504", "a response paused for longer than `timeout.idle`", hurts_breaker=True),
+)
+"""Every code of this family; `docs/errors.md` shows the table."""
