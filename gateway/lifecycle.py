@@ -5,6 +5,7 @@ for every kind: chat and embeddings, token counts, pass-through, lists of models
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -39,7 +40,7 @@ C = TypeVar("C", bound=Client, contravariant=True)
 class RequestKind(Protocol[C]):
     """What differs between kinds of requests: what is read of them, how they are routed, where the response comes from."""
 
-    async def read(self, client: C) -> ChatRequest:
+    def read(self, client: C) -> Awaitable[ChatRequest]:
         """Return the request, its body read and checked where this kind has one. Raises `CallerError`."""
         ...
 
@@ -47,9 +48,9 @@ class RequestKind(Protocol[C]):
         """Return where the request goes. Raises `CallerError`, such as `ModelNotFound`."""
         ...
 
-    async def obtain(
+    def obtain(
         self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: C
-    ) -> AbstractContextManager[Response]:
+    ) -> Awaitable[AbstractContextManager[Response]]:
         """Return the response, to be entered and left, once it can be sent. Raises `GatewayError`."""
         ...
 

@@ -19,8 +19,9 @@ def settle(exchange: Exchange, prices: Mapping[str, Price]) -> None:
     charged for what passed of them and for the prompt, both as estimated. A response that never began costs nothing.
     """
     record, meter = exchange.attempt, exchange.meter
-    if record is None:
+    if record is None or record.is_settled:
         return
+    record.is_settled = True
     usage = record.usage or meter.usage
     if usage is None and exchange.request is not None and (meter.events or meter.samples):
         usage = Usage(input=exchange.request.tokens, output=_output_tokens(meter), is_estimated=True)

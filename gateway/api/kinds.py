@@ -3,6 +3,7 @@
 Requests that are passed through unread are a kind as well: `passthrough.py`.
 """
 
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 from urllib.parse import unquote
@@ -28,26 +29,26 @@ NO_PLAN: Final = RoutePlan(())
 class ModelRequest:
     """A request that names a model: chat, messages, responses, completions, embeddings."""
 
-    async def read(self, client: HttpClient) -> ChatRequest:
-        return await client.read()
+    def read(self, client: HttpClient) -> Awaitable[ChatRequest]:
+        return client.read()
 
     def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:
         assert exchange.request is not None
         return snapshot.plans[snapshot.router.match(exchange.request, exchange.headers, exchange.principal, wall_s)]
 
-    async def obtain(
+    def obtain(
         self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: HttpClient
-    ) -> AbstractContextManager[Response]:
-        return await dispatch(exchange, plan, snapshot, services)
+    ) -> Awaitable[AbstractContextManager[Response]]:
+        return dispatch(exchange, plan, snapshot, services)
 
 
 class TokenCount(ModelRequest):
     """The same, answered with the number of its tokens."""
 
-    async def obtain(
+    def obtain(
         self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: HttpClient
-    ) -> AbstractContextManager[Response]:
-        return await count_tokens(exchange, plan, snapshot, services)
+    ) -> Awaitable[AbstractContextManager[Response]]:
+        return count_tokens(exchange, plan, snapshot, services)
 
 
 class ModelList:

@@ -70,6 +70,7 @@ class AttemptRecord:
     fault: Fault | None = None
     usage: Usage | None = None
     cost_picodollars: int = 0
+    is_settled: bool = False
 
 
 SAMPLE_LIMIT: Final = 4096  # bytes of a block
@@ -106,6 +107,7 @@ class Timeline:
         "first_content_at",
         "last_content_at",
         "received_at",
+        "waited_s",
         "waits",
     )
 
@@ -116,11 +118,14 @@ class Timeline:
         self.last_content_at = 0.0
         self.committed_at = 0.0  # the commit point: first byte to the client
         self.finished_at = 0.0
+        self.waited_s = 0.0  # for whatever cause
         self.waits: dict[Wait, float] = {}
 
     def add_wait(self, cause: Wait, since: float) -> None:
         """Book the time from `since` until now."""
-        self.waits[cause] = self.waits.get(cause, 0.0) + self._now() - since
+        waited_s = self._now() - since
+        self.waited_s += waited_s
+        self.waits[cause] = self.waits.get(cause, 0.0) + waited_s
 
     def content_began(self, at: float) -> None:
         """Note when the first content of the response that the client gets came."""
@@ -139,11 +144,6 @@ class Timeline:
         self.finished_at = self._now()
 
     @property
-    def waited_s(self) -> float:
-        """Seconds spent waiting, for whatever cause."""
-        return sum(self.waits.values())
-
-    @property
     def duration_s(self) -> float:
         """Seconds from arrival to the end, or to now."""
         return (self.finished_at or self._now()) - self.received_at
@@ -151,7 +151,8 @@ class Timeline:
     @property
     def overhead_s(self) -> float:
         """Seconds of the duration that the gateway itself spent."""
-        return max(0.0, self.duration_s - self.waited_s)
+        overhead_s = (self.finished_at or self._now()) - self.received_at - self.waited_s
+        return overhead_s if overhead_s > 0.0 else 0.0
 
 
 @dataclass(slots=True, eq=False)

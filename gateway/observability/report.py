@@ -77,9 +77,9 @@ class Reporter:
             self._log.close()
 
     def _count(self, exchange: Exchange, duration_s: float, overhead_s: float) -> None:
-        metrics = self._metrics
-        asked_for = exchange.request.model if exchange.request is not None else OTHER
-        model = metrics.model_label(exchange.model or asked_for)
+        metrics, request, attempt = self._metrics, exchange.request, exchange.attempt
+        requested = request.model if request is not None else OTHER
+        model = metrics.model_label((attempt.model if attempt is not None else "") or requested)
         metrics.requests[model, str(exchange.status)].value += 1
         metrics.latency_s[model].observe(duration_s)
         metrics.overhead_s.observe(overhead_s)
@@ -89,11 +89,11 @@ class Reporter:
         for attempt in exchange.attempts:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
         output_tokens = 0
-        if (usage := exchange.usage) is not None:
+        if attempt is not None and (usage := attempt.usage) is not None:
             output_tokens = usage.total_output
             metrics.input_tokens[model].value += usage.total_input
             metrics.output_tokens[model].value += output_tokens
-        timeline, request = exchange.timeline, exchange.request
+        timeline = exchange.timeline
         if timeline.first_content_at and request is not None and request.stream:
             metrics.first_token_s[model].observe(timeline.first_content_at - timeline.received_at)
             if output_tokens > 1:
@@ -101,7 +101,8 @@ class Reporter:
                 metrics.per_output_token_s[model].observe(spread_s / (output_tokens - 1))
 
     def _line(self, exchange: Exchange, duration_s: float, overhead_s: float) -> RequestLine:
-        usage, timeline, request = exchange.usage, exchange.timeline, exchange.request
+        timeline, request, attempt = exchange.timeline, exchange.request, exchange.attempt
+        usage = attempt.usage if attempt is not None else None
         error, first_s = exchange.error or exchange.cut, timeline.first_content_at - timeline.received_at
         return RequestLine(
             iso_time(self._clock.wall()),
@@ -110,9 +111,10 @@ class Reporter:
             exchange.principal.key_id,
             exchange.path,
             exchange.decision.route,
-            exchange.pool,
-            exchange.model or (self._metrics.model_label(request.model) if request is not None else ""),
-            exchange.provider,
+            attempt.pool if attempt is not None else "",
+            (attempt.model if attempt is not None else "")
+            or (self._metrics.model_label(request.model) if request is not None else ""),
+            attempt.provider if attempt is not None else "",
             len(exchange.attempts),
             exchange.status,
             exchange.outcome,

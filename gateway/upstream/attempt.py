@@ -49,7 +49,7 @@ class Attempt:
         self._entered_at = 0.0
         endpoint = target.endpoint
         self.record = AttemptRecord(
-            endpoint.id, self._since, pool=pool, model=target.model.name, provider=endpoint.provider
+            endpoint.id, self._since, "running", None, pool, target.model.name, endpoint.provider
         )
         exchange.attempts.append(self.record)
         exchange.attempt = self.record

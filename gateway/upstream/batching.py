@@ -4,7 +4,7 @@
 failure is in the same call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from gateway.core.chat import ChatRequest
@@ -34,7 +34,7 @@ class BatchRequest(Protocol):
 
     async def begin(self, body: bytes, head: str, total_at: float | None, *, is_stream: bool) -> UpstreamResponse: ...
 
-    async def read(self, upstream: UpstreamResponse) -> bytes: ...
+    def read(self, upstream: UpstreamResponse) -> Awaitable[bytes]: ...
 
     def read_answer(self, body: bytes, request: ChatRequest) -> tuple[bytes, Usage | None]: ...
 

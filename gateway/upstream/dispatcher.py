@@ -40,25 +40,25 @@ STILL_WARMING_S: Final = 1.0  # a guess at how long a server still takes to come
 class EndpointCall(Protocol):
     """How one request is put to one endpoint: `upstream.request.DialectCall`, `upstream.passthrough.PassthroughCall`."""
 
-    async def send(
+    def send(
         self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
-    ) -> Response:
+    ) -> Awaitable[Response]:
         """Return the response as far as failover is still possible. Raises `UpstreamError`; then nothing is left open."""
         ...
 
 
-async def dispatch(
+def dispatch(
     exchange: Exchange,
     plan: RoutePlan,
     snapshot: Snapshot,
     services: Services,
     call: EndpointCall = DIALECT_CALL,
-) -> Attempt:
+) -> Awaitable[Attempt]:
     """Return the attempt that succeeded: entering it gives the response, leaving it closes the response.
 
     Raises the error of the last attempt where none succeeds, `CapacityError` where no endpoint was available.
     """
-    return await _Dispatcher(exchange, plan, snapshot, services, call).run()
+    return _Dispatcher(exchange, plan, snapshot, services, call).run()
 
 
 class _Dispatcher:

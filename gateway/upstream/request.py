@@ -1,5 +1,6 @@
 """One request as one endpoint gets it: what is sent, how the response is read, and what its status means."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 from gateway.config.spec import LimitsSpec
@@ -23,9 +24,9 @@ FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth pass
 class DialectCall:
     """Sends requests that the gateway reads: translated where the endpoint speaks another dialect than the client."""
 
-    async def send(
+    def send(
         self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
-    ) -> Response:
+    ) -> Awaitable[Response]:
         """Send the request to one endpoint; return once a stream has its first content, or a body is complete.
 
         Raises `UpstreamError`; then nothing is left open.
@@ -37,8 +38,8 @@ class DialectCall:
             inputs = batching.count_inputs(request)
             is_small = inputs < target.batch.max and request.tokens <= TOKENS_LIMIT
             if is_small and "idempotency-key" not in exchange.headers:
-                return await send_in_batch(upstream, request, batching, inputs, total_at)
-        return await upstream.send(request, total_at)
+                return send_in_batch(upstream, request, batching, inputs, total_at)
+        return upstream.send(request, total_at)
 
 
 DIALECT_CALL: Final = DialectCall()
@@ -124,11 +125,11 @@ class UpstreamRequest:
             raise
         return upstream
 
-    async def read(self, upstream: UpstreamResponse) -> bytes:
+    def read(self, upstream: UpstreamResponse) -> Awaitable[bytes]:
         """Return the whole body of an unstreamed response. Raises `UpstreamError`."""
         document = Document(upstream, self.limits.answer)
         upstream.attach(document)
-        return await document.read()
+        return document.read()
 
     def read_answer(self, body: bytes, request: ChatRequest) -> tuple[bytes, Usage | None]:
         """Return the body for the client and the usage. Raises `UpstreamError`."""
