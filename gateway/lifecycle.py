@@ -1,7 +1,7 @@
-"""The lifecycle of one request, from arrival to account. Every kind of request takes this line; everything else is a part of a step.
+"""The lifecycle of one request, from arrival to account; every kind of request runs through it.
 
-identify → check room → read → match → (admit) → obtain → send → settle → report. A further stage is written here, once, and holds
-for every kind: chat and embeddings, token counts, pass-through, lists of models.
+identify → check capacity → read → match → obtain → send → settle → report. A further stage, such as limits between match and
+obtain, is written here, once, and holds for every kind: chat and embeddings, token counts, pass-through, lists of models.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ async def serve(
     """
     try:
         exchange.principal = snapshot.auth.identify(exchange.headers)
-        services.check_room()
+        services.check_capacity()
         exchange.request = await kind.read(client)
         plan = kind.match(exchange, snapshot, services.clock.wall())
         exchange.decision = plan.decision

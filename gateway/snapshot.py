@@ -88,7 +88,7 @@ class Services:
         """Requests that run."""
         return len(self.running)
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raise `CapacityError` where no further request can be taken."""
         if self.refusing:
             raise ShuttingDown("the gateway is shutting down", retry_after_s=1.0)

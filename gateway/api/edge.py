@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from gateway.api.http_client import HttpClient
+from gateway.api.client_side import ClientSide
 from gateway.api.request_id import RequestIds
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Exchange, Timeline
@@ -34,7 +34,7 @@ class Edge:
         path: str,
         dialect: Dialect,
         kind: RequestKind[Any],
-        client_type: type[HttpClient] = HttpClient,
+        client_type: type[ClientSide] = ClientSide,
     ) -> web.StreamResponse:
         """Serve a request; the returned response has been sent already."""
         services = self._services

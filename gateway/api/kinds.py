@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import msgspec
 
 from gateway.api import models
-from gateway.api.http_client import HttpClient
+from gateway.api.client_side import ClientSide
 from gateway.core.chat import ChatRequest
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
@@ -29,7 +29,7 @@ NO_PLAN: Final = RoutePlan(())
 class ModelRequest:
     """A request that names a model: chat, messages, responses, completions, embeddings."""
 
-    def read(self, client: HttpClient) -> Awaitable[ChatRequest]:
+    def read(self, client: ClientSide) -> Awaitable[ChatRequest]:
         return client.read()
 
     def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:
@@ -37,7 +37,7 @@ class ModelRequest:
         return snapshot.plans[snapshot.router.match(exchange.request, exchange.headers, exchange.principal, wall_s)]
 
     def obtain(
-        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: HttpClient
+        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: ClientSide
     ) -> Awaitable[AbstractContextManager[Response]]:
         return dispatch(exchange, plan, snapshot, services)
 
@@ -46,7 +46,7 @@ class TokenCount(ModelRequest):
     """The same, answered with the number of its tokens."""
 
     def obtain(
-        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: HttpClient
+        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: ClientSide
     ) -> Awaitable[AbstractContextManager[Response]]:
         return count_tokens(exchange, plan, snapshot, services)
 
@@ -54,14 +54,14 @@ class TokenCount(ModelRequest):
 class ModelList:
     """`GET /v1/models` and `/v1/models/{id}`: no body, no route, the gateway itself answers."""
 
-    async def read(self, client: HttpClient) -> ChatRequest:
+    async def read(self, client: ClientSide) -> ChatRequest:
         return ChatRequest(raw=b"", path=client.path, model="")
 
     def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:
         return NO_PLAN
 
     async def obtain(
-        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: HttpClient
+        self, exchange: Exchange, plan: RoutePlan, snapshot: Snapshot, services: Services, client: ClientSide
     ) -> AbstractContextManager[Response]:
         principal, vendor = exchange.principal, vendor_of(exchange.headers)
         body: dict[str, Any]
@@ -73,6 +73,6 @@ class ModelList:
         return nullcontext(Response(200, GATEWAY_JSON, body=msgspec.json.encode(body), origin="gateway"))
 
 
-MODEL_REQUEST: Final[RequestKind[HttpClient]] = ModelRequest()
-TOKEN_COUNT: Final[RequestKind[HttpClient]] = TokenCount()
-MODEL_LIST: Final[RequestKind[HttpClient]] = ModelList()
+MODEL_REQUEST: Final[RequestKind[ClientSide]] = ModelRequest()
+TOKEN_COUNT: Final[RequestKind[ClientSide]] = TokenCount()
+MODEL_LIST: Final[RequestKind[ClientSide]] = ModelList()

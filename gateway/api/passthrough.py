@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.api.http_client import HttpClient, is_plain_body
+from gateway.api.client_side import ClientSide, is_plain_body
 from gateway.api.render import error_headers
 from gateway.api.request_checks import query_of
 from gateway.core.chat import ChatRequest
@@ -43,7 +43,7 @@ KEYS: Final = frozenset({"api_key", "api-key", "apikey", "x-api-key", "key", "to
 """Names of a query's members that hold credentials: a client's stays here, and the provider's is in the configuration."""
 
 
-class PassthroughClient(HttpClient):
+class PassthroughClient(ClientSide):
     """A client's side of a request that is passed through: its body as it comes, its response as it comes."""
 
     def __init__(

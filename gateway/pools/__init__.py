@@ -1,5 +1,7 @@
-"""Endpoints and pools: what the gateway has learned of each endpoint, and which endpoint of a pool takes a request.
+"""Live endpoints and pools: what is known of each, which endpoint of a pool gets a request, how many run at a time.
 
-May import `providers` and everything below it. Read `endpoint.py` first, then `selection.py` (which endpoints are eligible, which
-one is picked), `concurrency.py` (how many requests run at a time) and `rotation.py` (which endpoints are out of rotation).
+May import `providers` and what stands below it. Read `endpoint.py` first (live state; `target.py` and `route_plan.py` are what a
+reload compiles anew), then `selection.py` (eligible targets, sticky, slow start) and `balancers/` (one strategy in each file:
+`ewma.py`, `round_robin.py` …), `concurrency.py` and `fair_queue.py` (how many run, which wait), `rotation.py` (which endpoints take
+requests), `directory.py` (what outlives reloads).
 """

@@ -49,8 +49,8 @@ class Directory:
     def get(self, identity: Identity, provider: str, model: str, key: str, breaker: BreakerSpec | None) -> Endpoint:
         """Return the endpoint of `identity` (provider, model, URL, hash of the key); make it if there is none.
 
-        `key` is the hash alone. `breaker` holds for a new endpoint only: existing endpoints are renamed and reconfigured
-        when the configuration takes effect.
+        `key` is the hash alone. `breaker` holds for a new endpoint only: `runtime.services.activate` renames and
+        reconfigures existing ones when the configuration takes effect.
         """
         found = self._endpoints.get(identity)
         if found is None:

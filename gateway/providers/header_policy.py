@@ -2,7 +2,7 @@
 
 A header that is not in this table does not cross the gateway, in either direction. Two sources lie outside of it: `headers:` of
 a provider in the configuration (sent as written, in place of a client's), and the headers that the gateway itself writes to a
-client (`x-gateway-…`, ids, framing: `api/http_client.py`). Rate limits are listed here, but `dialects/rate_limits.py` copies them
+client (`x-gateway-…`, ids, framing: `api/client_side.py`). Rate limits are listed here, but `dialects/rate_limits.py` copies them
 or translates them from one vendor's headers to another's.
 
 A kind of provider adds the headers of its own API in its file (`CLIENT_HEADERS`). `gateway.providers.header_rules()` yields all
@@ -19,8 +19,8 @@ from gateway.dialects.rate_limits import LIMIT_HEADERS
 VIA: Final = "1.1 llm-gateway"
 GATEWAY: Final = VIA.split()[1]
 
-Calls = Literal["all", "translated", "pass_through"]
-"""`translated`: requests in a dialect, whether or not the provider's dialect is another; `pass_through`: all other paths."""
+Calls = Literal["all", "dialect", "pass_through"]
+"""`dialect`: requests that the gateway reads (chat, embeddings, …); `pass_through`: all other paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ IDEMPOTENCY_KEY: Final = from_client(
 
 FROM_GATEWAY: Final = (
     _own("host", "all", "the provider's own"),
-    _own("content-type", "translated", "the body is JSON that the gateway has written"),
-    _own("accept", "translated", "the gateway reads JSON and event streams"),
+    _own("content-type", "dialect", "the body is JSON that the gateway has written"),
+    _own("accept", "dialect", "the gateway reads JSON and event streams"),
     _own("accept-encoding", "all", "`identity`: a compressed stream would be held up, and could not be read"),
     _own("user-agent", "all", "names the gateway, not the client"),
     _own("via", "all", "marks the way through this gateway, so that a loop is found"),
@@ -127,9 +127,9 @@ def _names(rules: tuple[HeaderRule, ...], calls: Calls) -> tuple[str, ...]:
     return tuple(rule.name for rule in rules if rule.calls in ("all", calls))
 
 
-FROM_CLIENT_TRANSLATED: Final = _names(FROM_CLIENT, "translated")
+FROM_CLIENT_DIALECT: Final = _names(FROM_CLIENT, "dialect")
 FROM_CLIENT_PASS_THROUGH: Final = _names(FROM_CLIENT, "pass_through")
-TO_CLIENT_TRANSLATED: Final = tuple(name.encode() for name in _names(TO_CLIENT, "translated"))
+TO_CLIENT_DIALECT: Final = tuple(name.encode() for name in _names(TO_CLIENT, "dialect"))
 TO_CLIENT_PASS_THROUGH: Final = tuple(name.encode() for name in _names(TO_CLIENT, "pass_through"))
 
 

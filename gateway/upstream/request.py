@@ -12,7 +12,7 @@ from gateway.core.usage import Usage
 from gateway.dialects import BATCHED
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
-from gateway.providers.header_policy import FROM_CLIENT_TRANSLATED, second_via
+from gateway.providers.header_policy import FROM_CLIENT_DIALECT, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document, EventStream
@@ -139,7 +139,7 @@ class UpstreamRequest:
         """Return the header lines that differ from request to request."""
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
-        for name in FROM_CLIENT_TRANSLATED:
+        for name in FROM_CLIENT_DIALECT:
             if (value := exchange.headers.get(name)) is not None:
                 lines += f"{name}: {value}\r\n"
         return lines + self.client_lines()

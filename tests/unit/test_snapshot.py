@@ -30,10 +30,10 @@ async def run(line: ReplayWorker, requests: int) -> list[asyncio.Task[object]]:
 
 async def test_room_is_for_as_many_as_the_limit_says_the_asking_one_included(line: ReplayWorker) -> None:
     await run(line, 2)
-    line.services.check_room()
+    line.services.check_capacity()
     await run(line, 1)
     with pytest.raises(Overloaded) as raised:
-        line.services.check_room()
+        line.services.check_capacity()
     assert raised.value.retry_after_s == 1.0
     assert line.services.in_flight == 3
     await line.services.tasks.close()
@@ -42,14 +42,14 @@ async def test_room_is_for_as_many_as_the_limit_says_the_asking_one_included(lin
 async def test_the_limit_is_that_of_the_configuration_in_force(line: ReplayWorker) -> None:
     await run(line, 3)
     line.activate(OPEN_CONFIG + "server: {limits: {in_flight: 3}}\n")
-    line.services.check_room()
+    line.services.check_capacity()
     await line.services.tasks.close()
 
 
 async def test_there_is_no_room_when_new_requests_are_refused(line: ReplayWorker) -> None:
     line.services.refuse_new()
     with pytest.raises(ShuttingDown):
-        line.services.check_room()
+        line.services.check_capacity()
 
 
 class Late(LoopLag):
@@ -62,11 +62,11 @@ class Late(LoopLag):
 async def test_a_loop_that_is_late_takes_nothing_new(line: ReplayWorker) -> None:
     line.services.lag = Late(line.services.metrics, asyncio.get_running_loop())
     with pytest.raises(EventLoopLate) as raised:
-        line.services.check_room()
+        line.services.check_capacity()
     assert (raised.value.http_status, raised.value.retry_after_s) == (503, 1.0)
     for limit in ("4s", "none"):
         line.activate(OPEN_CONFIG + f"server: {{limits: {{loop_lag: {limit}}}}}\n")
-        line.services.check_room()
+        line.services.check_capacity()
     line.services.lag.close()
 
 

@@ -9,9 +9,9 @@ from gateway.core.secret import Secret
 from gateway.providers import header_rules
 from gateway.providers.base import KINDS
 from gateway.providers.header_policy import (
-    FROM_CLIENT_TRANSLATED,
+    FROM_CLIENT_DIALECT,
+    TO_CLIENT_DIALECT,
     TO_CLIENT_PASS_THROUGH,
-    TO_CLIENT_TRANSLATED,
     second_via,
 )
 
@@ -54,8 +54,8 @@ def test_nothing_reaches_a_provider_that_is_not_in_the_table(kind: str, auth: st
 
 
 def test_the_order_on_the_wire_is_that_of_the_table() -> None:
-    assert FROM_CLIENT_TRANSLATED == ("traceparent", "tracestate")
-    assert TO_CLIENT_TRANSLATED == (
+    assert FROM_CLIENT_DIALECT == ("traceparent", "tracestate")
+    assert TO_CLIENT_DIALECT == (
         b"openai-processing-ms",
         b"openai-version",
         b"openai-model",
@@ -71,7 +71,7 @@ def test_the_order_on_the_wire_is_that_of_the_table() -> None:
         b"etag",
         b"last-modified",
         b"cache-control",
-        *TO_CLIENT_TRANSLATED,
+        *TO_CLIENT_DIALECT,
     ) == TO_CLIENT_PASS_THROUGH
 
 

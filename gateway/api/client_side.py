@@ -30,7 +30,7 @@ from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.rate_limits import limit_lines
 from gateway.pools.route_plan import RoutePlan
-from gateway.providers.header_policy import TO_CLIENT_TRANSLATED
+from gateway.providers.header_policy import TO_CLIENT_DIALECT
 from gateway.snapshot import Services
 from gateway.streaming.relay import KEEP_ALIVE
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
-class HttpClient:
+class ClientSide:
     """One request on a client's connection; it is a `lifecycle.Client` and a `core.response.ClientWriter`."""
 
     def __init__(
@@ -245,7 +245,7 @@ class HttpClient:
 
     def _response_headers(self, response: Response) -> str:
         lines = self._gateway_headers()
-        for name in TO_CLIENT_TRANSLATED:
+        for name in TO_CLIENT_DIALECT:
             if name in response.headers and (value := response.header(name)):
                 lines += f"{name.decode()}: {value}\r\n"
         if response.origin == "gateway" and (policy := response.header(b"cache-control")):

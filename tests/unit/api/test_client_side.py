@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.api.http_client import HttpClient
+from gateway.api.client_side import ClientSide
 from gateway.streaming.relay import EventStream
 from tests.support.clock import FakeClock
 from tests.support.http import CHAT, chat_body
@@ -325,7 +325,7 @@ async def test_the_time_that_a_client_takes_to_send_is_not_ours(serving: Serving
     assert x.timeline.waited_s == pytest.approx(7)
 
 
-BODY_READER = HttpClient._read_body.__name__
+BODY_READER = ClientSide._read_body.__name__
 
 
 def stack_of(task: asyncio.Task[object]) -> list[str]:
@@ -439,10 +439,10 @@ async def test_no_sign_of_life_follows_an_answer(serve_text: ServeText, monkeypa
     """Not even while a client that reads slowly has not taken all of it."""
     seen = []
 
-    async def drained(self: HttpClient) -> None:
+    async def drained(self: ClientSide) -> None:
         seen.append(signs_to_come())
 
-    monkeypatch.setattr(HttpClient, "drained", drained)
+    monkeypatch.setattr(ClientSide, "drained", drained)
     serving = await serve_text(EARLY.replace("every: 5ms", "every: 1h"))
     serving.line.play(a=[full_response(b"{}", 400), stream()])
     async with serving.connect() as client:
@@ -467,7 +467,7 @@ def signs_to_come() -> int:
     """Count the timers that would write to a client."""
     timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
     callbacks = [timer._callback for timer in timers if not timer.cancelled()]
-    return sum(getattr(one, "__func__", None) is HttpClient._send_keepalive for one in callbacks)
+    return sum(getattr(one, "__func__", None) is ClientSide._send_keepalive for one in callbacks)
 
 
 async def test_a_key_is_looked_for_in_the_headers_of_the_sdks(serve_text: ServeText) -> None:
