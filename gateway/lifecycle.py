@@ -25,8 +25,12 @@ class Client(Protocol):
         """Send keep-alive comments before the first content where the route has `keepalive: {early: true}` (and so commit)."""
         ...
 
-    async def send(self, response: Response) -> None:
-        """Send a response, whole or as it comes; its first byte is the commit point. Raises `UpstreamError`."""
+    def send(self, response: Response) -> None:
+        """Send a response that has a whole body: the commit point."""
+        ...
+
+    async def relay(self, response: Response) -> None:
+        """Send a response as it comes; its first byte is the commit point. Raises `UpstreamError`."""
         ...
 
     def fail(self, error: GatewayError) -> None:
@@ -73,7 +77,9 @@ async def serve(
         with await kind.obtain(exchange, plan, snapshot, services, client) as response:
             if response.body is not None:
                 settle(exchange, snapshot.prices)  # the headers of a whole response name its cost
-            await client.send(response)
+                client.send(response)
+            else:
+                await client.relay(response)
             for tap in response.taps:
                 tap.finish()
         exchange.outcome = "ok"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.api.connection import ClientConnection
-    from gateway.config.spec import LimitsSpec
+    from gateway.config.spec import ServerLimitsSpec
 
 STREAM_HEADERS: Final = "content-type: text/event-stream\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
@@ -51,7 +51,7 @@ class ClientSide:
         request: web.BaseRequest,
         exchange: Exchange,
         dialect: Dialect,
-        limits: "LimitsSpec",
+        limits: "ServerLimitsSpec",
         services: Services,
     ) -> None:
         connection: ClientConnection = request.protocol  # type: ignore[assignment]
@@ -91,6 +91,11 @@ class ClientSide:
         self._invite()
         return self._dialect.decode_request(await self._read_body(limit))
 
+    def leave_body(self) -> None:
+        """End the connection after the response unless the body has been read: else the next request can't be found."""
+        if not self._request.content.is_eof():
+            self.response.keep_alive = False
+
     # lifecycle.Client
 
     def keep_alive(self, plan: RoutePlan) -> None:
@@ -98,10 +103,19 @@ class ClientSide:
         if plan.early_keepalive and plan.keepalive_s is not None and request is not None and request.stream:
             self._send_keepalive_in(plan.keepalive_s)
 
-    async def send(self, response: Response) -> None:
-        if response.body is not None:
-            self._send_whole(response, response.body)
-            return
+    def send(self, response: Response) -> None:
+        body = response.body
+        assert body is not None
+        content_type = response.header(b"content-type")
+        if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
+            content_type = "application/json"
+        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
+        lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._response_headers(response)}"
+        self._commit(response.status, lines, body)
+        for tap in response.taps:
+            tap.feed(body)
+
+    async def relay(self, response: Response) -> None:
         assert response.source is not None
         self._open_stream(self._response_headers(response))
         try:
@@ -123,6 +137,7 @@ class ClientSide:
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
             if isinstance(error, ShuttingDown):
                 self.response.keep_alive = False
+            self.leave_body()
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             self._commit(error.http_status, lines + self._gateway_headers(), body)
 
@@ -201,23 +216,11 @@ class ClientSide:
 
     # The response
 
-    def _send_whole(self, response: Response, body: bytes) -> None:
-        content_type = response.header(b"content-type")
-        if "json" not in content_type.lower():  # whatever the provider calls it, it has been read as JSON
-            content_type = "application/json"
-        lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
-        lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._response_headers(response)}"
-        self._commit(response.status, lines, body)
-        for tap in response.taps:
-            tap.feed(body)
-
     def _commit(self, status: int, lines: str, body: bytes = b"") -> None:
         """Write the head of the response and its body or the beginning of it: the commit point."""
         exchange = self._exchange
         exchange.timeline.commit()
         exchange.status = status
-        if not self._request.content.is_eof():
-            self.response.keep_alive = False  # the next request can't be found behind a body that was not read
         last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
         reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, exchange.id)
         head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}{ids}{last}\r\n"

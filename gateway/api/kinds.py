@@ -55,6 +55,7 @@ class ModelList:
     """`GET /v1/models` and `/v1/models/{id}`: no body, no route, the gateway itself answers."""
 
     async def read(self, client: ClientSide) -> ChatRequest:
+        client.leave_body()
         return ChatRequest(raw=b"", path=client.path, model="")
 
     def match(self, exchange: Exchange, snapshot: Snapshot, wall_s: float) -> RoutePlan:

@@ -35,7 +35,7 @@ from gateway.upstream.dispatcher import dispatch
 from gateway.upstream.passthrough import PassthroughCall
 
 if TYPE_CHECKING:
-    from gateway.config.spec import LimitsSpec
+    from gateway.config.spec import ServerLimitsSpec
 
 SMALL: Final = 64 * 2**10  # bytes of a body that is taken whole, so that it can go out on a connection that is kept
 BODILESS: Final = frozenset({204, 205, 304})  # statuses
@@ -51,7 +51,7 @@ class PassthroughClient(ClientSide):
         request: web.BaseRequest,
         exchange: Exchange,
         dialect: Dialect,
-        limits: "LimitsSpec",
+        limits: "ServerLimitsSpec",
         services: Services,
     ) -> None:
         super().__init__(request, exchange, dialect, limits, services)
@@ -92,7 +92,8 @@ class PassthroughClient(ClientSide):
 
     # lifecycle.Client
 
-    async def send(self, response: Response) -> None:
+    async def relay(self, response: Response) -> None:
+        self.leave_body()
         status, length = response.status, response.header(b"content-length")
         has_body = not self._is_head and status not in BODILESS
         framing = f"content-length: {length}\r\n" if length and status not in BODILESS else ""
@@ -115,6 +116,7 @@ class PassthroughClient(ClientSide):
             self._abort()  # the response has begun: cut short, it can't be taken for whole
         elif (refusal := error.response) is not None and refusal.body:
             self.leave()
+            self.leave_body()
             lines = self._forwarded(refusal) + f"content-length: {len(refusal.body)}\r\n"
             lines += "".join(f"{name}: {value}\r\n" for name, value in error_headers(error).items())
             self._commit(refusal.status, lines + self._gateway_headers(), refusal.body)

@@ -26,7 +26,7 @@ from gateway.config.sections.providers.spec import ClientTlsSpec, ProviderSpec
 from gateway.config.sections.routes.section import ROUTES
 from gateway.config.sections.routes.spec import Method, PathRouteSpec, RouteSpec
 from gateway.config.sections.server.section import SERVER
-from gateway.config.sections.server.spec import AdminSpec, DrainSpec, LimitsSpec, ServerSpec
+from gateway.config.sections.server.spec import AdminSpec, DrainSpec, ServerLimitsSpec, ServerSpec
 from gateway.config.sections.state import STATE
 from gateway.config.sections.tenants import TENANTS, Priority, TenantSpec
 from gateway.config.settings import Policy
@@ -54,7 +54,6 @@ __all__ = [
     "HealthSpec",
     "HedgeSpec",
     "KeepaliveSpec",
-    "LimitsSpec",
     "Listen",
     "LogSpec",
     "MemberSpec",
@@ -70,6 +69,7 @@ __all__ = [
     "QueueSpec",
     "RetrySpec",
     "RouteSpec",
+    "ServerLimitsSpec",
     "ServerSpec",
     "Spec",
     "TenantSpec",

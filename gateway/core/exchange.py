@@ -119,13 +119,14 @@ class Timeline:
         self.committed_at = 0.0  # the commit point: first byte to the client
         self.finished_at = 0.0
         self.waited_s = 0.0  # for whatever cause
-        self.waits: dict[Wait, float] = {}
+        self.waits: dict[Wait, float] = {}  # by cause; the rest of `waited_s` was spent waiting for providers
 
     def add_wait(self, cause: Wait, since: float) -> None:
         """Book the time from `since` until now."""
         waited_s = self._now() - since
         self.waited_s += waited_s
-        self.waits[cause] = self.waits.get(cause, 0.0) + waited_s
+        if cause != "upstream":  # every request waits for a provider: that is the rest
+            self.waits[cause] = self.waits.get(cause, 0.0) + waited_s
 
     def content_began(self, at: float) -> None:
         """Note when the first content of the response that the client gets came."""
@@ -201,4 +202,7 @@ class Exchange:
     @property
     def cost_picodollars(self) -> int:
         """What all attempts cost together, hedges that lost the race included."""
-        return sum(attempt.cost_picodollars for attempt in self.attempts)
+        cost = 0
+        for attempt in self.attempts:
+            cost += attempt.cost_picodollars
+        return cost

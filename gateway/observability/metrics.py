@@ -180,7 +180,8 @@ class Metrics:
         """Return all cells as msgpack of `Samples`: `[value]`, or the counts and the sum of a histogram."""
         for collect in self._collectors:
             collect()
-        samples: Samples = {name: dict(_read(FAMILIES[name], cell)) for name, cell in self._cells.items()}
+        samples: Samples = {name: {} for name in FAMILIES}
+        samples |= {name: dict(_read(FAMILIES[name], cell)) for name, cell in self._cells.items()}
         return msgspec.msgpack.encode(samples)
 
     # The cells of a family, by its name. A feature keeps the ones that it counts in.

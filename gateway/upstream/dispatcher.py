@@ -19,7 +19,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from gateway.accounting.cost import settle_lost_hedge
-from gateway.config.spec import LimitsSpec
+from gateway.config.spec import ServerLimitsSpec
 from gateway.core.errors import DeadlineExceeded, GatewayError, Overloaded, StillWarming, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
@@ -41,7 +41,7 @@ class EndpointCall(Protocol):
     """How one request is put to one endpoint: `upstream.request.DialectCall`, `upstream.passthrough.PassthroughCall`."""
 
     def send(
-        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+        self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> Awaitable[Response]:
         """Return the response as far as failover is still possible. Raises `UpstreamError`; then nothing is left open."""
         ...
@@ -98,10 +98,11 @@ class _Dispatcher:
 
     # A pool
 
-    async def _try_pool(self, stage: PoolStage) -> Attempt | None:
+    def _try_pool(self, stage: PoolStage) -> Awaitable[Attempt | None]:
         """Try members of a pool until one succeeds; None where none does. Raises an error that failover can't mend."""
-        if not stage.is_limited:
-            return await self._try_members(stage)
+        return self._try_limited(stage) if stage.is_limited else self._try_members(stage)
+
+    async def _try_limited(self, stage: PoolStage) -> Attempt | None:
         if not self._state.is_worth_waiting(stage):
             return None
         return await self._in_pool(stage, partial(self._try_members, stage))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.accounting.passthrough_usage import COPY_LIMIT, model_known_as, reported_usage
-from gateway.config.spec import LimitsSpec, ModelSpec
+from gateway.config.spec import ModelSpec, ServerLimitsSpec
 from gateway.core.errors import CredentialRefused, ProtocolError, UpstreamError
 from gateway.core.exchange import AttemptRecord, Exchange
 from gateway.core.faults import Fault
@@ -42,7 +42,7 @@ class PassthroughCall:
         self._models = models
 
     async def send(
-        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+        self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> Response:
         """Send the request to one endpoint, and return the head of a response that can be forwarded.
 
@@ -60,7 +60,7 @@ class PassthroughCall:
         return Response(upstream.status, upstream.headers, source=Download(upstream), taps=taps)
 
     async def _send(
-        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+        self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> UpstreamResponse:
         upstream = await services.transport.send(
             WireRequest(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import Final
 
-from gateway.config.spec import LimitsSpec
+from gateway.config.spec import ServerLimitsSpec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
 from gateway.core.exchange import Exchange
@@ -25,7 +25,7 @@ class DialectCall:
     """Sends requests that the gateway reads: translated where the endpoint speaks another dialect than the client."""
 
     def send(
-        self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services, total_at: float | None
+        self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> Awaitable[Response]:
         """Send the request to one endpoint; return once a stream has its first content, or a body is complete.
 
@@ -50,7 +50,7 @@ class UpstreamRequest:
 
     __slots__ = ("binding", "exchange", "limits", "model_id", "services", "target")
 
-    def __init__(self, exchange: Exchange, target: Target, limits: LimitsSpec, services: Services) -> None:
+    def __init__(self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services) -> None:
         assert exchange.request is not None
         self.exchange = exchange
         self.target = target
@@ -66,7 +66,7 @@ class UpstreamRequest:
             if request.stream:
                 return await self._stream_of(upstream, request)
             body, usage = self.read_answer(await self.read(upstream), request)
-            return Response(upstream.status, upstream.headers, body=body, usage=usage)
+            return Response(upstream.status, upstream.headers, body, None, usage)
         except BaseException:
             upstream.close()
             raise

@@ -26,7 +26,7 @@ def an_exchange(clock: SystemClock) -> Exchange:
     timeline = Timeline(clock.monotonic, now - 1.0)
     timeline.first_content_at = timeline.committed_at = now - 0.5
     timeline.last_content_at = timeline.finished_at = now
-    timeline.waits["upstream"] = 0.99
+    timeline.waited_s = 0.99
     attempt = AttemptRecord("openai/gpt-4o", now - 0.9, "ok", None, "strong", "gpt-4o", "openai")
     attempt.usage, attempt.cost_picodollars = Usage(100, output=30), 550_000_000
     return Exchange(

@@ -72,17 +72,20 @@ class FakeClient:
     def keep_alive(self, plan: RoutePlan) -> None:
         self.steps.append("expect")
 
-    async def send(self, response: Response) -> None:
+    def send(self, response: Response) -> None:
+        assert response.body is not None
+        self.steps.append("send")
         self._exchange.timeline.commit()
         self._exchange.status = 200
-        if response.body is not None:
-            self.steps.append("send")
-            self.sent.append((response.body, self._exchange.cost_picodollars))
-            self.on_send()
-        else:
-            self.steps.append("relay")
-            assert response.source is not None
-            await response.source.pump(self.reply, response.keepalive_s, response.taps)
+        self.sent.append((response.body, self._exchange.cost_picodollars))
+        self.on_send()
+
+    async def relay(self, response: Response) -> None:
+        self.steps.append("relay")
+        self._exchange.timeline.commit()
+        self._exchange.status = 200
+        assert response.source is not None
+        await response.source.pump(self.reply, response.keepalive_s, response.taps)
 
     def fail(self, error: GatewayError) -> None:
         self.steps.append("fail")

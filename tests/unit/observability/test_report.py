@@ -56,7 +56,7 @@ def stream() -> Exchange:
     timeline = Timeline(HandClock().monotonic, 100.0)
     timeline.first_content_at, timeline.last_content_at = 100.4, 101.4
     timeline.committed_at, timeline.finished_at = 100.4, 101.5
-    timeline.waits["upstream"] = 1.498
+    timeline.waited_s = 1.498
     failed = AttemptRecord("openai/gpt-4o", 100.0, "failed", "upstream_timeout", "strong", "gpt-4o", "openai")
     ok = AttemptRecord("openai/gpt-4o", 100.1, "ok", None, "strong", "gpt-4o", "openai")
     ok.usage, ok.cost_picodollars = Usage(input=90, cached_input=10, output=11), 2_500_000
@@ -180,7 +180,7 @@ def test_a_request_refused_before_it_was_read_is_counted(metrics: Metrics) -> No
 
 def test_clock_noise_makes_no_negative_overhead(metrics: Metrics) -> None:
     exchange = stream()
-    exchange.timeline.waits["upstream"] = 1.6
+    exchange.timeline.waited_s = 1.6
     assert file(exchange, metrics)["gateway_overhead_seconds"][()][-1] == 0.0
 
 

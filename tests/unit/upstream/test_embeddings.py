@@ -58,7 +58,7 @@ class Client:
     def keep_alive(self, path: RoutePlan) -> None:
         pass
 
-    async def send(self, response: Response) -> None:
+    def send(self, response: Response) -> None:
         assert response.body is not None
         self._exchange.status = 200
         self.raw, self.body = response.body, json.loads(response.body)

@@ -12,7 +12,7 @@ from gateway.config.sections.server.listeners import (
     read_certificates,
 )
 from gateway.config.sections.server.schema import server_schema
-from gateway.config.sections.server.spec import AdminSpec, DrainSpec, LimitsSpec, ServerSpec
+from gateway.config.sections.server.spec import AdminSpec, DrainSpec, ServerLimitsSpec, ServerSpec
 
 
 def _read(context: ReadContext) -> Mapping[str, Any]:
@@ -26,7 +26,7 @@ def _read(context: ReadContext) -> Mapping[str, Any]:
         cors=tuple(given.get("cors", default.cors)),
         workers=given.get("workers", default.workers),
         drain=DrainSpec(**with_seconds(given.get("drain", {}), DrainSpec)),
-        limits=LimitsSpec(**with_seconds(given.get("limits", {}), LimitsSpec)),
+        limits=ServerLimitsSpec(**with_seconds(given.get("limits", {}), ServerLimitsSpec)),
     )
     return {"server": server}
 

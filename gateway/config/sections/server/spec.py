@@ -17,7 +17,7 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsSpec:
+class ServerLimitsSpec:
     """The bounds of one request or response, in bytes and seconds."""
 
     body: int = 32 * 2**20
@@ -48,4 +48,4 @@ class ServerSpec:
     cors: tuple[str, ...] = ()  # origins as browsers send them, or `*`
     workers: int | Literal["auto"] = 1
     drain: DrainSpec = DrainSpec()
-    limits: LimitsSpec = LimitsSpec()
+    limits: ServerLimitsSpec = ServerLimitsSpec()
