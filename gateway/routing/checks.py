@@ -1,17 +1,28 @@
 """The `checks:` of a configuration: example requests, routed at load, each with the route, pool or model it must go to."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from gateway.config.load import Loaded, load
 from gateway.config.spec import CheckSpec, Spec
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import ModelNotFound
 from gateway.core.exchange import ANYBODY, Principal
-from gateway.core.problem import Problem
+from gateway.core.problem import ConfigError, Problem
+from gateway.providers import provider_kinds
 from gateway.routing.router import Router
 
 DAY_S: Final = 86400
 MONDAY: Final = 4 * DAY_S  # the epoch began on a Thursday
+
+
+def load_and_run_checks(path: Path, env: Mapping[str, str]) -> Loaded:
+    """Read a configuration and run its checks. Blocking. Raises `ConfigError` with every problem."""
+    loaded = load(path, env=env, kinds=provider_kinds())
+    if problems := failed_checks(loaded.spec, Router(loaded.spec)):
+        raise ConfigError(problems)
+    return loaded
 
 
 def failed_checks(spec: Spec, router: Router) -> list[Problem]:

@@ -53,8 +53,8 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
 def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
     import asyncio  # none of these before the worker is launched
 
-    from gateway.compile.check import load_and_check
     from gateway.core.problem import ConfigError
+    from gateway.routing.checks import load_and_run_checks
     from gateway.runtime.control_loop import ControlLoop
     from gateway.runtime.cpus import worker_count
     from gateway.runtime.listeners import ListenError
@@ -68,7 +68,7 @@ def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
         )
         return FAILED
     try:
-        loaded = load_and_check(config_path, os.environ)
+        loaded = load_and_run_checks(config_path, os.environ)  # the first worker compiles it
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_CONFIGURATION

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.compile.check import load_and_check
 from gateway.config.load import Loaded
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
@@ -71,7 +70,7 @@ class ControlLoop:
         self._watch = FileWatch(self._tasks, self._files_changed)
         self._reloader = Reloader(
             loaded,
-            load=lambda: load_and_check(config_path, os.environ),
+            load=lambda: _load_and_check(config_path),
             apply=self._apply,
             count_workers=lambda: WorkerCounts(self._workers.active, self._workers.wanted),
             executor=self._executor,
@@ -227,6 +226,12 @@ class ControlLoop:
         self._notifier.reloading(self._clock.monotonic())
         outcome = self._reloader.request(is_explicit=True)
         outcome.add_done_callback(lambda _: self._notifier.reloaded(self._status()))
+
+
+def _load_and_check(path: Path) -> Loaded:
+    from gateway.compile.check import load_and_check  # imports what compiles only when a reload needs it
+
+    return load_and_check(path, os.environ)
 
 
 def _import_admin_listener() -> "type[AdminListener]":
