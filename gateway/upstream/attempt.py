@@ -9,6 +9,7 @@ from types import TracebackType
 from gateway.core.errors import ClientStalled, GatewayError, UpstreamError
 from gateway.core.exchange import AttemptRecord, Exchange
 from gateway.core.response import Response
+from gateway.observability.report import log_failed_attempt
 from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.target import Target
 from gateway.resilience.retry import RetryToken
@@ -72,6 +73,8 @@ class Attempt:
         record.outcome, record.code = "failed", error.error_code
         if isinstance(error, UpstreamError):
             record.fault, record.status = error.fault, record.status or error.upstream_status or 0
+        # Before the breaker, which may open and then logs why.
+        self.target.endpoint.last_failure = log_failed_attempt(self._exchange.id, record, error)
         if error.is_retryable or error.hurts_breaker:
             self.target.endpoint.failures.observe(1.0, self._now())
             if self._token is not None:

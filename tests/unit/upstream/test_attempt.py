@@ -209,3 +209,15 @@ async def test_discarding_ends_what_runs_and_nothing_else(line: ReplayWorker, is
     failed.attempt.discard()
     assert failed.exchange.attempts[0].outcome == "failed"
     assert failed.is_closed()
+
+
+async def test_a_failure_is_logged_before_the_breaker_that_it_opens(
+    line: ReplayWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    books = Books(line)
+    books.attempt.fail(Unavailable("the provider answered 503"))
+    attempt, breaker = caplog.records
+    assert (attempt.getMessage(), breaker.getMessage()) == ("attempt failed", "breaker opened")
+    assert vars(attempt)["request_id"] == vars(breaker)["request_id"] == books.exchange.id
+    assert vars(breaker)["fault"] == "server_error"
+    assert vars(breaker)["detail"] == "the provider answered 503"
