@@ -107,7 +107,10 @@ def test_stdout_stuck_and_the_process_log_goes_on(start_gateway: StartGateway, s
 
 def test_lines_lost_at_a_stuck_reader_are_counted(start_gateway: StartGateway, stuck: int) -> None:
     text = config("debug").replace("{failures: 2, recovery: 60s, successes: 1}", "none")
-    text = text.replace("then: spare}", "then: second}\n  second: {members: [lost], then: spare}")  # two failures each
+    text = text.replace("then: spare}", "then: second}\n  second: {members: [gone-too], then: spare}")
+    text = text.replace(
+        "  lengthy:", "  gone-too: {provider: gone, price: {input: 1, output: 2}, quality: 0.5}\n  lengthy:"
+    )
     gateway = start_gateway(text, stdout=stuck, stderr=stuck)
     wait_for(lambda: gateway.admin("/ready").json()["warming"] == [], "the simulator to be up")
     assert metric(gateway, DROPPED % "request") == metric(gateway, DROPPED % "process") == 0
