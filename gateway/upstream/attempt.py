@@ -107,6 +107,8 @@ class Attempt:
         endpoint.credential.is_refused = False
         if self._token is not None:
             self._token.answered()
+        if self._permit is not None:
+            self._permit.answered()
         self._response = response
 
     def choose(self) -> None:
