@@ -23,6 +23,7 @@ from gateway.providers.header_policy import (
     IDEMPOTENCY_KEY,
     VIA,
     HeaderRule,
+    client_value,
     second_via,
 )
 from gateway.providers.tls_contexts import TlsContexts, tls_fingerprint
@@ -145,7 +146,7 @@ class HttpProvider:
         sent_on = {name: "" for name in FROM_CLIENT_PASS_THROUGH if name not in own}
         lines = ""
         for name, default in (sent_on | dict(self.client_headers)).items():
-            if value := headers.get(name, default):
+            if value := client_value(headers, name, default):
                 lines += f"{name}: {value}\r\n"
         lines += second_via(headers)
         head = self._head(method, self.base.target_without_model(self._below(target)), own)

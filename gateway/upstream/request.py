@@ -12,7 +12,7 @@ from gateway.core.usage import Usage
 from gateway.dialects import BATCHED
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
-from gateway.providers.header_policy import FROM_CLIENT_DIALECT, second_via
+from gateway.providers.header_policy import FROM_CLIENT_DIALECT, client_value, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document, EventStream
@@ -140,7 +140,8 @@ class UpstreamRequest:
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
         for name in FROM_CLIENT_DIALECT:
-            if (value := exchange.headers.get(name)) is not None:
+            if name in exchange.headers:
+                value = client_value(exchange.headers, name)
                 lines += f"{name}: {value}\r\n"
         return lines + self.client_lines()
 
@@ -148,7 +149,7 @@ class UpstreamRequest:
         """Return the client's header lines that the provider's API takes, and `via`."""
         headers, lines = self.exchange.headers, ""
         for name, otherwise in self.target.provider.client_headers.items():
-            if value := headers.get(name, otherwise):
+            if value := client_value(headers, name, otherwise):
                 lines += f"{name}: {value}\r\n"
         return lines + second_via(headers)
 
