@@ -74,9 +74,18 @@ class Provider(Protocol):
         ...
 
     def classify_error(
-        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+        self,
+        status: int,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        wall_s: float | None = None,
+        *,
+        names_model: bool = False,
     ) -> UpstreamError:
-        """Return the error that a response with a status other than 200 means. `wall_s`: seconds since the epoch, to read dates."""
+        """Return the error that a response with a status other than 200 means. `wall_s`: seconds since the epoch, to read dates.
+
+        `names_model`: the configuration, not the client, chose the model that was requested.
+        """
         ...
 
 
@@ -175,9 +184,15 @@ class HttpProvider:
         return body if self._key is None else body.replace(self._key, b"***")
 
     def classify_error(
-        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+        self,
+        status: int,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        wall_s: float | None = None,
+        *,
+        names_model: bool = False,
     ) -> UpstreamError:
-        return classify_response(self.error_patterns, status, headers, body, wall_s)
+        return classify_response(self.error_patterns, status, headers, body, wall_s, names_model=names_model)
 
 
 def _proxy(spec: ProxySpec | None) -> Proxy | None:

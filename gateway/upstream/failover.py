@@ -214,7 +214,7 @@ class FailoverState:
         """Note that an endpoint failed, and when it may be retried."""
         made, retry, asked_s = self.attempts[stage.pool], target.retry, error.retry_after_s or 0.0
         made.failure = target, error
-        if not error.effect.same_endpoint or asked_s > retry.retry_after_cap_s:
+        if not error.effect.same_endpoint or error.should_retry is False or asked_s > retry.retry_after_cap_s:
             retry_at = inf
         else:
             retry_at = self._now() + max(asked_s, backoff_pause_s(made.count, retry, self._services.rng))

@@ -30,6 +30,7 @@ REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # idempotent: d
 UNTOUCHED: Final = frozenset({Fault.CREDENTIAL, Fault.RATE_LIMITED, Fault.QUOTA})  # the provider only refused
 NO_CONNECTION: Final = frozenset({"connect_timeout", "upstream_connect", "upstream_tls"})
 NOT_MODIFIED: Final = 304
+CONFLICT: Final = 409
 
 
 class PassthroughCall:
@@ -85,7 +86,9 @@ class PassthroughCall:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)
             error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
-            if not isinstance(error, CredentialRefused) and body:
+            if upstream.status == CONFLICT:
+                error.fault = Fault.REJECTED  # with what the client's request names; for chat it is a lock that passes
+            if body and not isinstance(error, CredentialRefused) and error.http_status == upstream.status:
                 error.response = Response(upstream.status, upstream.headers, body=body)
             raise error
         except BaseException:

@@ -114,8 +114,15 @@ class UpstreamRequest:
         try:
             if upstream.status != 200:
                 body = target.provider.redact(await read_fault(upstream))
-                error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
+                error = target.provider.classify_error(
+                    upstream.status,
+                    upstream.headers,
+                    body,
+                    services.clock.wall(),
+                    names_model=not target.model.is_family,
+                )
                 if isinstance(error, Rejected):
+                    error.request_id = self.exchange.id
                     error.body = self.binding.bridge.translate_error(error)
                 raise error
             if upstream.headers.get(b"content-encoding", b"identity").lower() != b"identity":
