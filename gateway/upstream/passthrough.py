@@ -7,10 +7,11 @@ It is sent a second time only where that can do no harm (RFC 9110, 9.2.2):
 | an upload of which something was read    | never: it is gone                                                  |
 | GET, HEAD, PUT, DELETE                   | as the settings for retries say                                    |
 | POST, PATCH                              | where the provider can't have begun: no connection, a key refused, |
-|                                          | a limit                                                            |
+|                                          | a limit; a kept connection that closes at once (`AT_ONCE_S`)       |
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 from gateway.accounting.passthrough_usage import COPY_LIMIT, model_known_as, reported_usage
@@ -20,10 +21,11 @@ from gateway.core.exchange import AttemptRecord, Exchange
 from gateway.core.faults import Fault
 from gateway.core.response import Response
 from gateway.pools.target import Target
-from gateway.providers.transport import UpstreamResponse, WireRequest
+from gateway.providers.transport import AT_ONCE_S, UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.download import Download
 from gateway.streaming.upload import Upload
+from gateway.upstream.attempt import record_resend
 from gateway.upstream.request import read_fault
 
 REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # idempotent: done twice they do the same
@@ -63,6 +65,8 @@ class PassthroughCall:
     async def _send(
         self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> UpstreamResponse:
+        record = exchange.attempt
+        assert record is not None
         upstream = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
@@ -74,6 +78,8 @@ class PassthroughCall:
                 write_timeout_s=limits.write_timeout_s,
                 upload=self._body if isinstance(self._body, Upload) else None,
                 is_head=self._method == "HEAD",
+                resend_within_s=inf if self._method in REPEATABLE else AT_ONCE_S,
+                on_resend=lambda: record_resend(exchange, record, services.clock.monotonic()),
             )
         )
         if upstream.status < 300 or upstream.status == NOT_MODIFIED:
