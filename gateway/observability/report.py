@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.clock import Clock
-from gateway.core.errors import GatewayError, Rejected
+from gateway.core.errors import GatewayError, Rejected, UpstreamError
 from gateway.core.exchange import AttemptRecord, Exchange
 from gateway.core.faults import Fault
 from gateway.core.money import PICODOLLARS
@@ -52,6 +52,9 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     status: int
     outcome: str
     error: str | None
+    provider_message: (
+        str | None
+    )  # the provider's own words about its failure, redacted and cut; never about a rejected request
     stream: bool
     input_tokens: int
     output_tokens: int
@@ -145,6 +148,7 @@ class Reporter:
             exchange.status,
             exchange.outcome,
             error.error_code if error is not None else None,
+            (error.provider_words or None) if isinstance(error, UpstreamError) else None,
             request is not None and request.stream,
             usage.total_input if usage is not None else 0,
             usage.total_output if usage is not None else 0,

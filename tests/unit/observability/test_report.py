@@ -271,6 +271,7 @@ async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[],
         "status": 200,
         "outcome": "ok",
         "error": None,
+        "provider_message": None,
         "stream": True,
         "input_tokens": 100,
         "output_tokens": 11,
@@ -299,6 +300,16 @@ async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Cal
     fields = await file_line(exchange, lines)
     assert (fields["error"], fields["status"], fields["outcome"]) == ("first_token_timeout", 504, "failed")
     assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
+
+
+async def test_the_line_of_a_failure_has_the_providers_words(
+    lines: tuple[RequestLog, Callable[[], list[bytes]]],
+) -> None:
+    exchange = stream()
+    error = UpstreamTimeout("too slow")
+    error.provider_words = "the engine is overloaded"
+    exchange.error, exchange.outcome = error, "failed"
+    assert (await file_line(exchange, lines))["provider_message"] == "the engine is overloaded"
 
 
 async def test_the_line_of_a_cut_request_names_why(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:

@@ -111,6 +111,16 @@ async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: ReplayWo
     assert books.is_closed()
 
 
+async def test_the_first_content_of_a_stream_frees_the_probe(line: ReplayWorker, clock: FakeClock) -> None:
+    line.endpoints["a/m-a"].breaker.trip()
+    clock.advance(30)
+    books = Books(line)
+    assert not books.endpoint.breaker.is_available
+    books.answer(is_streamed=True)
+    assert books.endpoint.breaker.is_available
+    books.attempt.discard()
+
+
 async def test_a_probe_that_is_abandoned_gives_its_place_back(line: ReplayWorker, clock: FakeClock) -> None:
     line.endpoints["a/m-a"].breaker.trip()
     clock.advance(30)
