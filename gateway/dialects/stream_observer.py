@@ -46,6 +46,7 @@ class StreamObserver:
         "_is_early",
         "_is_reviewing",
         "_meter",
+        "_no_reason",
         "_reasons",
         "has_failed",
         "is_done",
@@ -67,6 +68,7 @@ class StreamObserver:
         self._choices_seen: set[int] = set()  # choices with content, as far as blocks are reviewed
         self._is_early = False  # a reason came with content, or before further content
         self._is_reviewing = choices > 1  # every block is reviewed
+        self._no_reason = b""  # what each event without a reason has exactly once; b"" if there is no such thing
         self._has_begun = False  # content or a reason was seen before the commit point
         self.is_done = False
         self.has_failed = False
@@ -120,12 +122,15 @@ class StreamObserver:
         if self.is_done or self.has_failed:
             return self._after_end(block)
         meter = self._meter
-        meter.events += count_events(block)
+        count = count_events(block)
+        meter.events += count
         meter.bytes_out += len(block)
         if meter.events >= meter.sample_at:
             meter.sample(block)
         if self._is_reviewing:
             self._review(block)
+        elif self._no_reason and block.count(self._no_reason) != count:
+            self._seek_reason(block)
         for mark in self.MARKS:
             if block.find(mark) >= 0:  # `in` costs twice as much: it tries the bytes as a number first
                 block = self._at_mark(mark, block)
@@ -177,11 +182,8 @@ class StreamObserver:
     def _review(self, block: bytes) -> None:
         """Note the reasons and the content in every event of a block."""
 
-    def _begin_review(self, block: bytes) -> None:
-        """Review a block that holds the first reason, and every block after it."""
-        if not self._is_reviewing:
-            self._is_reviewing = True
-            self._review(block)
+    def _seek_reason(self, block: bytes) -> None:
+        """Begin to review with a block that holds the first reason."""
 
     def _note(self, choice: int, reason: str | None, *, has_content: bool) -> None:
         """Note what one event says of a choice."""

@@ -20,8 +20,8 @@ _USAGE: Final = b'"usage"'
 _FINISHES: Final = (b'"finish_reason":"', b'"finish_reason": "', b'"finish_reason" ')  # the ways to write JSON
 _DONE: Final = b"[DONE]"
 _TORN: Final = (b'"delta"', b'"text"')  # in what is left of a choice, so that the reason before it was too early
-_ERROR: Final = b'"error"'
-_EVENT: Final = b"event:"  # chunks have no names, but an error may have one
+_ERROR: Final = b"error"  # as a member, or as the name of an event
+_NO_REASONS: Final = (b'"finish_reason":null', b'"finish_reason": null')
 _DONE_LINE: Final = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\] *[\r\n]")  # inside a text no line end precedes it
 
 
@@ -60,12 +60,13 @@ class ChatStreamObserver(StreamObserver):
     __slots__ = ("_hides_usage",)
 
     EVENT = "chat completion chunk"
-    MARKS = (_USAGE, *_FINISHES, _DONE, _ERROR, _EVENT)
+    MARKS = (_USAGE, _DONE, _ERROR)
     ENDS_WITH_BODY = True
 
     def __init__(self, meter: Meter, *, hides_usage: bool, choices: int) -> None:
         super().__init__(meter, hides_usage=hides_usage, choices=choices)
         self._hides_usage = hides_usage
+        self._no_reason = _NO_REASONS[0]
 
     def closing(self, rest: bytes = b"") -> bytes | None:
         closing = super().closing(rest)
@@ -77,6 +78,8 @@ class ChatStreamObserver(StreamObserver):
         if data == _DONE:
             return "end"
         chunk = _decode_chunk(data)
+        if _NO_REASONS[1] in data:
+            self._no_reason = _NO_REASONS[1]
         kind: EventKind = "prelude"
         for choice in chunk.choices or ():
             reason = given_reason(choice.finish_reason)
@@ -93,10 +96,12 @@ class ChatStreamObserver(StreamObserver):
     def _at_mark(self, mark: bytes, block: bytes) -> bytes:
         if mark is _USAGE:
             return self._take_usage(block)
-        if mark in _FINISHES:
-            self._begin_review(block)
-            return block
         return self._until(mark, block)
+
+    def _seek_reason(self, block: bytes) -> None:
+        if any(block.find(mark) >= 0 for mark in _FINISHES):
+            self._is_reviewing = True
+            self._review(block)
 
     def _review(self, block: bytes) -> None:
         for event in events(block):
@@ -112,7 +117,7 @@ class ChatStreamObserver(StreamObserver):
         if mark is _DONE:
             self.is_done = _DONE_LINE.search(event) is not None
             return self.is_done
-        return self._fails_with(event)
+        return (b'"error"' in event or b"event:" in event) and self._fails_with(event)
 
     def _is_readable(self, event: bytes) -> bool:
         """Return whether an event has a member `error` of the usual shape, which the official clients look for."""
