@@ -182,11 +182,8 @@ class Translator:
     def holds_content(self, block: bytes) -> bool:
         has_content = False
         for event in events(block):
-            kind = self._observer.kind(event)
+            has_content = has_content or self._observer.kind(event) != "prelude"
             self._try(event)
-            has_content = has_content or kind != "prelude"
-            if kind == "end":
-                break
         return has_content
 
     def _try(self, event: bytes) -> None:
@@ -194,11 +191,14 @@ class Translator:
         if self._trial is None:
             return
         try:
-            for found in self._trial.feed(event):
+            for found in () if self._trial.is_done else self._trial.feed(event):
+                if isinstance(found, Failure):
+                    self._trial = None
+                    return
                 is_start = isinstance(found, Start)
                 if is_start and self._trial_has_started:
                     raise ProtocolError("the provider's stream begins twice")
-                if not is_start and not self._trial_has_started and not isinstance(found, Failure | UsageReport):
+                if not is_start and not self._trial_has_started and not isinstance(found, UsageReport):
                     raise ProtocolError("the provider's stream has no beginning")
                 self._trial_has_started = self._trial_has_started or is_start
         except _UNREADABLE:
