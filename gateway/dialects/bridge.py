@@ -6,11 +6,12 @@ import msgspec
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Failure, Finish, Start, StreamEvent, UsageReport
-from gateway.core.errors import ContextTooLong, GatewayError, ProtocolError, Rejected
+from gateway.core.errors import ContextTooLong, GatewayError, ProtocolError, Rejected, UpstreamError
 from gateway.core.exchange import Meter
 from gateway.core.provider_error import TOO_LONG, read_provider_error
 from gateway.core.usage import Usage
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
+from gateway.dialects.stream_observer import StreamObserver
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec, EventKind
 from gateway.streaming.sse import events
@@ -122,8 +123,8 @@ class _Translation:
         return self._client.encode_answer(completion, request), completion.usage
 
     def read_stream(self, meter: Meter, request: ChatRequest, now_s: float) -> Codec:
-        observer = self._provider.read_stream(meter, hides_usage=False, choices=1)
-        return Translator(self._client, self._provider.open_decoder(), observer, request, int(now_s))
+        observer = cast(StreamObserver, self._provider.read_stream(meter, hides_usage=False, choices=1))
+        return Translator(self._client, self._provider, observer, request, int(now_s))
 
     def translate_error(self, error: Rejected) -> bytes:
         found = read_provider_error(error.body)
@@ -137,8 +138,10 @@ class _Translation:
 class Translator:
     """Translates one stream into the client's dialect.
 
-    The provider's stream observer runs first: it classifies and meters events, and knows whether the stream ended properly. An
-    event that can't be read after content was sent ends the stream with an error.
+    The provider's stream observer runs first: it classifies and meters events, and knows whether the stream ended well. What is
+    held back is decoded before the response begins, so that another endpoint can be tried where the decoder refuses it. After
+    that an event that can't be read ends the stream with an error. The reason is held until the stream has ended well: some
+    servers send one with every event.
     """
 
     __slots__ = (
@@ -146,34 +149,69 @@ class Translator:
         "_created",
         "_decoder",
         "_encoder",
-        "_has_finished",
+        "_finish",
         "_has_started",
         "_is_closed",
         "_model",
         "_observer",
         "_translated_bytes",
+        "_trial",
+        "_trial_has_started",
         "has_failed",
     )
 
     def __init__(
-        self, client: ConversationDialect, decoder: StreamDecoder, observer: Codec, request: ChatRequest, created: int
+        self,
+        client: ConversationDialect,
+        provider: ConversationDialect,
+        observer: StreamObserver,
+        request: ChatRequest,
+        created: int,
     ) -> None:
         self._client = client
-        self._decoder = decoder
+        self._decoder = provider.open_decoder()
+        self._trial: StreamDecoder | None = provider.open_decoder()  # of what is held back; None after that
+        self._trial_has_started = False
         self._encoder = client.open_encoder(request)
         self._observer = observer
         self._created = created
         self._model = request.model
         self._has_started = False
         self._translated_bytes = 0  # of the answer, which an encoder may have to keep until the end
-        self._has_finished = False  # `Finish` was encoded
+        self._finish: Finish | None = None  # the last one: held until the end
         self._is_closed = False  # the end of the stream was encoded
         self.has_failed = False
 
     def kind(self, event: bytes) -> EventKind:
         return self._observer.kind(event)
 
+    def holds_content(self, block: bytes) -> bool:
+        has_content = False
+        for event in events(block):
+            has_content = has_content or self._observer.kind(event) != "prelude"
+            self._try(event)
+        return has_content
+
+    def _try(self, event: bytes) -> None:
+        """Decode an event that is held back. Raises `ProtocolError` if that fails."""
+        if self._trial is None:
+            return
+        try:
+            for found in () if self._trial.is_done else self._trial.feed(event):
+                if isinstance(found, Failure):
+                    self._trial = None
+                    return
+                is_start = isinstance(found, Start)
+                if is_start and self._trial_has_started:
+                    raise ProtocolError("the provider's stream begins twice")
+                if not is_start and not self._trial_has_started and not isinstance(found, UsageReport):
+                    raise ProtocolError("the provider's stream has no beginning")
+                self._trial_has_started = self._trial_has_started or is_start
+        except _UNREADABLE:
+            raise ProtocolError("the provider's stream can't be read") from None
+
     def forward(self, block: bytes) -> bytes:
+        self._trial = None
         if self._is_over():
             return b""
         string_delta, append = self._decoder.string_delta, self._encoder.append
@@ -193,21 +231,21 @@ class Translator:
                         break
             if self._translated_bytes > TRANSLATED_LIMIT:
                 raise ProtocolError("the provider's stream is too long to be translated")
-            if self._decoder.is_done and self._has_finished and not self._is_over():
+            if self._decoder.is_done and not self._is_over() and self._observer.has_ended_well():
                 written.append(self._close())
-        except ProtocolError as error:
+        except UpstreamError as error:
             written.append(self._fail(error))
         except _UNREADABLE:
             written.append(self._fail(ProtocolError("the provider's stream can't be read")))
         return b"".join(written)
 
-    def closing(self) -> bytes | None:
-        """Return what the end of the stream lacks: b"" for nothing; None if the stream broke off."""
+    def closing(self, rest: bytes = b"") -> bytes | None:
         if self._is_over():
             return b""
-        if not self._has_finished or self._observer.closing() is None:
-            return None
-        return self._close()
+        closing = self._observer.closing(rest)
+        if self._observer.has_failed:
+            return b"".join(map(self._encode, self._decoder.feed(closing or b"")))
+        return None if closing is None or self._finish is None else self._close()
 
     def _is_over(self) -> bool:
         return self._is_closed or self.has_failed
@@ -227,12 +265,14 @@ class Translator:
             case _ if not self._has_started:
                 raise ProtocolError("the provider's stream has no beginning")
             case Finish():
-                self._has_finished = True
+                self._finish = event
+                return b""
         return self._encoder.encode(event)
 
     def _close(self) -> bytes:
+        assert self._finish is not None
         self._is_closed = True
-        return self._encoder.finish()
+        return self._encoder.encode(self._finish) + self._encoder.finish()
 
     def _fail(self, error: GatewayError) -> bytes:
         self.has_failed = True

@@ -8,7 +8,6 @@ sockets' buffers and one unfinished event.
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
@@ -22,11 +21,10 @@ from gateway.core.errors import (
 )
 from gateway.core.faults import Fault
 from gateway.core.response import ClientWriter, Tap
-from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of, events
+from gateway.streaming.sse import BOM, EventTooLarge, Framer, data_of
 from gateway.streaming.timers import AttemptTimers
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
-ERROR_EVENT: Final = re.compile(rb"(?:^|[\r\n])event: ?error(?:$|[\r\n])")  # so named in every dialect
 
 
 class UpstreamBody(Protocol):
@@ -50,11 +48,23 @@ class Codec(Protocol):
 
     has_failed: bool
 
+    def holds_content(self, block: bytes) -> bool:
+        """Return whether a block that is held back lets the response begin.
+
+        Raises `UpstreamError` where the block has an error, or something that can't be forwarded: failover is still possible.
+        """
+        ...
+
     def kind(self, event: bytes) -> EventKind: ...
 
     def forward(self, block: bytes) -> bytes: ...
 
-    def closing(self) -> bytes | None: ...
+    def closing(self, rest: bytes = b"") -> bytes | None:
+        """Return what the end of the stream lacks: b"" for nothing; None if the stream broke off.
+
+        `rest`: the bytes after the last whole event.
+        """
+        ...
 
 
 class EventStream:
@@ -164,17 +174,12 @@ class EventStream:
             self._upstream.pause()  # the request path takes over in the next turn of the loop
             return
         try:
-            if any(self._kind(event) != "prelude" for event in events(block)):
+            if self._codec.holds_content(block):
                 self._content.set_result(None)
             elif self._held_bytes > self._limit:
                 self._fail(ProtocolError("the provider's stream is too long without content"))
         except UpstreamError as error:
             self._fail(error)
-
-    def _kind(self, event: bytes) -> str:
-        if b"error" in event and ERROR_EVENT.search(event):
-            raise Unavailable("the provider reported an error in its stream", fault=Fault.HIDDEN_ERROR)
-        return self._codec.kind(event)
 
     # After it
 
@@ -185,7 +190,7 @@ class EventStream:
         if block:
             self._write(block)
         if self._codec.has_failed:  # nothing of use can follow
-            self._fail(StreamFailed("the provider reported an error in its stream"))
+            self._fail(_failed())
 
     def _write(self, data: bytes) -> None:
         writer = self._writer
@@ -213,9 +218,12 @@ class EventStream:
             self._write(rest)
         elif error is None and self._is_whole(last := rest.rstrip(b"\r\n") + b"\n\n"):
             self._send(last)
-        closing = codec.closing()
-        if isinstance(error, StreamFailed):
-            raise error
+            rest = b""
+        closing = codec.closing(rest)
+        if codec.has_failed:  # also where the error came in one piece with the end
+            if closing:
+                self._write(closing if self._redact is None else self._redact(closing))
+            raise _failed()
         if closing is None or (closing and error is not None):
             raise (
                 StreamInterrupted("the provider's stream broke off") if isinstance(error, Unavailable | None) else error
@@ -226,10 +234,14 @@ class EventStream:
     def _is_whole(self, event: bytes) -> bool:
         """Whether an event lacks no more than its empty line, which some providers omit; else it was cut."""
         try:
-            self._kind(event)
+            self._codec.kind(event)
         except UpstreamError:
             return False
         return bool(data_of(event))
+
+
+def _failed() -> StreamFailed:
+    return StreamFailed("the provider reported an error in its stream")
 
 
 def _no_content() -> UpstreamError:

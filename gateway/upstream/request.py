@@ -5,7 +5,18 @@ from typing import Final
 
 from gateway.config.spec import ServerLimitsSpec
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import GatewayError, InvalidRequest, ProtocolError, Rejected, Untranslatable
+from gateway.core.errors import (
+    ContentRefused,
+    ContextTooLong,
+    GatewayError,
+    HiddenError,
+    InvalidRequest,
+    ProtocolError,
+    QuotaUsedUp,
+    Rejected,
+    Untranslatable,
+    UpstreamError,
+)
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.core.usage import Usage
@@ -85,8 +96,32 @@ class UpstreamRequest:
         codec = self.binding.bridge.read_stream(self.exchange.meter, request, self.services.clock.wall())
         stream = EventStream(upstream, codec, self.limits.event, self.target.provider.redact)
         upstream.attach(stream)
-        await stream.until_content()
+        try:
+            await stream.until_content()
+        except HiddenError as error:
+            raise self._error_in_stream(error, upstream) from None
         return Response(upstream.status, upstream.headers, source=stream)
+
+    def _error_in_stream(self, error: HiddenError, upstream: UpstreamResponse) -> UpstreamError:
+        """Return the error that a stream with status 200 reports before its content, classified like one with a status.
+
+        An error that states no status, or a 5xx, stays a hidden error unless its words mean a limit of the request or account.
+        """
+        provider, wall_s = self.target.provider, self.services.clock.wall()
+        body = provider.redact(error.body)
+        headers = {**upstream.headers, b"content-type": b"application/json"}
+        is_stated = error.stated is not None and error.stated < 500
+        for status in (error.stated,) if is_stated else (400, 429):
+            assert status is not None
+            found = provider.classify_error(status, headers, body, wall_s)
+            if not is_stated and not isinstance(found, ContextTooLong | ContentRefused | QuotaUsedUp):
+                continue
+            if isinstance(found, Rejected):
+                found.body = self.binding.bridge.translate_error(found)
+            return found
+        return HiddenError(
+            provider.redact(error.words.encode()).decode(errors="replace"), body=body, stated=error.stated
+        )
 
     def body(self, request: ChatRequest) -> bytes:
         """Return the request's body in the endpoint's dialect. Raises `Untranslatable`."""

@@ -26,7 +26,7 @@ async def relayed(source: FakeSource, stream: EventStream, meter: Meter, parts: 
     reply, begun = FakeReply(), False
     for part in parts:
         source.send(part)
-        if not begun and stream._content.done():
+        if not begun and stream._content.done() and stream._content.exception() is None:
             pumping = asyncio.ensure_future(stream.pump(reply, None))
             begun = True
             await asyncio.sleep(0)

@@ -63,6 +63,22 @@ class Unavailable(UpstreamError):
     code = "upstream_unavailable"
 
 
+class HiddenError(Unavailable):
+    """An error that a provider reports in a stream with status 200, before its first content.
+
+    `words` and `body` are the provider's: its message, and the error as JSON. `stated`: the HTTP status that the error means;
+    None if it does not say.
+    """
+
+    fault = Fault.HIDDEN_ERROR
+
+    def __init__(self, words: str, *, body: bytes, stated: int | None) -> None:
+        super().__init__(f"the provider reported an error in its stream: {words}")
+        self.words = words
+        self.body = body
+        self.stated = stated
+
+
 class Untranslatable(UpstreamError):
     """The provider's dialect cannot express a field of the request; `param` names the field."""
 

@@ -12,20 +12,19 @@ from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thi
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
+from gateway.dialects.stop_reasons import stop_of
 
-STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
+STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
-        "end_turn": "end",
+        "end": "end_turn",
         "max_tokens": "max_tokens",
         "stop_sequence": "stop_sequence",
         "tool_use": "tool_use",
-        "pause_turn": "pause",
+        "pause": "pause_turn",
         "refusal": "refusal",
-        "model_context_window_exceeded": "context_window",
+        "context_window": "model_context_window_exceeded",
+        "content_filter": "refusal",
     }
-)
-STOP_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
-    {**{ours: theirs for theirs, ours in STOPS.items()}, "content_filter": "refusal"}
 )
 
 RAW_ARGUMENTS: Final = "_raw"
@@ -97,7 +96,7 @@ def decode_answer(body: bytes) -> Completion:
         id=message.id,
         model=message.model,
         parts=tuple(_parts(message.content)),
-        stop=STOPS.get(message.stop_reason or "", "end"),
+        stop=stop_of(message.stop_reason),
         stop_sequence=message.stop_sequence,
         usage=anthropic_usage.read_usage(message.usage),
     )

@@ -20,8 +20,8 @@ from gateway.core.conversation import (
 from gateway.core.errors import ProtocolError
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import usage as anthropic_usage
-from gateway.dialects.anthropic_messages.answer import STOPS
 from gateway.dialects.json_text import Template, template_of
+from gateway.dialects.stop_reasons import STOPS, given_reason
 from gateway.streaming.sse import data_of
 
 
@@ -122,8 +122,9 @@ class Decoder:
                 self._usage = anthropic_usage.read_usage(event.usage, self._usage)
                 if self._usage is not None:
                     yield UsageReport(self._usage)
-                if event.delta is not None and event.delta.stop_reason is not None:
-                    yield Finish(STOPS.get(event.delta.stop_reason, "end"), event.delta.stop_sequence)
+                delta = event.delta or _Delta()
+                if (reason := given_reason(delta.stop_reason)) in STOPS:
+                    yield Finish(STOPS[reason], delta.stop_sequence)
             case "message_stop":
                 self.is_done = True
             case "error":

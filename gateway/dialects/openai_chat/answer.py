@@ -12,17 +12,8 @@ from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text, Thinking, ToolCall
 from gateway.core.errors import ProtocolError, Unavailable
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
+from gateway.dialects.stop_reasons import stop_of
 
-STOPS: Final[Mapping[str, StopReason]] = MappingProxyType(
-    {
-        "stop": "end",
-        "length": "max_tokens",
-        "tool_calls": "tool_use",
-        "function_call": "tool_use",
-        "content_filter": "content_filter",
-    }
-)
-"""Meaning of a finish reason; any other is a server's own name for the end of an answer."""
 FINISH_REASONS: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
         "end": "stop",
@@ -113,7 +104,7 @@ def decode_answer(body: bytes) -> Completion:
         model=answer.model or "",
         parts=parts,
         stop=stop_reason(
-            choice.finish_reason or "stop",
+            choice.finish_reason,
             has_calls=any(isinstance(part, ToolCall) for part in parts),
             has_refused=any(isinstance(part, Refusal) for part in parts),
         ),
@@ -134,9 +125,12 @@ def _parts(message: _Message) -> Iterator[Text | Thinking | Refusal | ToolCall]:
         yield ToolCall(call.id or f"call_{index}", call.function.name, call.function.arguments or "")
 
 
-def stop_reason(finish: str, *, has_calls: bool, has_refused: bool) -> StopReason:
-    """Return why an answer ended. Some servers send `stop` for a tool call, and all do for a refusal."""
-    stop = STOPS.get(finish, "end")
+def stop_reason(finish: str | None, *, has_calls: bool, has_refused: bool) -> StopReason:
+    """Return why an answer ended. Some servers send `stop` for a tool call, and all do for a refusal.
+
+    Raises `Unavailable` for a reason that is no end.
+    """
+    stop = stop_of(finish)
     if stop != "end":
         return stop
     return "tool_use" if has_calls else "refusal" if has_refused else "end"

@@ -21,6 +21,7 @@ from gateway.core.errors import ProtocolError
 from gateway.dialects.json_text import Template, template_of
 from gateway.dialects.openai_chat.answer import stop_reason
 from gateway.dialects.openai_chat.usage import Usage, read_usage
+from gateway.dialects.stop_reasons import STOPS, given_reason
 from gateway.streaming.sse import data_of
 
 
@@ -138,9 +139,8 @@ class Decoder:
                 yield RefusalDelta(self._part("refusal"), delta.refusal)
             for call in delta.tool_calls or ():
                 yield from self._call(call)
-        if choice.finish_reason is not None:
-            has_calls = bool(self._calls)
-            yield Finish(stop_reason(choice.finish_reason, has_calls=has_calls, has_refused=self._has_refused))
+        if (reason := given_reason(choice.finish_reason)) in STOPS:
+            yield Finish(stop_reason(reason, has_calls=bool(self._calls), has_refused=self._has_refused))
 
     def _part(self, kind: str) -> int:
         if kind != self._kind:

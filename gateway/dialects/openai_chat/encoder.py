@@ -26,12 +26,19 @@ from gateway.dialects.openai_chat.usage import write_usage
 DONE: Final = b"data: [DONE]\n\n"
 
 
+def encode_failure(failure: Failure) -> bytes:
+    """Return a provider's error as an event; the official clients raise it."""
+    shape = {"message": failure.message, "type": failure.type or "server_error", "param": None, "code": failure.code}
+    return b"data: %b\n\n" % quote({"error": shape})
+
+
 class Encoder:
     """Encodes a client's stream; with `wants_usage` it includes the usage event."""
 
     __slots__ = (
         "_around",
         "_bare_call",
+        "_blocks",
         "_calls",
         "_has_refused",
         "_head",
@@ -50,6 +57,7 @@ class Encoder:
         self._calls: dict[int, int] = {}  # the index of a part to the number of its call
         self._bare_call: int | None = None  # the last call, until the first of its arguments
         self._thinking = Pieces()
+        self._blocks = 0  # of thinking, written whole
         self._is_thinking = False
         self._has_refused = False
 
@@ -85,8 +93,7 @@ class Encoder:
                 reason = quote(finish_reason(event.stop, has_refused=self._has_refused))
                 return self._close_call() + self._chunk(b"{}", reason)
             case Failure():
-                shape = {"message": event.message, "type": event.type or "server_error", "param": None}
-                return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})
+                return encode_failure(event)
 
     def finish(self) -> bytes:
         if not self._wants_usage or self._usage is None:
@@ -144,11 +151,16 @@ class Encoder:
         return self._arguments(self._bare_call, b'"{}"')
 
     def _signature(self, event: Signature) -> bytes:
-        """Return signed thinking as one block, which the client can send back with the message."""
+        """Return signed thinking as one block, which the client can send back with the message.
+
+        The index tells the official clients that blocks are entries of a list: they raise, or keep the last, without it.
+        """
+        index, self._blocks = self._blocks, self._blocks + 1
         if event.data:
-            block = quote({"type": "redacted_thinking", "data": event.data})
+            block = quote({"index": index, "type": "redacted_thinking", "data": event.data})
         else:
             thinking = Raw(self._thinking.joined() if self._is_thinking else b'""')
-            block = quote({"type": "thinking", "thinking": thinking, "signature": event.signature})
+            shape = {"index": index, "type": "thinking", "thinking": thinking, "signature": event.signature}
+            block = quote(shape)
         self._is_thinking = False
         return self._chunk(b'{"thinking_blocks":[%b]}' % block)

@@ -6,8 +6,9 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Refusal, StopReason, Text
 from gateway.core.errors import ProtocolError, Unavailable
-from gateway.dialects.openai_chat.answer import FINISH_REASONS, STOPS
+from gateway.dialects.openai_chat.answer import FINISH_REASONS
 from gateway.dialects.openai_chat.usage import Usage, read_usage, write_usage
+from gateway.dialects.stop_reasons import stop_of
 
 
 class _Choice(msgspec.Struct):
@@ -42,7 +43,7 @@ def decode_answer(body: bytes) -> Completion:
         id=answer.id or "",
         model=answer.model or "",
         parts=(Text(choice.text),) if choice.text else (),
-        stop=STOPS.get(choice.finish_reason or "stop", "end"),
+        stop=stop_of(choice.finish_reason),
         usage=read_usage(answer.usage),
         created=int(answer.created or 0),
     )

@@ -13,7 +13,7 @@ from gateway.core.conversation import (
 from gateway.core.errors import ProtocolError
 from gateway.dialects.json_text import Template, template_of
 from gateway.dialects.openai_chat import usage as openai_usage
-from gateway.dialects.openai_chat.answer import STOPS
+from gateway.dialects.stop_reasons import STOPS, given_reason
 from gateway.streaming.sse import data_of
 
 
@@ -83,7 +83,7 @@ class Decoder:
         for choice in chunk.choices or ():
             if choice.text:
                 found.append(TextDelta(0, choice.text))
-            if choice.finish_reason is not None:
-                found.append(Finish(STOPS.get(choice.finish_reason, "end")))
+            if (reason := given_reason(choice.finish_reason)) in STOPS:
+                found.append(Finish(STOPS[reason]))
         usage = openai_usage.read_usage(chunk.usage)
         return found if usage is None else [*found, UsageReport(usage)]

@@ -17,7 +17,7 @@ from gateway.core.conversation import (
 from gateway.core.usage import Usage
 from gateway.dialects.json_text import quote
 from gateway.dialects.openai_chat import usage as openai_usage
-from gateway.dialects.openai_chat.encoder import DONE
+from gateway.dialects.openai_chat.encoder import DONE, encode_failure
 from gateway.dialects.openai_completions.answer import finish_reason
 
 
@@ -51,8 +51,7 @@ class Encoder:
             case Finish():
                 return self._chunk(b'""', quote(finish_reason(event.stop, has_text=self._has_text)))
             case Failure():
-                shape = {"message": event.message, "type": event.type or "server_error", "param": None}
-                return b"data: %b\n\n" % quote({"error": {**shape, "code": event.code}})
+                return encode_failure(event)
         return b""
 
     def finish(self) -> bytes:

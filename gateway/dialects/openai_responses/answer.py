@@ -13,6 +13,7 @@ from gateway.core.errors import ProtocolError, Unavailable
 from gateway.core.usage import Usage as Tokens
 from gateway.dialects.openai_responses.reasoning import PARAGRAPH_BREAK, thinking_of_item, write_reasoning
 from gateway.dialects.openai_responses.usage import Usage, read_usage, write_usage
+from gateway.dialects.stop_reasons import stop_of
 
 _INCOMPLETE: Final[Mapping[StopReason, str]] = MappingProxyType(
     {
@@ -104,6 +105,7 @@ class Document(msgspec.Struct):
     output: list[Raw] | None = None
     status: str | None = None
     error: Raw = Raw(b"null")
+    incomplete_details: _Incomplete | None = None
     usage: Usage | None = None
 
 
@@ -174,10 +176,10 @@ def reasoning_text_of(item: Item) -> str:
 
 
 def stop_reason(response: Response, *, has_calls: bool, has_refused: bool) -> StopReason:
-    """Return why an answer ended."""
+    """Return why an answer ended. Raises `Unavailable` for a reason that is no end."""
     if response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details is not None else None
-        return "content_filter" if reason == "content_filter" else "max_tokens"
+        return stop_of(reason or "max_output_tokens")
     return "tool_use" if has_calls else "refusal" if has_refused else "end"
 
 

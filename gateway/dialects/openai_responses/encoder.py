@@ -1,8 +1,8 @@
 """Neutral events as a stream of OpenAI's responses.
 
 An answer is a list of items: messages, reasoning, calls. Every item is announced, grows by deltas, and is sent whole when it
-ends; the last event holds the whole answer. Messages and reasoning end when another item begins. Calls may interleave, so they
-end with the answer.
+ends; the last event holds the whole answer. An item ends before the next begins, as some clients count on it
+(`part_order.py`).
 """
 
 from collections.abc import Mapping
@@ -39,16 +39,17 @@ from gateway.dialects.openai_responses.answer import (
 )
 from gateway.dialects.openai_responses.open_items import GrowingPart, OpenItem
 from gateway.dialects.openai_responses.reasoning import encrypted_content_of
+from gateway.dialects.part_order import Part, PartOrder
 
 _NOTHING: Final = b'""'
 
 
-class Encoder:
+class Encoder(PartOrder):
     """Encodes a client's stream."""
 
     __slots__ = (
         "_answer_id",
-        "_calls",
+        "_call",
         "_current",
         "_has_refused",
         "_items",
@@ -62,6 +63,7 @@ class Encoder:
     )
 
     def __init__(self, request: ChatRequest) -> None:
+        super().__init__()
         self._request = request
         self._answer_id = ""
         self._shape: ResponseShape | None = None
@@ -69,29 +71,19 @@ class Encoder:
         self._items: list[dict[str, Any] | None] = []  # None: not ended
         self._message: OpenItem | None = None
         self._reasoning_item: OpenItem | None = None
-        self._calls: dict[int, OpenItem] = {}  # by the index of their part
+        self._call: OpenItem | None = None
         self._current: GrowingPart | None = None  # the part of the last delta
         self._has_refused = False
         self._stop: StopReason = "end"
         self._usage: Tokens | None = None
 
-    def append(self, string: bytes) -> bytes:
+    def _append(self, string: bytes) -> bytes:
         assert self._current is not None
         self._number += 1
         return self._current.append(self._number, string)
 
     def encode(self, event: StreamEvent) -> bytes:
         match event:
-            case TextDelta() | RefusalDelta() | ThinkingDelta():
-                current = self._current
-                opened = b"" if current is not None and current.index == event.index else self._open(event)
-                return opened + self.append(quote(event.text))
-            case ToolCallDelta():
-                return self._arguments(event.index, quote(event.arguments))
-            case ToolCallStart():
-                return self._end_open() + self._call(event)
-            case Signature():
-                return self._signature(event)
             case Start():
                 return self._start(event)
             case UsageReport():
@@ -99,9 +91,21 @@ class Encoder:
                 return b""
             case Finish():
                 self._stop = event.stop
-                return self._end_all()
+                return self._write_waiting() + self._end_last()
             case Failure():
                 return self._fail(event)
+        return self._in_order(event)
+
+    def _write(self, event: Part) -> bytes:
+        opened = b"" if event.index == self._part else self._open(event)
+        match event:
+            case TextDelta() | RefusalDelta() | ThinkingDelta():
+                return opened + self._append(quote(event.text))
+            case ToolCallDelta():
+                return opened + self._append(quote(event.arguments))
+            case Signature():
+                return opened + self._signature(event)
+        return opened
 
     def finish(self) -> bytes:
         assert self._shape is not None
@@ -149,16 +153,23 @@ class Encoder:
         self._items[item.position] = shape
         return self._event("response.output_item.done", {"output_index": item.position, "item": shape})
 
-    def _open(self, event: TextDelta | RefusalDelta | ThinkingDelta) -> bytes:
-        """Make the part of an event current: one that stayed open during a tool call, or a new one."""
-        for item in (self._message, self._reasoning_item):
-            if item is not None and item.part is not None and item.part.index == event.index:
-                self._current = item.part
-                return b""
-        if isinstance(event, ThinkingDelta):
-            return self._end_open() + self._open_reasoning(event.index)
-        self._has_refused = self._has_refused or isinstance(event, RefusalDelta)
-        return self._end_reasoning() + self._open_message_part(event)
+    def _open(self, event: Part) -> bytes:
+        """Return the end of the open item, and the beginning of the part of an event."""
+        ended = self._end_call() + self._end_reasoning()
+        if not isinstance(event, TextDelta | RefusalDelta):
+            ended += self._end_message()
+        self._part = event.index
+        match event:
+            case TextDelta() | RefusalDelta():
+                self._has_refused = self._has_refused or isinstance(event, RefusalDelta)
+                return ended + self._open_message_part(event)
+            case ThinkingDelta():
+                return ended + self._open_reasoning(event.index)
+            case ToolCallStart():
+                return ended + self._open_call(event)
+            case ToolCallDelta():
+                raise ProtocolError("the provider's stream continues a tool call that has ended")
+        return ended
 
     # Messages
 
@@ -219,9 +230,10 @@ class Encoder:
 
     def _signature(self, event: Signature) -> bytes:
         encrypted = encrypted_content_of(event.signature, event.data)
+        self._part = -1
         if not event.data and self._reasoning_item is not None:
             return self._end_reasoning(encrypted)
-        written = self._end_open()
+        written = self._end_reasoning() + self._end_message()
         self._current = None
         item = self._add("rs")
         shape: dict[str, Any] = {"id": item.id, "type": "reasoning", "summary": [], "encrypted_content": encrypted}
@@ -229,22 +241,18 @@ class Encoder:
 
     # Calls
 
-    def _call(self, event: ToolCallStart) -> bytes:
-        item = self._calls[event.index] = self._add("fc", event)
+    def _open_call(self, event: ToolCallStart) -> bytes:
+        item = self._call = self._add("fc", event)
         position = {"item_id": item.id, "output_index": item.position}
         self._current = item.part = GrowingPart("function_call_arguments", event.index, position)
+        self._arguments = item.part.pieces
         return self._announced(item, write_call(item.id, event.id, event.name, "", "in_progress"))
 
-    def _arguments(self, index: int, string: bytes) -> bytes:
-        item = self._calls.get(index)
-        if item is None:
-            raise ProtocolError("the provider's stream continues a tool call that has ended")
-        self._current = item.part
-        return self.append(string)
-
-    def _end_call(self, index: int, status: str) -> bytes:
+    def _end_call(self, status: str = "completed") -> bytes:
         """End a call; one without arguments gets an empty object, as clients parse arguments as JSON."""
-        item = self._calls.pop(index)
+        item, self._call, self._arguments = self._call, None, None
+        if item is None:
+            return b""
         assert item.part is not None and item.call is not None
         written = self._empty_arguments(item.part)
         arguments = item.part.text
@@ -260,17 +268,8 @@ class Encoder:
 
     # Ends
 
-    def _end_open(self) -> bytes:
-        return self._end_reasoning() + self._end_message()
-
-    def _end_all(self) -> bytes:
-        """End all open items; only the last can be incomplete."""
+    def _end_last(self) -> bytes:
+        """End the open item: only the last item can be incomplete."""
+        self._part = -1
         status = "completed" if self._reason is None else "incomplete"
-        written = self._end_reasoning()
-        last = len(self._items) - 1
-        written += self._end_message(
-            status if self._message is not None and self._message.position == last else "completed"
-        )
-        for index, item in list(self._calls.items()):
-            written += self._end_call(index, status if item.position == last else "completed")
-        return written
+        return self._end_reasoning() + self._end_message(status) + self._end_call(status)

@@ -7,6 +7,7 @@ import pytest
 from gateway.core.errors import (
     ClientStalled,
     GatewayError,
+    HiddenError,
     ProtocolError,
     StreamFailed,
     StreamInterrupted,
@@ -106,7 +107,7 @@ async def test_nothing_is_written_before_the_first_content() -> None:
         chunk({"role": "assistant", "content": "a"}),
         chunk({"refusal": "no"}),
         FINISH,
-        DONE,
+        FINISH + DONE,
     ],
 )
 @in_virtual_time
@@ -125,8 +126,12 @@ async def test_whatever_tells_the_client_something_is_content(content: bytes) ->
         (b"", None, ProtocolError),
         (ROLE, Unavailable("gone"), Unavailable),
         (ROLE, UpstreamTimeout("late"), UpstreamTimeout),
-        (ROLE + ERROR, None, Unavailable),
-        (ROLE + chunk({"content": ""}, "error", error={"code": 502}), None, Unavailable),
+        (ROLE + ERROR, None, HiddenError),
+        (ROLE + chunk({"content": ""}, "error", error={"code": 502}), None, HiddenError),
+        (ROLE + DONE, None, ProtocolError),
+        (DONE, None, ProtocolError),
+        (ROLE + chunk({}, "abort"), None, HiddenError),
+        (b'data: {"object":"error","message":"x","code":500}\n\n', None, HiddenError),
         (b"data: <html>\n\n", None, ProtocolError),
         (b'data: {"choices":"many"}\n\n', None, ProtocolError),
         (b"data: " + b"[" * 100_000 + b"\n\n", None, ProtocolError),

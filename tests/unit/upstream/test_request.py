@@ -1,14 +1,26 @@
 """What is sent to an endpoint, and what of its answer is believed."""
 
 import asyncio
+import json
 
 import pytest
 
-from gateway.core.errors import GatewayError, ProtocolError, Rejected, Unavailable
+from gateway.core.errors import (
+    ContextTooLong,
+    CredentialRefused,
+    GatewayError,
+    HiddenError,
+    ProtocolError,
+    QuotaUsedUp,
+    Rejected,
+    Unavailable,
+    UpstreamError,
+    UpstreamRateLimited,
+)
 from gateway.core.exchange import Exchange
 from gateway.upstream.request import FAULT_LIMIT, UpstreamRequest
 from tests.support.clock import FakeClock
-from tests.support.replay import JSON, ReplayWorker, ScriptedResponse, completion, full_response
+from tests.support.replay import JSON, ROLE, ReplayWorker, ScriptedResponse, completion, full_response, stream
 
 TEXT = """
 version: 1
@@ -95,3 +107,46 @@ async def test_a_providers_refusal_keeps_its_words(line: ReplayWorker) -> None:
     with pytest.raises(Rejected) as caught:
         await caller(line).begin(b"{}", "", None, is_stream=False)
     assert (caught.value.body, caught.value.http_status) == (b'{"error":{"message":"no"}}', 422)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        ({"message": "This model's maximum context length is 8 tokens", "code": 400}, ContextTooLong, 400),
+        ({"message": "too long", "code": "context_length_exceeded"}, ContextTooLong, 400),
+        ({"message": "This model's maximum context length is 8 tokens"}, ContextTooLong, 400),
+        ({"message": "slow down", "type": "rate_limit_error"}, UpstreamRateLimited, 429),
+        ({"message": "slow down", "code": 429}, UpstreamRateLimited, 429),
+        ({"message": "pay", "code": "insufficient_quota"}, QuotaUsedUp, 429),
+        ({"message": "Insufficient balance"}, QuotaUsedUp, 429),
+        ({"message": "bad key", "type": "authentication_error"}, CredentialRefused, 502),
+        ({"message": "bad tool", "type": "BadRequestError", "code": 400}, Rejected, 400),
+        ({"message": "GPU out of memory", "type": "InternalServerError", "code": 500}, HiddenError, 502),
+        ({"message": "GPU out of memory"}, HiddenError, 502),
+    ],
+)
+async def test_an_error_before_the_content_is_classified_like_one_with_a_status(
+    line: ReplayWorker, error: dict[str, object], kind: type[UpstreamError], status: int
+) -> None:
+    line.play(a=stream(ROLE, b"data: %b\n\n" % json.dumps({"error": error}).encode()))
+    exchange = line.exchange("m", stream=True)
+    assert exchange.request is not None
+    with pytest.raises(kind) as caught:
+        await caller(line, exchange).send(exchange.request, None)
+    found = caught.value
+    assert type(found) is kind and found.http_status == status
+    assert found.hurts_breaker is (kind is HiddenError)
+    if isinstance(found, Rejected):
+        assert json.loads(found.body)["error"]["message"] == error["message"]
+    if kind is HiddenError:
+        assert "GPU out of memory" in found.message
+
+
+async def test_the_words_of_an_error_in_a_stream_hold_no_key(clock: FakeClock) -> None:
+    line = ReplayWorker(TEXT.replace("k-1", "sk-long-secret-key"), clock)
+    line.play(a=stream(ROLE, b'data: {"error":{"message":"the key sk-long-secret-key is odd"}}\n\n'))
+    exchange = line.exchange("m", stream=True)
+    assert exchange.request is not None
+    with pytest.raises(HiddenError) as caught:
+        await caller(line, exchange).send(exchange.request, None)
+    assert b"secret" not in caught.value.body and "secret" not in caught.value.message

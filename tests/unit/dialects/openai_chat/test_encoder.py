@@ -111,10 +111,10 @@ def test_signed_thoughts_come_whole_with_their_signature() -> None:
     )
     blocks = [block for one in deltas(write(*story)) for block in one.get("thinking_blocks", [])]
     assert blocks == [
-        {"type": "thinking", "thinking": "a", "signature": "s"},
-        {"type": "thinking", "thinking": "bc", "signature": "t"},
-        {"type": "thinking", "thinking": "", "signature": "u"},
-        {"type": "redacted_thinking", "data": "d"},
+        {"index": 0, "type": "thinking", "thinking": "a", "signature": "s"},
+        {"index": 1, "type": "thinking", "thinking": "bc", "signature": "t"},
+        {"index": 2, "type": "thinking", "thinking": "", "signature": "u"},
+        {"index": 3, "type": "redacted_thinking", "data": "d"},
     ]
 
 

@@ -24,7 +24,6 @@ def chunk(text: str | None = None, finish: str | None = None, **more: Any) -> by
         (b'data: {"choices":[]}\n\n', "prelude"),
         (chunk("a"), "content"),
         (chunk("", "stop"), "content"),
-        (b"data: [DONE]\n\n", "end"),
     ],
 )
 def test_content_begins_with_the_first_text(given: bytes, kind: str) -> None:

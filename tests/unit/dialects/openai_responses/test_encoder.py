@@ -143,3 +143,36 @@ def test_thoughts_are_a_summary_that_ends_when_words_begin_or_a_signature_comes(
     signed = output_of(Start("r", "m"), ThinkingDelta(0, "hm"), Signature(0, "sig"), Finish("end"))
     assert signed[0]["encrypted_content"] == "gateway-signature:sig" and len(signed) == 1
     assert output_of(Start("r", "m"), Signature(0, data="x"), Finish("end"))[0]["encrypted_content"] == "gateway-data:x"
+
+
+def test_each_item_ends_before_the_next_begins() -> None:
+    """One agent library runs only the last of two parallel calls where items overlap."""
+    stories: list[tuple[StreamEvent, ...]] = [
+        (ToolCallStart(0, "a", "f"), ToolCallDelta(0, "{}"), ToolCallStart(1, "b", "g"), ToolCallDelta(1, "{}")),
+        (ToolCallStart(0, "a", "f"), ToolCallStart(1, "b", "g"), ToolCallDelta(0, "{}"), ToolCallDelta(1, "{}")),
+        (ToolCallStart(0, "a", "f"), ToolCallStart(1, "b", "g")),
+        (
+            ToolCallStart(0, "a", "f"),
+            ToolCallDelta(0, '{"x":'),
+            ToolCallStart(1, "b", "g"),
+            ToolCallDelta(1, "{"),
+            ToolCallDelta(0, "1}"),
+            ToolCallDelta(1, "}"),
+        ),
+        (TextDelta(0, "w"), ToolCallStart(1, "a", "f"), ToolCallDelta(1, "{}"), TextDelta(2, "v")),
+        (ThinkingDelta(0, "t"), ToolCallStart(1, "a", "f"), ToolCallDelta(1, "{}"), ThinkingDelta(2, "v")),
+    ]
+    for story in stories:
+        found = reported(Start("r", "m"), *story, Finish("tool_use"))
+        positions = [
+            (one["type"].rpartition(".")[2], one["output_index"])
+            for one in found
+            if one["type"].startswith("response.output_item.")
+        ]
+        count = len(positions) // 2
+        assert positions == [(kind, index) for index in range(count) for kind in ("added", "done")]
+        assert all(json.loads(item["arguments"]) is not None for item in output_of_calls(found))
+
+
+def output_of_calls(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in found[-1]["response"]["output"] if item["type"] == "function_call"]
