@@ -2,7 +2,6 @@
 
 import math
 from http import HTTPStatus
-
 from typing import Final, Protocol
 
 from aiohttp import web
