@@ -34,15 +34,22 @@ async def wait_for_room(connection: "ClientConnection", timeout_s: float) -> Non
 
     Raises `ClientStalled` where the client takes nothing for `timeout_s`, `ConnectionError` where it has left.
     """
-    while True:
-        before = _untaken_bytes(connection)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await connection._drain_helper()
-            return
-        except TimeoutError:
+    if not connection.writing_paused:
+        return
+    has_room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    connection.on_drain = lambda: None if has_room.done() else has_room.set_result(None)
+    try:
+        while True:
+            before = _untaken_bytes(connection)
+            await asyncio.wait({has_room}, timeout=timeout_s)
+            if has_room.done():
+                return
+            if connection.transport is None:
+                raise ConnectionError("the client left")
             if _untaken_bytes(connection) >= before:
-                raise ClientStalled("the client stopped reading") from None
+                raise ClientStalled("the client stopped reading")
+    finally:
+        connection.on_drain = None
 
 
 def _untaken_bytes(connection: "ClientConnection") -> int:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.core.offload import MEDIUM_BYTES
+from gateway.core.offload import MEDIUM_BYTES, Offload
 from tests.support.http import CHAT
 from tests.support.loop_watch import watched_loop
 from tests.support.replay import completion, full_response, until
@@ -123,3 +123,15 @@ async def test_h2c_is_ignored(serving: Serving) -> None:
             client.send(b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n")
             client.send(b"content-length: %d\r\n\r\n%b" % (len(body), body))
             assert (await asyncio.wait_for(client.read_answer(), 5)).status == 200
+
+
+async def test_the_watch_notices_a_loop_that_stands() -> None:
+    with pytest.raises(AssertionError, match="the loop stood"), watched_loop():
+        asyncio.get_running_loop().call_soon(lambda: sum(range(10_000_000)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_the_watch_notices_a_thread_that_keeps_the_lock() -> None:
+    with pytest.raises(AssertionError, match="a thread kept the lock"), watched_loop():
+        await Offload().run(1, lambda: sum(range(10_000_000)))
