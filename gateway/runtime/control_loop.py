@@ -109,7 +109,6 @@ class ControlLoop:
         spec = self._reloader.current.spec
         version = ConfigVersion.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
-        self._tasks.start(self._feed_watchdog(), "watchdog")
         await asyncio.gather(self._workers.start(version, self._first_worker), self._open_admin())
         if not self._stop.is_set():
             self._become_ready(version)
@@ -127,6 +126,8 @@ class ControlLoop:
         more = {"workers": self._workers.wanted, "generation": version.generation}
         log.info("gateway is ready", extra={**listeners, **more})
         self._notifier.ready(self._status())
+        # After READY: systemd's watchdog waits for it, and a slow start must not fill the manager's queue before it.
+        self._tasks.start(self._feed_watchdog(), "watchdog")
         self._tasks.start(self._reloader.run(), "reload", essential=True)
         self._follow_files(self._reloader.current)
 

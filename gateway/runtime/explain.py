@@ -39,10 +39,9 @@ def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None =
     route = next(route for route in spec.routes if route.name == match.route)
     path = snapshot.plans[match]
     return {
-        "route": match.route,
-        "why": f"its match {list(route.match)} covers {request.model!r}"
-        + (f" and its condition holds: {route.when}" if route.when else ""),
-        "goal": match.goal,
+        "route": path.decision.route,
+        "why": " and ".join(path.decision.reasons),
+        "goal": path.decision.goal,
         "pools": [_pool(spec, stage, route.policy) for stage in path.stages],
         "endpoints": [
             _endpoint(stage.pool, target, snapshot.endpoints[target.endpoint].id)
