@@ -101,8 +101,12 @@ class ClientSide:
         body = await self._read_body(limit)
         if len(body) <= LARGE:
             return self._dialect.decode_request(body)
-        bounds = Bounds(self._limits.names, self._limits.values)
-        return await self._services.offload.run(len(body), partial(self._dialect.decode_request, body, bounds))
+        decode = partial(self._dialect.decode_request, body, Bounds(self._limits.names, self._limits.values))
+        try:
+            return await self._services.offload.run(len(body), decode)
+        except GatewayError as error:  # its traceback would hold the body until the garbage collector comes
+            del body, decode
+            raise error.with_traceback(None) from None
 
     def leave_body(self) -> None:
         """End the connection after the response unless the body has been read: else the next request can't be found."""
@@ -251,6 +255,9 @@ class ClientSide:
             raise RequestTimeout("the body took too long to arrive") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
+        except GatewayError:
+            body.clear()  # the traceback would hold it until the garbage collector comes
+            raise
         finally:
             self._exchange.timeline.add_wait("client", since)
         return bytes(body)
