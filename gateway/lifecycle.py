@@ -25,8 +25,11 @@ class Client(Protocol):
         """Send keep-alive comments before the first content where the route has `keepalive: {early: true}` (and so commit)."""
         ...
 
-    def send(self, response: Response) -> None:
-        """Send a response that has a whole body: the commit point."""
+    def send(self, response: Response) -> Awaitable[None] | None:
+        """Send a response that has a whole body: the commit point.
+
+        Return what sends the rest of a long one, as the client takes it; that raises `ClientStalled`.
+        """
         ...
 
     async def relay(self, response: Response) -> None:
@@ -74,14 +77,17 @@ async def serve(
         plan = kind.match(exchange, snapshot, services.clock.wall())
         exchange.decision = plan.decision
         client.keep_alive(plan)
+        rest: Awaitable[None] | None = None
         with await kind.obtain(exchange, plan, snapshot, services, client) as response:
             if response.body is not None:
                 settle(exchange, snapshot.prices)  # the headers of a whole response name its cost
-                client.send(response)
+                rest = client.send(response)
             else:
                 await client.relay(response)
             for tap in response.taps:
                 tap.finish()
+        if rest is not None:  # the endpoint has done its part: its place is free
+            await rest
         exchange.outcome = "ok"
     except GatewayError as error:
         exchange.outcome, exchange.error = "failed", error

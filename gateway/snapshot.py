@@ -12,6 +12,7 @@ from gateway.config.spec import BreakerSpec, QueueSpec, Spec
 from gateway.core.clock import Clock
 from gateway.core.errors import EventLoopLate, Overloaded, ShuttingDown
 from gateway.core.exchange import Exchange
+from gateway.core.offload import HeldBytes, Offload
 from gateway.core.tasks import Tasks
 from gateway.observability.lag import LoopLag
 from gateway.observability.metrics import Metrics
@@ -76,6 +77,10 @@ class Services:
     running: dict[Exchange, "asyncio.Task[object]"] = field(default_factory=dict)
     draining: bool = False  # `/ready` says no
     refusing: bool = False  # new requests are turned away
+    offload: Offload = field(default_factory=Offload)
+    bodies: HeldBytes = field(
+        default_factory=HeldBytes
+    )  # of requests that run; bodies that came with their head are not counted
     past_condition_errors: int = 0  # of the snapshots before this one
     lag: LoopLag | None = None  # once the worker's loop is watched
 

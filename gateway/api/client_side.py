@@ -1,22 +1,27 @@
 """The client's side of one exchange: its body in, its response out.
 
+Over 300 lines: the two directions share the connection, the limits and the commit point.
+
 Heads and chunks are written straight to the connection. aiohttp's own response objects would do the same with a dozen
 steps in between for every event; aiohttp is handed a `SentResponse` at the end.
 """
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestPayloadError
 
+from gateway.api.backpressure import PIECE_BYTES, send_pieces, wait_for_room
 from gateway.api.render import REASONS, SERVER, SentResponse, error_body, error_headers
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import (
     ClientStalled,
     GatewayError,
     InvalidRequest,
+    Overloaded,
     RequestTimeout,
     RequestTooLarge,
     ShuttingDown,
@@ -24,10 +29,12 @@ from gateway.core.errors import (
     UnsupportedMedia,
 )
 from gateway.core.exchange import Exchange
+from gateway.core.http_time import http_date
 from gateway.core.money import dollars
 from gateway.core.response import Response
 from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
+from gateway.dialects.json_shape import LARGE, Bounds
 from gateway.dialects.rate_limits import limit_lines
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.header_policy import TO_CLIENT_DIALECT
@@ -35,7 +42,7 @@ from gateway.snapshot import Services
 from gateway.streaming.relay import KEEP_ALIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from gateway.api.connection import ClientConnection
     from gateway.config.spec import ServerLimitsSpec
@@ -66,6 +73,8 @@ class ClientSide:
         self._is_chunked = request.version == HttpVersion11
         self._stream: Literal["none", "open", "closed"] = "none"
         self._keepalive: asyncio.TimerHandle | None = None
+        self._held_bytes = 0  # of the body, counted in `services.bodies`
+        self._unsent = memoryview(b"")  # of a long response
         self.cors = ""  # header lines, where pages of other origins may send requests
         self.response = SentResponse(connection, keep_alive=self._is_chunked and request.keep_alive)
 
@@ -89,7 +98,15 @@ class ClientSide:
         if length is not None and length > limit:
             raise RequestTooLarge(f"the body is larger than {limit} bytes")
         self._invite()
-        return self._dialect.decode_request(await self._read_body(limit))
+        body = await self._read_body(limit)
+        if len(body) <= LARGE:
+            return self._dialect.decode_request(body)
+        decode = partial(self._dialect.decode_request, body, Bounds(self._limits.names, self._limits.values))
+        try:
+            return await self._services.offload.run(len(body), decode)
+        except GatewayError as error:  # its traceback would hold the body until the garbage collector comes
+            del body, decode
+            raise error.with_traceback(None) from None
 
     def leave_body(self) -> None:
         """End the connection after the response unless the body has been read: else the next request can't be found."""
@@ -103,7 +120,7 @@ class ClientSide:
         if plan.early_keepalive and plan.keepalive_s is not None and request is not None and request.stream:
             self._send_keepalive_in(plan.keepalive_s)
 
-    def send(self, response: Response) -> None:
+    def send(self, response: Response) -> "Awaitable[None] | None":
         body = response.body
         assert body is not None
         content_type = response.header(b"content-type")
@@ -111,9 +128,15 @@ class ClientSide:
             content_type = "application/json"
         lines = f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
         lines += f"x-gateway-cost: {dollars(self._exchange.cost_picodollars)}\r\n{self._response_headers(response)}"
-        self._commit(response.status, lines, body)
+        if len(body) <= PIECE_BYTES or self._is_head:
+            self._commit(response.status, lines, body)
+        else:
+            self._commit(response.status, lines)
+            self._unsent = memoryview(body)
+            self._unsent = send_pieces(self._connection, self._unsent)
         for tap in response.taps:
             tap.feed(body)
+        return self._send_rest() if self._unsent else None
 
     async def relay(self, response: Response) -> None:
         assert response.source is not None
@@ -170,14 +193,32 @@ class ClientSide:
             self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
         return not self._connection.writing_paused
 
+    async def _send_rest(self) -> None:
+        """Send a long response as the client takes it. Raises `ClientStalled`."""
+        since = self._clock.monotonic()
+        try:
+            while self._unsent:
+                await wait_for_room(self._connection, self._limits.write_timeout_s)
+                self._unsent = send_pieces(self._connection, self._unsent)
+        except ConnectionError:
+            raise asyncio.CancelledError from None  # the client left
+        finally:
+            self._unsent = memoryview(b"")
+            self._exchange.timeline.add_wait("client", since)
+
     async def drained(self) -> None:
         """Wait until the client has taken what it was sent, or cut it."""
-        if self._connection.writing_paused:
-            try:
-                async with asyncio.timeout(self._limits.write_timeout_s):
-                    await self._connection._drain_helper()
-            except (TimeoutError, ConnectionError):
-                self._abort()
+        try:
+            while self._connection.writing_paused:
+                await wait_for_room(self._connection, self._limits.write_timeout_s)
+        except (ClientStalled, ConnectionError):
+            self._abort()
+
+    def release(self) -> None:
+        """Stop counting the body among those that are held: the request has ended."""
+        if self._held_bytes:
+            self._services.bodies.size -= self._held_bytes
+            self._held_bytes = 0
 
     # The request's body
 
@@ -192,18 +233,22 @@ class ClientSide:
     async def _read_body(self, limit: int) -> bytes:
         content = self._request.content
         if content.is_eof():  # it came with the head
-            body = content.read_nowait(-1)
-            if len(body) > limit:
+            whole = content.read_nowait(-1)
+            if len(whole) > limit:
                 raise RequestTooLarge(f"the body is larger than {limit} bytes")
-            return body
-        parts, size, since = [], 0, self._clock.monotonic()
+            return whole
+        held, limits = self._services.bodies, self._limits
+        body, since = bytearray(), self._clock.monotonic()  # many small pieces would take many times their size
         try:
             async with asyncio.timeout(self._limits.body_timeout_s):
                 while part := await content.readany():
-                    parts.append(part)
-                    size += len(part)
-                    if size > limit:
+                    body += part
+                    self._held_bytes += len(part)
+                    held.size += len(part)
+                    if len(body) > limit:
                         raise RequestTooLarge(f"the body is larger than {limit} bytes")
+                    if not held.has_room(len(body), limits.bodies):
+                        raise Overloaded("too many bytes of requests at once", retry_after_s=1.0)
         except RequestPayloadError:
             self.response.keep_alive = False
             raise InvalidRequest("the body is not framed as HTTP demands", code="invalid_http") from None
@@ -211,9 +256,12 @@ class ClientSide:
             raise RequestTimeout("the body took too long to arrive") from None
         except ConnectionError:
             raise asyncio.CancelledError from None  # the client left
+        except GatewayError:
+            body.clear()  # the traceback would hold it until the garbage collector comes
+            raise
         finally:
             self._exchange.timeline.add_wait("client", since)
-        return b"".join(parts)
+        return bytes(body)
 
     # The response
 
@@ -224,7 +272,8 @@ class ClientSide:
         exchange.status = status
         last = self.cors if self.response.keep_alive else f"{self.cors}connection: close\r\n"
         reason, ids = REASONS.get(status, ""), id_lines(self._dialect.VENDOR, exchange.id)
-        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\n{lines}{ids}{last}\r\n"
+        date = http_date(int(self._clock.wall()))
+        head = f"HTTP/1.1 {status} {reason}\r\nserver: {SERVER}\r\ndate: {date}\r\n{lines}{ids}{last}\r\n"
         self._write(head.encode("latin-1", "replace") + (b"" if self._is_head else body))
 
     def _open_stream(self, lines: str) -> None:

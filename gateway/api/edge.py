@@ -63,5 +63,6 @@ class Edge:
             client.break_down(GatewayError("an unexpected failure", code="internal_error"))
         finally:
             client.leave()
+            client.release()
             del services.running[exchange]
         return cast(web.StreamResponse, client.response)

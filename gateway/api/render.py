@@ -6,7 +6,9 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from gateway.core.clock import SystemClock
 from gateway.core.errors import GatewayError, MethodNotAllowed, Rejected, Unauthenticated, UpstreamError
+from gateway.core.http_time import http_date
 from gateway.dialects import DEFAULT, ID_HEADERS, id_lines
 from gateway.dialects.base import Dialect
 
@@ -95,6 +97,7 @@ class ClosingErrorResponse:
             "content-length": str(len(body)),
             "cache-control": "no-store",
             "server": SERVER,
+            "date": http_date(int(SystemClock().wall())),
             "connection": "close",
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

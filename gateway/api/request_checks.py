@@ -12,7 +12,7 @@ make a gateway act for another server:
 | a Host header that is no host                     | 400    | 9112, 3.2       |
 | CONNECT                                           | 405    | 9110, 9.3.6     |
 | an absolute target of another authority           | 421    | 9110, 7.4       |
-| Upgrade, h2c included                             | 400    | 9110, 7.8       |
+| Upgrade to a WebSocket; any other is ignored      | 400    | 9110, 7.8       |
 | an expectation other than 100-continue            | 417    | 9110, 10.1.1    |
 | a Via that names this gateway twice               | 400    | 9110, 7.6.3     |
 | a head over the limit in total                    | 431    | RFC 6585, 5     |
@@ -73,7 +73,7 @@ def find_violation(message: RawRequestMessage, connection: LocalConnection) -> G
         and (violation := _target_violation(message.path, host, connection.sockname)) is not None
     ):
         return violation
-    if hdrs.UPGRADE in headers:
+    if hdrs.UPGRADE in headers and _wants_websocket(headers.getall(hdrs.UPGRADE)):
         return InvalidRequest(f"protocol upgrades are not supported: {REALTIME_UNSUPPORTED}", code="upgrade_refused")
     if (
         hdrs.EXPECT in headers
@@ -157,6 +157,10 @@ def _own_authorities(sockname: Any) -> set[str]:
     if address.startswith("127.") or address == "::1":
         names.add("localhost")
     return {f"{name}:{port}" for name in names} | (names if port in (80, 443) else set())
+
+
+def _wants_websocket(values: list[str]) -> bool:
+    return any(name.strip().lower().partition("/")[0] == "websocket" for value in values for name in value.split(","))
 
 
 def _has_other_expectation(values: list[str]) -> bool:

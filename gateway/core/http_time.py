@@ -15,6 +15,8 @@ Nothing here reads a clock: `wall_s`, the seconds since the epoch, is passed in.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
 from math import ceil
 from typing import Final
 
@@ -144,3 +146,9 @@ def format_duration(duration_s: float) -> bytes:
 def format_rfc_3339(epoch_s: float) -> bytes:
     """Format seconds since the epoch as `2026-10-21T07:28:00Z`, rounded up to whole seconds."""
     return datetime.fromtimestamp(ceil(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+
+
+@lru_cache(1)
+def http_date(wall_s: int) -> str:
+    """Return a date as headers have it (RFC 9110, 5.6.7); made once for each second."""
+    return formatdate(wall_s, usegmt=True)

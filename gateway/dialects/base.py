@@ -13,6 +13,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
 from gateway.core.provider_error import ProviderError
 from gateway.core.usage import Usage
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, Bounds
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
 
@@ -64,7 +65,9 @@ class Dialect(Protocol):
         """The vendor of its API: clients of one vendor also share headers and the format of model lists."""
         ...
 
-    def decode_request(self, raw: bytes) -> ChatRequest: ...
+    def decode_request(self, raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
+        """Return the facts of a request body. Raises `InvalidRequest`. Runs in a thread for a body over `json_shape.LARGE`."""
+        ...
 
     def encode_request(self, request: ChatRequest, model: str) -> bytes: ...
 

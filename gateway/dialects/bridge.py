@@ -23,6 +23,8 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Bridge(Protocol):
     """The translation between one client's dialect and one provider's."""
 
+    translates: bool  # the dialects differ, so that every value is read and written
+
     def encode_request(
         self,
         request: ChatRequest,
@@ -61,6 +63,7 @@ class _PassThrough:
     """One dialect on both sides: bytes pass."""
 
     __slots__ = ("_dialect",)
+    translates = False
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -92,6 +95,7 @@ class _Translation:
     """Two dialects: neutral values translate."""
 
     __slots__ = ("_client", "_provider")
+    translates = True
 
     def __init__(self, client: ConversationDialect, provider: ConversationDialect) -> None:
         self._client = client

@@ -1,7 +1,7 @@
 """What every dialect checks of a request body: unambiguous JSON, and limits on its nesting and its numbers."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
@@ -9,15 +9,32 @@ from msgspec import UNSET, Raw, UnsetType
 
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
-from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+from gateway.dialects.json_shape import (
+    DEFAULT_BOUNDS,
+    LARGE,
+    MAX_DEPTH,
+    MAX_MEMBERS,
+    SMALL,
+    Bounds,
+    DuplicateName,
+    OutOfBounds,
+    check_bounds,
+    check_utf8,
+    is_odd_number,
+    is_too_deep,
+    read_members,
+)
 
 _FIELD_OF_ERROR = re.compile(r"at `\$\.?([^`]*)`")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]*)`")
 _NULL: Final = b"null"
+NULL: Final = Raw(_NULL)
 
 T = TypeVar("T")
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
+"""The number of answers to one prompt; OpenAI's own limit."""
 
 
 class StreamOptions(msgspec.Struct):
@@ -49,13 +66,18 @@ class RequestFacts(msgspec.Struct, frozen=True):
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
-def read_body(raw: bytes, decode: Callable[[bytes], T]) -> tuple[T, dict[str, Raw]]:
-    """Return a body as its dialect's type, and its members unread. Raises `InvalidRequest`."""
+def read_body(raw: bytes, decode: Callable[[bytes], T], bounds: Bounds = DEFAULT_BOUNDS) -> tuple[T, dict[str, Raw]]:
+    """Return a body as its dialect's type, and its members unread. Raises `InvalidRequest`.
+
+    The structure of a large body, its depth included, is checked against `bounds` before anything is decoded.
+    """
     try:
+        if len(raw) > SMALL and (len(raw) > LARGE or raw.count(b":") > MAX_MEMBERS):
+            check_bounds(raw, bounds)
         if not raw.isascii():
-            raw.decode()  # members that are carried through unread must be UTF-8 as well
+            check_utf8(raw)  # members that are carried through unread must be UTF-8 as well
         return decode(raw), read_members(raw)
-    except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, DuplicateName, OutOfBounds, UnicodeDecodeError, RecursionError) as error:
         refuse_body(error)
 
 
@@ -67,17 +89,23 @@ def refuse_body(error: Exception) -> NoReturn:
         case DuplicateName():
             name = error.args[0][:100]
             raise InvalidRequest(f"the body names {name!r} twice", param=name, code="invalid_json") from None
+        case OutOfBounds():
+            raise InvalidRequest(f"the body {error.args[0]}", code="invalid_json") from None
     raise InvalidRequest("the body is not valid JSON", code="invalid_json") from None
 
 
-def check_shape(fields: Mapping[str, Raw], known: Iterable[str], lists: Iterable[str]) -> None:
+def check_shape(
+    fields: Mapping[str, Raw], known: Iterable[str], lists: Iterable[str], *, is_counted: bool = False
+) -> None:
     """Raise `InvalidRequest` for oversized numbers and for values nested too deep.
 
-    `lists` names the members whose items are measured one by one.
+    `lists` names the members whose items are measured one by one; `is_counted`: `check_bounds` has measured the depth.
     """
     for name in fields.keys() - set(known):
         if is_odd_number(fields[name]):
             raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
+    if is_counted:
+        return
     lists = set(lists)
     for name, value in fields.items():
         if name in lists and memoryview(value)[0] == 0x5B:
@@ -102,9 +130,20 @@ def invalid_field(error: msgspec.ValidationError, prefix: str = "") -> InvalidRe
     return InvalidRequest(message, param=param, code="invalid_type" if ", got " in what else "invalid_value")
 
 
+def check_not_empty(messages: Sequence[object]) -> None:
+    """Raise `InvalidRequest` for a conversation without a message, which every provider rejects."""
+    if not messages:
+        raise InvalidRequest("messages must not be empty", param="messages", code="invalid_value")
+
+
+def is_string(value: Raw) -> bool:
+    """Return whether a value is a string."""
+    return memoryview(value)[0] == 0x22
+
+
 def is_null(value: Raw | None) -> bool:
     """Return whether a member is absent or null, which means the same."""
-    return value is None or bytes(value) == _NULL
+    return value is None or (len(memoryview(value)) == 4 and bytes(value) == _NULL)
 
 
 def join_members(fields: Mapping[str, bytes | Raw]) -> bytes:

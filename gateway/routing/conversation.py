@@ -14,6 +14,7 @@ from msgspec import Raw
 from gateway.core.exchange import Exchange
 
 ID_HEADER: Final = "x-conversation-id"
+MAX_HASHED_BYTES: Final = 2**20  # of one text; its length is hashed too
 MAX_ID_CHARS: Final = 512  # of an id; the rest is ignored
 
 _ID_FIELDS: Final = ("prompt_cache_key", "conversation", "previous_response_id")
@@ -55,7 +56,7 @@ def conversation(exchange: Exchange) -> str:
     digest = blake2b(exchange.principal.tenant.encode(), digest_size=16)
     for part in parts:
         digest.update(b"\0%d\0" % len(part))
-        digest.update(part)
+        digest.update(part[:MAX_HASHED_BYTES])
     return digest.hexdigest()
 
 

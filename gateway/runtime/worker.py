@@ -119,6 +119,7 @@ class Worker:
             async with asyncio.timeout(CLEAN_UP_S):
                 await runner.cleanup()
         lag.close()
+        self._services.offload.close()
         self._services.reporter.close()
         link.send(messages.Metrics(0, self._services.metrics.snapshot()))
         await self._tasks.close()

@@ -1,6 +1,7 @@
 """One request as one endpoint gets it: what is sent, how the response is read, and what its status means."""
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Final
 
 from gateway.config.spec import ServerLimitsSpec
@@ -21,6 +22,7 @@ from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.core.usage import Usage
 from gateway.dialects import BATCHED
+from gateway.dialects.json_shape import LARGE
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
 from gateway.providers.header_policy import FROM_CLIENT_DIALECT, client_value, second_via
@@ -53,9 +55,9 @@ class DialectCall:
         assert request is not None
         upstream = UpstreamRequest(exchange, target, limits, services)
         if target.batch is not None and (batching := BATCHED.get(exchange.path)) is not None:
-            inputs = batching.count_inputs(request)
-            is_small = inputs < target.batch.max and request.tokens <= TOKENS_LIMIT
-            if is_small and "idempotency-key" not in exchange.headers:
+            is_small = request.tokens <= TOKENS_LIMIT and len(request.raw) <= LARGE  # counting reads the body again
+            inputs = batching.count_inputs(request) if is_small else 0
+            if is_small and inputs < target.batch.max and "idempotency-key" not in exchange.headers:
                 return send_in_batch(upstream, request, batching, inputs, total_at)
         return upstream.send(request, total_at)
 
@@ -80,7 +82,8 @@ class UpstreamRequest:
 
     async def send(self, request: ChatRequest, total_at: float | None) -> Response:
         """Send the request alone. Raises `UpstreamError`."""
-        upstream = await self.begin(self.body(request), self.head(), total_at, is_stream=request.stream)
+        body = self.body(request) if self._is_quick(request) else await self._encode_beside(request)
+        upstream = await self.begin(body, self.head(), total_at, is_stream=request.stream)
         try:
             if request.stream:
                 return await self._stream_of(upstream, request)
@@ -89,6 +92,13 @@ class UpstreamRequest:
         except BaseException:
             upstream.close()
             raise
+
+    def _is_quick(self, request: ChatRequest) -> bool:
+        """Whether the body is encoded in so little time that the event loop can do it."""
+        return len(request.raw) <= LARGE or not self.binding.bridge.translates
+
+    async def _encode_beside(self, request: ChatRequest) -> bytes:
+        return await self.services.offload.run(len(request.raw), partial(self.body, request))
 
     async def _stream_of(self, upstream: UpstreamResponse, request: ChatRequest) -> Response:
         if upstream.content_type != b"text/event-stream":

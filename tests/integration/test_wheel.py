@@ -118,7 +118,7 @@ def test_every_command_that_needs_no_gateway(installed: Installed) -> None:
         file = f"{name or 'starter'}.yaml"
         installed.run("gateway", "init", "--config", file, *(["--example", name] if name else []))
         assert ": ok (" in installed.run("gateway", "check", "--config", file).stdout
-    (installed.folder / "request.json").write_text('{"model": "auto", "messages": []}')
+    (installed.folder / "request.json").write_text('{"model": "auto", "messages": [{"role": "user"}]}')
     assert "route" in installed.run("gateway", "explain", "request.json", "--config", "local-only.yaml").stdout
     assert "sha256:" in installed.run("gateway", "keys", "new").stdout
 

@@ -82,11 +82,15 @@ class UnsupportedMedia(CallerError):
 
 CALLER_CODES: Final = (
     ErrorCode("invalid_request", "400", "the request is invalid"),
-    ErrorCode("invalid_json", "400", "the body is not JSON, or nested too deeply"),
+    ErrorCode(
+        "invalid_json",
+        "400",
+        "the body is not JSON, is nested too deeply, or has more names or values than `server.limits` allow",
+    ),
     ErrorCode(
         "invalid_http", "400", "the request is not valid HTTP, is ambiguous, or its body does not match its framing"
     ),
-    ErrorCode("upgrade_refused", "400", "the request has an `Upgrade` header (WebSocket, h2c)"),
+    ErrorCode("upgrade_refused", "400", "the request asks for a WebSocket (`Upgrade`)"),
     ErrorCode("missing_required_parameter", "400", "a required field is missing; `param` names it"),
     ErrorCode("invalid_type", "400", "a field has a value of the wrong type"),
     ErrorCode("invalid_value", "400", "the value of a field is out of range"),

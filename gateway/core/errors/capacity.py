@@ -60,7 +60,10 @@ CAPACITY_CODES: Final = (
         "no_endpoint_available", "503", "no endpoint is available: breakers open, endpoints drained, providers off"
     ),
     ErrorCode(
-        "overloaded", "503", "more running requests than `server.limits.in_flight`, or a full pool without a queue"
+        "overloaded",
+        "503",
+        "more running requests than `server.limits.in_flight`, more bytes of bodies than `server.limits.bodies`, or a full "
+        "pool without a queue",
     ),
     ErrorCode("queue_full", "503", "the pool's queue is full, or the wait would be longer than `queue.wait`"),
     ErrorCode("queue_timeout", "503", "the request waited for its pool for `queue.wait` without getting a slot"),

@@ -8,14 +8,18 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.core.tokens import prompt_tokens
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, LARGE, Bounds
 from gateway.dialects.request_body import (
+    NULL,
     Positive,
     RequestFacts,
     RequestMembers,
     chat_request,
+    check_not_empty,
     check_shape,
     invalid_field,
     is_null,
+    is_string,
     read_body,
 )
 
@@ -42,7 +46,7 @@ class _Message(msgspec.Struct):
 
 class _Request(RequestMembers, kw_only=True):
     messages: list[_Message]
-    system: str | list[_Block] | None = None
+    system: Raw = NULL  # a string or blocks; a long string is not decoded
     max_tokens: Positive | None = None
     tools: list[Raw] | None = None
 
@@ -51,21 +55,24 @@ _KNOWN: Final = frozenset(_Request.__struct_fields__)
 _LISTS: Final = ("messages", "tools", "system")
 
 _decode_request = msgspec.json.Decoder(_Request).decode
+_decode_system = msgspec.json.Decoder(str | list[_Block] | None).decode
 _decode_blocks = msgspec.json.Decoder(list[_Block]).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
-    body, fields = read_body(raw, _decode_request)
+    body, fields = read_body(raw, _decode_request, bounds)
+    check_not_empty(body.messages)
     size = images = 0
     for index, message in enumerate(body.messages):
         found, pictures = _measure(message.content, f"messages[{index}].content")
         size += found
         images += pictures
-    if body.system is not None:
-        size += len(memoryview(fields["system"]))
+    if not is_null(body.system):
+        _check_system(body.system)
+        size += len(memoryview(body.system))
     size += sum(len(memoryview(tool)) for tool in body.tools or ())
-    check_shape(fields, _KNOWN, _LISTS)
+    check_shape(fields, _KNOWN, _LISTS, is_counted=len(raw) > LARGE)
     facts = RequestFacts(
         max_tokens=body.max_tokens,
         tools=len(body.tools or ()),
@@ -73,6 +80,14 @@ def decode_request(raw: bytes) -> ChatRequest:
         tokens=prompt_tokens(raw, size, images),
     )
     return chat_request(raw, PATH, body, fields, facts)
+
+
+def _check_system(system: Raw) -> None:
+    if not is_string(system):
+        try:
+            _decode_system(system)
+        except msgspec.ValidationError as error:
+            raise invalid_field(error, "system") from None
 
 
 def _measure(content: Raw, param: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from gateway.dialects.anthropic_messages import request_in
 from gateway.dialects.anthropic_messages.errors import encode_error, encode_error_event
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, Bounds
 from gateway.dialects.request_body import replace_model as encode_request
 from gateway.streaming.relay import Codec
 
@@ -43,9 +44,9 @@ class _Document(msgspec.Struct):
 _decode_document = msgspec.json.Decoder(_Document).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
-    request = request_in.decode_request(raw)
+    request = request_in.decode_request(raw, bounds)
     return msgspec.structs.replace(request, path=PATH, stream=False)  # a count is not streamed
 
 

@@ -9,13 +9,25 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.core.tokens import prompt_tokens
-from gateway.dialects.json_shape import MAX_DEPTH, DuplicateName, is_odd_number, is_too_deep, read_members
+from gateway.dialects.json_shape import (
+    DEFAULT_BOUNDS,
+    LARGE,
+    MAX_DEPTH,
+    Bounds,
+    DuplicateName,
+    OutOfBounds,
+    is_odd_number,
+    is_too_deep,
+    read_members,
+)
 from gateway.dialects.request_body import (
+    Choices,
     Positive,
     RequestFacts,
     RequestMembers,
     StreamOptions,
     chat_request,
+    check_not_empty,
     invalid_field,
     read_body,
     refuse_body,
@@ -40,7 +52,7 @@ class _Request(RequestMembers, kw_only=True):
     messages: list[_Message]
     max_tokens: Positive | None = None
     max_completion_tokens: Positive | None = None
-    n: Positive | None = None
+    n: Choices | None = None
     tools: list[Raw] | None = None
     functions: list[Raw] | None = None
     stream_options: StreamOptions | UnsetType | None = UNSET
@@ -53,9 +65,10 @@ _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
-    body, fields = read_body(raw, _decode_request)
+    body, fields = read_body(raw, _decode_request, bounds)
+    check_not_empty(body.messages)
     texts: list[int] = []
     images = 0
     try:
@@ -65,12 +78,12 @@ def decode_request(raw: bytes) -> ChatRequest:
             images += found
         if body.stream_options:
             read_members(fields["stream_options"])
-    except (msgspec.DecodeError, DuplicateName, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, DuplicateName, OutOfBounds, UnicodeDecodeError, RecursionError) as error:
         refuse_body(error)
     content_bytes = sum(texts)
     _check_shape(raw, body, fields, texts)
     tools = [*(body.tools or ()), *(body.functions or ())]
-    content_bytes += sum(len(bytes(tool)) for tool in tools)
+    content_bytes += sum(len(memoryview(tool)) for tool in tools)
     facts = RequestFacts(
         max_tokens=body.max_completion_tokens or body.max_tokens,
         n=body.n or 1,
@@ -92,6 +105,8 @@ def _check_shape(raw: bytes, body: _Request, fields: dict[str, Raw], texts: list
     for name in unknown:
         if is_odd_number(fields[name]):
             raise InvalidRequest(f"{name[:100]} is too large a number", param=name[:100], code="invalid_json")
+    if len(raw) > LARGE:  # `check_bounds` has measured the depth
+        return
     besides = len(raw) - sum(texts) - _BARE_MESSAGE * sum(map(bool, texts))
     inner = MAX_DEPTH - 2  # for the items of a list at the top level
     if besides <= 2 * inner:  # each level takes two bytes
@@ -124,5 +139,5 @@ def _measure(content: Raw, index: int) -> tuple[int, int]:
         parts = _decode_parts(content)
     except msgspec.ValidationError as error:
         raise invalid_field(error, param) from None
-    texts = sum(len(bytes(part.text)) for part in parts)
+    texts = sum(len(memoryview(part.text)) for part in parts)
     return texts, sum(part.type in ("image_url", "input_image", "image") for part in parts)

@@ -8,14 +8,16 @@ from msgspec import UNSET, Raw, UnsetType
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.core.tokens import tokens_of
-from gateway.dialects.json_shape import read_members
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, LARGE, Bounds, read_members
 from gateway.dialects.request_body import (
-    Positive,
+    NULL,
+    Choices,
     RequestFacts,
     RequestMembers,
     StreamOptions,
     chat_request,
     check_shape,
+    is_null,
     read_body,
     refuse_body,
 )
@@ -24,9 +26,9 @@ PATH: Final = "/v1/completions"
 
 
 class _Request(RequestMembers, kw_only=True):
-    prompt: str | list[Any] | None = None
+    prompt: Raw = NULL
     max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None  # 0: with `echo`, to have a prompt rated
-    n: Positive | None = None
+    n: Choices | None = None
     stream_options: StreamOptions | UnsetType | None = UNSET
 
 
@@ -39,19 +41,19 @@ _decode_tokens = msgspec.json.Decoder(list[int]).decode
 _decode_token_lists = msgspec.json.Decoder(list[list[int]]).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`.
 
     `n` counts the answers to all prompts together.
     """
-    body, fields = read_body(raw, _decode_request)
+    body, fields = read_body(raw, _decode_request, bounds)
     if body.stream_options:
         try:
             read_members(fields["stream_options"])
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             refuse_body(error)
-    check_shape(fields, _KNOWN, _LISTS)
-    prompts, tokens = (1, 0) if body.prompt is None else _measure(fields["prompt"])
+    check_shape(fields, _KNOWN, _LISTS, is_counted=len(raw) > LARGE)
+    prompts, tokens = (1, 0) if is_null(body.prompt) else _measure(fields["prompt"])
     facts = RequestFacts(
         max_tokens=body.max_tokens,
         n=(body.n or 1) * prompts,

@@ -8,6 +8,7 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.core.tokens import tokens_of
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, LARGE, Bounds
 from gateway.dialects.request_body import check_shape, invalid_field, read_body
 
 PATH: Final = "/v1/embeddings"
@@ -32,10 +33,10 @@ _decode_tokens = msgspec.json.Decoder(list[Token]).decode
 _decode_token_lists = msgspec.json.Decoder(list[list[Token]]).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
-    body, fields = read_body(raw, _decode_request)
-    check_shape(fields, _Request.__struct_fields__, ("input",))
+    body, fields = read_body(raw, _decode_request, bounds)
+    check_shape(fields, _Request.__struct_fields__, ("input",), is_counted=len(raw) > LARGE)
     return ChatRequest(raw=raw, path=PATH, model=body.model, tokens=max(1, _tokens(fields["input"])), fields=fields)
 
 

@@ -1,6 +1,7 @@
 """What the gateway reads of a request of OpenAI's responses."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -8,7 +9,9 @@ from msgspec import Raw
 from gateway.core.chat import ChatRequest
 from gateway.core.errors import InvalidRequest
 from gateway.core.tokens import prompt_tokens
+from gateway.dialects.json_shape import DEFAULT_BOUNDS, LARGE, Bounds
 from gateway.dialects.request_body import (
+    NULL,
     Positive,
     RequestFacts,
     RequestMembers,
@@ -16,10 +19,13 @@ from gateway.dialects.request_body import (
     check_shape,
     invalid_field,
     is_null,
+    is_string,
     read_body,
 )
 
 PATH: Final = "/v1/responses"
+
+T = TypeVar("T")
 
 
 class _Part(msgspec.Struct):
@@ -38,8 +44,8 @@ class _Item(msgspec.Struct):
 
 
 class _Request(RequestMembers, kw_only=True):
-    input: str | list[_Item] | None = None
-    instructions: str | None = None
+    input: Raw = NULL  # a string or items; a long string is not decoded
+    instructions: Raw = NULL  # a string
     max_output_tokens: Positive | None = None
     tools: list[Raw] | None = None
 
@@ -48,24 +54,28 @@ _KNOWN: Final = frozenset(_Request.__struct_fields__)
 _LISTS: Final = ("input", "tools")
 
 _decode_request = msgspec.json.Decoder(_Request).decode
+_decode_items: Final[Callable[[Raw], Any]] = msgspec.json.Decoder(str | list[_Item] | None).decode
+_decode_text = msgspec.json.Decoder(str | None).decode
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
-def decode_request(raw: bytes) -> ChatRequest:
+def decode_request(raw: bytes, bounds: Bounds = DEFAULT_BOUNDS) -> ChatRequest:
     """Return the facts of a request body. Raises `InvalidRequest`, which names the field in `param`."""
-    body, fields = read_body(raw, _decode_request)
+    body, fields = read_body(raw, _decode_request, bounds)
     size = images = 0
-    if isinstance(body.input, list):
-        for index, item in enumerate(body.input):
+    if is_string(body.input):
+        size = len(memoryview(body.input))
+    else:
+        for index, item in enumerate(_decode(_decode_items, body.input, "input") or ()):
             found, pictures = _measure_item(item, f"input[{index}]")
             size += found
             images += pictures
-    elif body.input is not None:
-        size = len(memoryview(fields["input"]))
-    if body.instructions is not None:
-        size += len(memoryview(fields["instructions"]))
+    if not is_null(body.instructions):
+        if not is_string(body.instructions):
+            _decode(_decode_text, body.instructions, "instructions")
+        size += len(memoryview(body.instructions))
     size += sum(len(memoryview(tool)) for tool in body.tools or ())
-    check_shape(fields, _KNOWN, _LISTS)
+    check_shape(fields, _KNOWN, _LISTS, is_counted=len(raw) > LARGE)
     facts = RequestFacts(
         max_tokens=body.max_output_tokens,
         tools=len(body.tools or ()),
@@ -73,6 +83,13 @@ def decode_request(raw: bytes) -> ChatRequest:
         tokens=prompt_tokens(raw, size, images),
     )
     return chat_request(raw, PATH, body, fields, facts)
+
+
+def _decode(decode: Callable[[Raw], T], value: Raw, param: str) -> T:
+    try:
+        return decode(value)
+    except msgspec.ValidationError as error:
+        raise invalid_field(error, param) from None
 
 
 def _measure_item(item: _Item, path: str) -> tuple[int, int]:

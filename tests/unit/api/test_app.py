@@ -100,7 +100,7 @@ VERSION = {"anthropic-version": "2023-06-01"}
         ("GET", "/v1/models/nothing", {**WITH_KEY, **VERSION}, 404, "not_found_error"),
         ("GET", "/v1/nothing", {**WITH_KEY, **VERSION}, 404, "not_found_error"),
         ("PUT", "/v1/models", {**WITH_KEY, **VERSION}, 405, "invalid_request_error"),
-        ("GET", "/v1/messages", {**WITH_KEY, "upgrade": "h2c"}, 400, "invalid_request_error"),
+        ("GET", "/v1/messages", {**WITH_KEY, "upgrade": "websocket"}, 400, "invalid_request_error"),
     ],
 )
 async def test_errors_come_in_the_dialect_of_the_path_or_the_client(

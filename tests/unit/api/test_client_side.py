@@ -47,6 +47,7 @@ async def test_an_unstreamed_answer_comes_byte_for_byte_with_its_way_and_cost(
         "content-type": "application/json",
         "content-length": str(len(body)),
         "server": "llm-gateway",
+        "date": "Tue, 14 Nov 2023 22:13:20 GMT",
         "openai-processing-ms": "12",
         "x-gateway-route": "all",
         "x-gateway-pool": "main",

@@ -11,7 +11,7 @@ from tests.support.raw import RawClient
 from tests.support.replay import completion, full_response, until
 from tests.support.serving import OPEN_CONFIG, ServeText, Serving, loopback_listener
 
-BODY = b'{"model": "auto", "messages": []}'
+BODY = b'{"model": "auto", "messages": [{"role": "user"}]}'
 NOT_HTTP = {
     "garbage": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     "space before the colon": b"GET /health HTTP/1.1\r\nhost : x\r\n\r\n",

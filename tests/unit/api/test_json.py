@@ -102,10 +102,10 @@ BAD: dict[str, bytes] = {
     "a role as a number": b'{"model":"auto","messages":[{"role":1}]}',
     "content as an object": b'{"model":"auto","messages":[{"role":"user","content":{}}]}',
     "content of texts": b'{"model":"auto","messages":[{"role":"user","content":["x"]}]}',
-    "a model as a list": b'{"model":["auto"],"messages":[]}',
-    "a model of nothing": b'{"model":"","messages":[]}',
-    "half a surrogate as a model": b'{"model":"\\ud800","messages":[]}',
-    "a model without end": b'{"model":"%b","messages":[]}' % (b"a" * 100_000),
+    "a model as a list": b'{"model":["auto"],"messages":[{"role":"user"}]}',
+    "a model of nothing": b'{"model":"","messages":[{"role":"user"}]}',
+    "half a surrogate as a model": b'{"model":"\\ud800","messages":[{"role":"user"}]}',
+    "a model without end": b'{"model":"%b","messages":[{"role":"user"}]}' % (b"a" * 100_000),
     "a million names and a last one twice": b"{%b}" % b",".join(b'"%d":1' % (n % 999_999) for n in range(1_000_000)),
 }
 
@@ -145,8 +145,9 @@ TAKEN: dict[str, bytes] = {
         {"model": "auto", "messages": [{"role": "user", "content": '[[{"\\" ' * 100}] * 300}
     ).encode(),
     "many tools": with_model(f'"tools":[{",".join([nested(100)] * 50)}]'),
-    "spaces": b' \r\n\t{ "model" :\t"auto" , "messages" : [ ] } \n',
-    "a hundred thousand names": b'{"model":"auto","messages":[],%b}' % b",".join(b'"%d":1' % n for n in range(100_000)),
+    "spaces": b' \r\n\t{ "model" :\t"auto" , "messages" : [ {"role":"user"} ] } \n',
+    "nine hundred names": b'{"model":"auto","messages":[{"role":"user"}],%b}'
+    % b",".join(b'"%d":1' % n for n in range(900)),
 }
 
 

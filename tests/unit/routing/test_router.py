@@ -1,5 +1,6 @@
 """Which route a request takes, and what may be asked for."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -158,3 +159,24 @@ def test_what_is_remembered_of_names_is_bounded(router: Router) -> None:
     assert match(router, f"mock-{'x' * MAX_CACHED_CHARS}") == Match("direct", "mock-*")
     assert len(router._cached) <= MAX_CACHED_NAMES
     assert max(map(len, router._cached)) <= MAX_CACHED_CHARS
+
+
+def test_a_suggestion_is_found_in_little_time_and_once() -> None:
+    names = [f"gpt-4o-mini-2024-{number:04d}-preview" for number in range(1000)]
+    models = "\n".join(f"  {name}: {{provider: a, price: {{input: 1, output: 1}}}}" for name in names)
+    provider = 'providers: {a: {kind: openai, url: "http://a.test/v1"}}'
+    router = Router(
+        load_config(
+            f"version: 1\n{provider}\nmodels:\n{models}\nroutes: [{{name: r, match: ['*'], to: requested}}]\n"
+        ).spec
+    )
+
+    def took_s(requested: str) -> float:
+        began = time.thread_time()
+        with pytest.raises(ModelNotFound, match="did you mean 'gpt-4o-mini-2024-"):
+            router.match(ChatRequest(b"", "/v1/chat/completions", requested), {}, ANYBODY, 0.0)
+        return time.thread_time() - began
+
+    took_s("gpt-4o-mini-2024-x")
+    assert min(took_s(f"gpt-4o-mini-2024-x{number}-preview" + "x" * 30) for number in range(3)) < 0.02
+    assert min(took_s("gpt-4o-mini-2024-x") for _ in range(3)) < 0.001

@@ -105,7 +105,7 @@ def test_a_tenant_s_own_way_is_explained(clock: FakeClock) -> None:
     [
         (b"{", 400, "invalid_json"),
         (b'{"model": "auto"}', 400, "missing_required_parameter"),
-        (b'{"model": "nope", "messages": []}', 404, "model_not_found"),
+        (b'{"model": "nope", "messages": [{"role": "user"}]}', 404, "model_not_found"),
     ],
 )
 def test_a_request_that_would_be_refused_says_so(clock: FakeClock, body: bytes, status: int, code: str) -> None:

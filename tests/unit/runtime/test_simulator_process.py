@@ -111,7 +111,7 @@ def test_a_reader_that_stops_stops_the_writer(simulator: SimulatorProcess) -> No
 
 
 def test_the_last_request_is_kept_byte_for_byte(simulator: SimulatorProcess) -> None:
-    body = b'{"model":"sim-seed71",  "messages":[], "x":123456789012345678901234567890, "y":1.10, "z":"\\u00e9\\/"}'
+    body = b'{"model":"sim-seed71",  "messages":[{"role":"user"}], "x":123456789012345678901234567890, "y":1.10, "z":"\\u00e9\\/"}'
     fetch(simulator.address, CHAT, body, {"X-Test": "yes"})
     headers, recorded = simulator.recorded("sim-seed71")
     assert recorded == body

@@ -66,6 +66,17 @@ def _drain() -> Schema:
 def _limits() -> Schema:
     return {
         "body": ref("size", "Largest body of a request.", default="32MiB"),
+        "bodies": ref(
+            "size",
+            "All bodies of requests that one worker holds; the last quarter is for bodies up to 1MiB.",
+            default="256MiB",
+        ),
+        "names": ref("count", "Names in the JSON of a body over 64KiB, in all its objects together.", default="50k"),
+        "values": ref(
+            "count",
+            "Values in the JSON of a body over 64KiB: items, members, and the lists and objects themselves.",
+            default="320k",
+        ),
         "upload": ref("size", "Largest body that is passed through.", default="512MiB"),
         "head_timeout": ref("positive_duration", "Until the head of a request is complete.", default="5s"),
         "body_timeout": ref(

@@ -27,6 +27,9 @@ class ServerLimitsSpec:
     answer: int = 64 * 2**20  # an unstreamed answer
     event: int = 8 * 2**20  # one event of a stream
     write_timeout_s: float = 60.0  # a client that reads nothing for so long is disconnected
+    bodies: int = 256 * 2**20  # of one worker: all bodies that it holds
+    names: int = 50_000  # in all objects of a body
+    values: int = 320_000  # of a body
     in_flight: int = 4096  # of one worker
     loop_lag_s: float | None = 2.0  # a worker whose event loop is later than this takes no new requests
 

@@ -20,7 +20,7 @@ from gateway.dialects import openai_chat
 
 
 def decoded_by_client(*messages: dict[str, Any], **fields: Any) -> Conversation:
-    body = {"model": "m", "messages": list(messages), **fields}
+    body = {"model": "m", "messages": list(messages) or [{"role": "user", "content": "x"}], **fields}
     return openai_chat.to_conversation(openai_chat.decode_request(json.dumps(body).encode()))
 
 

@@ -30,7 +30,6 @@ def refusal(body: bytes) -> InvalidRequest:
 @pytest.mark.parametrize(
     "messages",
     [
-        [],
         [{"role": "user", "content": "a"}],
         [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}],
         [{"role": "assistant"}],
@@ -105,10 +104,10 @@ def test_images_are_counted_and_their_bytes_are_no_text() -> None:
 
 
 def test_tokens_are_estimated_from_texts_and_tools() -> None:
-    assert decode_request(raw(messages=[])).tokens == 1
+    assert decode_request(raw(messages=[{"role": "user"}])).tokens == 1
     long = decode_request(raw(messages=[{"role": "user", "content": "x" * 4000}] * 2)).tokens
     assert 1700 < long < 1900
-    assert 800 < decode_request(raw(messages=[], tools=[{"x": "y" * 4000}])).tokens < 1000
+    assert 800 < decode_request(raw(messages=[{"role": "user"}], tools=[{"x": "y" * 4000}])).tokens < 1000
 
 
 @pytest.mark.parametrize(
@@ -121,6 +120,9 @@ def test_tokens_are_estimated_from_texts_and_tools() -> None:
         ({"messages": "hi"}, "messages", "invalid_type"),
         ({"messages": None}, "messages", "invalid_type"),
         ({"messages": {}}, "messages", "invalid_type"),
+        ({"messages": []}, "messages", "invalid_value"),
+        ({"n": 129}, "n", "invalid_value"),
+        ({"n": 10**9}, "n", "invalid_value"),
         ({"messages": ["hi"]}, "messages[0]", "invalid_type"),
         ({"messages": [*MESSAGES, None]}, "messages[1]", "invalid_type"),
         ({"messages": [{"content": "a"}]}, "messages[0].role", "missing_required_parameter"),

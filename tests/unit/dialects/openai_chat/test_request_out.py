@@ -26,7 +26,7 @@ def encoded(body: bytes, model: str = "m") -> bytes:
         raw(),
         raw(stream=False),
         raw(stream=True, stream_options={"include_usage": True}),
-        b'\n{ "messages" : [ ] ,\t"model":"m", "x": 1.0e5 }\n',
+        b'\n{ "messages" : [ {"role":"user"} ] ,\t"model":"m", "x": 1.0e5 }\n',
     ],
 )
 def test_a_body_with_nothing_to_change_is_sent_as_it_came(body: bytes) -> None:
@@ -35,14 +35,15 @@ def test_a_body_with_nothing_to_change_is_sent_as_it_came(body: bytes) -> None:
 
 
 def test_the_models_name_is_replaced_and_nothing_else() -> None:
-    body = b'{"x":1.50,"model":"m","y":[1e2,12345678901234567890123],"z":"\\u00e9\\/","messages":[ ]}'
+    body = b'{"x":1.50,"model":"m","y":[1e2,12345678901234567890123],"z":"\\u00e9\\/","messages":[ {"role":"user"} ]}'
     assert encoded(body, "other") == body.replace(b'"m"', b'"other"')
 
 
 def test_the_wish_for_usage_is_put_first_into_a_stream_without_options() -> None:
-    body = b' {"model":"m","messages":[],"stream":true, "x":1.0}'
+    body = b' {"model":"m","messages":[{"role":"user"}],"stream":true, "x":1.0}'
     assert (
-        encoded(body) == b'{"stream_options":{"include_usage":true},"model":"m","messages":[],"stream":true, "x":1.0}'
+        encoded(body)
+        == b'{"stream_options":{"include_usage":true},"model":"m","messages":[{"role":"user"}],"stream":true, "x":1.0}'
     )
 
 
@@ -57,7 +58,7 @@ def test_the_wish_for_usage_is_put_first_into_a_stream_without_options() -> None
     ],
 )
 def test_the_wish_for_usage_joins_the_options_that_the_client_sent(options: bytes, sent: bytes) -> None:
-    body = b'{"model":"m","messages":[],"stream":true,"stream_options":%b}'
+    body = b'{"model":"m","messages":[{"role":"user"}],"stream":true,"stream_options":%b}'
     assert encoded(body % options) == body % sent
     assert encoded(body % options, "o") == (body % sent).replace(b'"m"', b'"o"')
 
@@ -69,12 +70,12 @@ def test_options_of_an_unstreamed_request_are_left_alone() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"metadata":{"model":"keep"},"model":"m","messages":[]}',
+        b'{"metadata":{"model":"keep"},"model":"m","messages":[{"role":"user"}]}',
         b'{"model":"m","messages":[{"role":"user","content":"\\"model\\": \\"keep\\""}]}',
         b'{"messages":[{"role":"user","content":"model"}],"model":"m","tools":[{"model":"keep"}]}',
-        b'{"mod\\u0065l":"m","messages":[],"x":{"model":"keep"}}',
-        b'{"model":"\\u006d","messages":[]}',
-        b'{"model":"m","messages":[],"Model":"keep","models":"keep"}',
+        b'{"mod\\u0065l":"m","messages":[{"role":"user"}],"x":{"model":"keep"}}',
+        b'{"model":"\\u006d","messages":[{"role":"user"}]}',
+        b'{"model":"m","messages":[{"role":"user"}],"Model":"keep","models":"keep"}',
     ],
 )
 def test_the_model_of_the_request_is_found_however_it_is_spelled(body: bytes) -> None:
