@@ -24,6 +24,7 @@ class ProviderKind:
     default_url: str | None = None
     default_auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"  # the header that carries the key
     server_module: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)  # names of other servers with this API → their URL
 
     @property
     def is_managed(self) -> bool:
