@@ -95,7 +95,8 @@ class _Composer:
         while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
             if isinstance(inner, yaml.AliasEvent) and inner.anchor not in self._anchors:
                 self._stop(
-                    inner, f'no anchor {name(str(inner.anchor))} stands before this alias; {_QUOTE_STARS}: "*{inner.anchor}"'
+                    inner,
+                    f'no anchor {name(str(inner.anchor))} stands before this alias; {_QUOTE_STARS}: "*{inner.anchor}"',
                 )
             items.append(self._node(inner, depth + 1))
         return Sequence(self._place(event), items)

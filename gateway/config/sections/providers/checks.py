@@ -47,7 +47,9 @@ def _warn_of_urls(reader: Reader, trail: Trail, settings: dict[str, Any], names:
         return
     own_path = urlsplit(kind.default_url).path
     urls = settings.get("urls")
-    several: list[tuple[Trail, Any]] = [((*trail, "urls", i), url) for i, url in enumerate(urls)] if isinstance(urls, list) else []
+    several: list[tuple[Trail, Any]] = (
+        [((*trail, "urls", i), url) for i, url in enumerate(urls)] if isinstance(urls, list) else []
+    )
     for at, url in ((*trail, "url"), settings.get("url")), *several:
         if not isinstance(url, str):
             continue
@@ -74,7 +76,10 @@ def _warn_of_words(reader: Reader, trail: Trail, settings: dict[str, Any]) -> No
     for at in ((*trail, "key"), *places):
         written = reader.scalar(at)
         if written is not None and (found := _VARIABLE.fullmatch(written.text.strip())) is not None:
-            reader.warn(at, f"is sent as it stands, as text; for the environment variable write ${{{found['name'] or found['bare']}}}")
+            reader.warn(
+                at,
+                f"is sent as it stands, as text; for the environment variable write ${{{found['name'] or found['bare']}}}",
+            )
 
 
 def _same_urls(reader: Reader, trail: Trail, urls: Any) -> None:
