@@ -113,6 +113,8 @@ class ControlLoop:
         await asyncio.gather(self._workers.start(version, self._first_worker), self._open_admin())
         if not self._stop.is_set():
             self._become_ready(version)
+        elif self._workers.pids():
+            self._children.release()  # a request that came before the signal may wait for one
         await self._stop.wait()
         self._notifier.stopping()
         drain = self._reloader.current.spec.server.drain
@@ -215,8 +217,8 @@ class ControlLoop:
             log.info("gateway is stopping", extra={"signal": name})
             self._is_stopping = True
             self._stop.set()
-            if not self._is_ready:  # no request runs yet
-                self._workers.kill()
+            if not self._is_ready:
+                self._workers.interrupt_start()
             return
         log.warning("second stop signal, ending at once", extra={"signal": name})
         self._exit_code = FAILED

@@ -90,6 +90,11 @@ class WorkerProcess:
         finally:
             del self._questions[id]
 
+    def terminate(self) -> None:
+        """Ask the process to end; one that does not handle the signal yet ends at once."""
+        if self._process.poll() is None:
+            self._process.terminate()
+
     def kill(self) -> None:
         """End the process at once."""
         if self._process.poll() is None:
