@@ -23,6 +23,7 @@ from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.file_watch import FileWatch
+from gateway.runtime.first_request import curl_line
 from gateway.runtime.launch import Bootstrap
 from gateway.runtime.listeners import address_of
 from gateway.runtime.managed_server import ChildContext
@@ -89,7 +90,7 @@ class ControlLoop:
     async def run(self) -> int:
         """Serve until a stop signal. Return the exit code."""
         spec = self._reloader.current.spec
-        process_log.setup(spec.log.format, spec.log.level)
+        process_log.setup(spec.log.format_on(sys.stderr), spec.log.level)
         warn(self._reloader.current)
         self._reaper.open()
         with self._signals():
@@ -128,9 +129,20 @@ class ControlLoop:
         listeners = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
         more = {"workers": self._workers.wanted, "generation": version.generation}
         log.info("gateway is ready", extra={**listeners, **more})
+        self._show_first_request()
         self._notifier.ready(self._status())
         self._tasks.start(self._reloader.run(), "reload", essential=True)
         self._follow_files(self._reloader.current)
+
+    def _show_first_request(self) -> None:
+        """Print a request to try, where a person looks on."""
+        spec = self._reloader.current.spec
+        if sys.stdout.isatty() and spec.server.listen:
+            name = self._sockets.data.sockets[0].getsockname()
+            port = name[1] if isinstance(name, tuple) else 0
+            if line := curl_line(spec, spec.server.listen[0], port):
+                sys.stdout.write(f"try it: {line}\n")
+                sys.stdout.flush()
 
     def _status(self) -> str:
         last = self._reloader.last
@@ -176,7 +188,7 @@ class ControlLoop:
         await self._workers.activate(version)
         if self._admin is not None:
             self._admin.renew(loaded.spec.server.admin.listen)
-        process_log.setup(loaded.spec.log.format, loaded.spec.log.level)
+        process_log.setup(loaded.spec.log.format_on(sys.stderr), loaded.spec.log.level)
         self._follow_files(loaded)
         return []
 

@@ -54,7 +54,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         pools=snapshot.spec.pools,
     )
     services.metrics.config_generation.value = snapshot.generation
-    services.reporter.use_format(snapshot.spec.log.format)
+    services.reporter.use_format(snapshot.spec.log.format_on(sys.stdout))
 
 
 def _fill_gauges(services: Services, own_requests: Value) -> None:

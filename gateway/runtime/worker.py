@@ -184,7 +184,7 @@ class Worker:
         activate(self._services, snapshot)
         targets = (target for path in snapshot.plans.values() for stage in path.stages for target in stage.targets)
         self._checks.track((target, spec.providers[target.endpoint.provider].health) for target in targets)
-        process_log.setup(spec.log.format, spec.log.level)
+        process_log.setup(spec.log.format_on(sys.stderr), spec.log.level)
         self._stop = messages.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 
     async def _send_life_signs(self, link: bus.Link) -> None:
