@@ -30,12 +30,13 @@ class Circumstances:
     wall_s: float | None = None
 
 
-def moment(text: str, now: datetime | None = None) -> float:
+def moment(text: str, clock: Clock | None = None) -> float:
     """Return the seconds since the epoch of `14`, `14:30` (today) or `2026-01-31T14:30`, in UTC. Raises ValueError."""
     if text.isdigit() and len(text) <= 2:
         text = f"{int(text):02}:00"
     if len(text) <= 5:
-        read = datetime.combine((now or datetime.now(UTC)).date(), time.fromisoformat(text), UTC)
+        today = datetime.fromtimestamp((clock or SystemClock()).wall(), UTC).date()
+        read = datetime.combine(today, time.fromisoformat(text), UTC)
     else:
         read = datetime.fromisoformat(text)
         read = read if read.tzinfo is not None else read.replace(tzinfo=UTC)

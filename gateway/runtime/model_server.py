@@ -4,8 +4,8 @@
 
 `--context` is the limit of one request, prompt and output together; llama.cpp divides its own setting among the slots.
 `--max-output` bounds the answers to requests without a limit of their own: a small model without a bound may repeat itself
-until its context is full. The server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment by the system's default action:
-there is nothing to save. No other file imports `xllamacpp`.
+until its context is full. The server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment by
+the system's default action: there is nothing to save. No other file imports `xllamacpp`.
 """
 
 import argparse
