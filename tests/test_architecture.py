@@ -38,6 +38,15 @@ HOMES: Final = {
     "yaml": ("config/",),
 }
 
+# Files that write to stdout or stderr without a queue, and why: none of them has a loop then.
+WRITES_ITSELF: Final = {
+    "cli.py": "commands",
+    "runtime/admin_commands.py": "commands",
+    "runtime/control_client.py": "commands",
+    "runtime/model_server.py": "its last words, at its end",
+    "runtime/simulator_process.py": "its last words, at its end",
+}
+
 # The only places that catch every Exception: each logs the traceback and continues.
 CATCHES_ALL: Final = {
     "api/edge.py": "the edge of the request path",
@@ -192,6 +201,20 @@ def test_every_exception_is_caught_in_listed_places_only() -> None:
         if ast.unparse(node.type) == "Exception":
             found.add(name)
     assert found == set(CATCHES_ALL)
+
+
+def test_only_commands_write_to_stdout_and_stderr_themselves() -> None:
+    """A write may block for ever: processes with a loop write through `observability/line_writer.py`."""
+    found = set()
+    for name, node in nodes(ast.AST):
+        match node:
+            case ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr" | "__stdout__" | "__stderr__"):
+                found.add(name)
+            case ast.Call(func=ast.Name(id="print")):
+                found.add(name)
+            case ast.Attribute(attr="StreamHandler" | "basicConfig" | "print_exc" | "print_exception" | "print_stack"):
+                found.add(name)
+    assert found == set(WRITES_ITSELF)
 
 
 def test_caught_cancellation_is_raised_again() -> None:

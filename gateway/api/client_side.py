@@ -126,6 +126,7 @@ class ClientSide:
 
     def fail(self, error: GatewayError) -> None:
         self.leave()
+        error.request_id = self._exchange.id
         if isinstance(error, ClientStalled):
             self._abort()
         elif self._stream == "open":
@@ -133,7 +134,7 @@ class ClientSide:
                 self.write(self._dialect.encode_error_event(error))
             self._close_stream()
         elif not self._exchange.timeline.committed_at:
-            body, content_type = error_body(error, self._dialect)
+            body, content_type = error_body(error, self._dialect, self._exchange.id)
             headers = {"content-type": content_type, "content-length": str(len(body)), **error_headers(error)}
             if isinstance(error, ShuttingDown):
                 self.response.keep_alive = False

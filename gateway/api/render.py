@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from gateway.core.errors import GatewayError, MethodNotAllowed, QuotaUsedUp, Rejected, Unauthenticated
+from gateway.core.errors import GatewayError, MethodNotAllowed, Rejected, Unauthenticated, UpstreamError
 from gateway.dialects import DEFAULT, ID_HEADERS, id_lines
 from gateway.dialects.base import Dialect
 
@@ -14,8 +14,9 @@ SERVER: Final = "llm-gateway"  # reveals no software versions
 REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
-def error_body(error: GatewayError, dialect: Dialect = DEFAULT) -> tuple[bytes, str]:
+def error_body(error: GatewayError, dialect: Dialect = DEFAULT, request_id: str = "") -> tuple[bytes, str]:
     """Return an error's body and content type; a provider's rejection keeps its original body if that is JSON."""
+    error.request_id = request_id
     if isinstance(error, Rejected) and error.body and "json" in error.content_type:
         return error.body, error.content_type
     return dialect.encode_error(error), "application/json"
@@ -30,14 +31,14 @@ def error_headers(error: GatewayError) -> dict[str, str]:
         headers["www-authenticate"] = 'Bearer realm="llm-gateway"'
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = error.allow
-    if isinstance(error, QuotaUsedUp):  # the official clients retry after every other 429
-        headers["x-should-retry"] = "false"
+    if isinstance(error, UpstreamError) and error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
     return headers
 
 
 def error_response(error: GatewayError, request_id: str = "", dialect: Dialect = DEFAULT) -> web.Response:
     """Return a complete response for an error outside the normal request path."""
-    body, content_type = error_body(error, dialect)
+    body, content_type = error_body(error, dialect, request_id)
     headers = {**error_headers(error), "content-type": content_type, "cache-control": "no-store", "server": SERVER}
     if request_id:
         headers |= dict.fromkeys(ID_HEADERS[dialect.VENDOR], request_id)
@@ -87,7 +88,7 @@ class ClosingErrorResponse:
         dialect: Dialect = DEFAULT,
     ) -> None:
         self._connection = connection
-        body, content_type = error_body(error, dialect)
+        body, content_type = error_body(error, dialect, request_id)
         headers = {
             **error_headers(error),
             "content-type": content_type,

@@ -32,7 +32,8 @@ class RoutePlans:
 
     def of(self, match: Match) -> RoutePlan:
         """Return the plan of one route for one goal: the stage of the goal, then its fallbacks."""
-        policy = self._routes[match.route].policy
+        route = self._routes[match.route]
+        policy = route.policy
         stages = tuple(_once(self._stages(match, policy)))
         # Keepalive comments may have to be sent before an endpoint is chosen: the settings of the first one hold.
         keepalive = (
@@ -40,7 +41,15 @@ class RoutePlans:
         )
         return RoutePlan(
             stages=stages,
-            decision=Decision(match.route, match.goal, stages[0].pool if stages else ""),
+            decision=Decision(
+                match.route,
+                match.goal,
+                pool=stages[0].pool if stages else "",
+                reasons=(
+                    f"its match {list(route.match)} covers the model",
+                    *([f"its condition holds: {route.when}"] if route.when else []),
+                ),
+            ),
             keepalive_s=None if keepalive is None else keepalive.every_s,
             early_keepalive=keepalive is not None and keepalive.early,
         )

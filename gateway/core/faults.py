@@ -13,6 +13,7 @@ Four questions decide what follows. Each column answers one of them or a part of
   have the word, since the operator has to decide whether a refused text is shown to other providers.
 - Is it a failure of the endpoint? `hurts_breaker` is True only if the fault says something of the endpoint's health. A limit, a
   key, a refused text and the total timeout of a request do not: an endpoint that responds with 429 is alive.
+  What the gateway's account or configuration causes is never the client's fault: `quota`, `credential` and `model_gone` go on.
 - What does the client get if no other endpoint succeeds? `status`; None stands for the provider's own status.
 
 `docs/faults.md` is this table for users; a test holds the two equal.
@@ -48,8 +49,10 @@ class Fault(StrEnum):
     )
     WARMING = "warming"  # a server that the gateway itself starts was not up in time; nothing was sent
     RATE_LIMITED = "rate_limited"
-    QUOTA = "quota"  # a 429 that waiting does not cure
+    QUOTA = "quota"  # the gateway's account is out of money or quota, by whatever status: waiting does not help
     CREDENTIAL = "credential"
+    MODEL_GONE = "model_gone"  # the provider does not have the model that the configuration names
+    TRANSIENT = "transient"  # a 4xx that passes by itself: 408, 409, 425, `x-should-retry: true`
     SERVER_ERROR = "server_error"
     MALFORMED = "malformed"  # not a valid response: HTML, garbage, wrong framing, too long, compressed, a redirect
     HIDDEN_ERROR = "hidden_error"  # status 200, but an error in the body, or in the stream before its content
@@ -85,6 +88,8 @@ EFFECTS: Final[Mapping[Fault, Effect]] = MappingProxyType(
         Fault.RATE_LIMITED: Effect("rate_limited", True, "yes", False, 429),
         Fault.QUOTA: Effect(None, False, "yes", False, 429),
         Fault.CREDENTIAL: Effect(None, False, "yes", False, 502),
+        Fault.MODEL_GONE: Effect(None, False, "yes", False, 502),
+        Fault.TRANSIENT: Effect("server_error", True, "yes", False, None),
         Fault.SERVER_ERROR: Effect("server_error", True, "yes", True, None),
         Fault.MALFORMED: Effect("server_error", True, "yes", True, 502),
         Fault.HIDDEN_ERROR: Effect("server_error", True, "yes", True, 502),

@@ -5,29 +5,16 @@ differ, `bridge.py` translates by way of the neutral values of `core/conversatio
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
-
-import msgspec
+from typing import Any, Protocol
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Completion, Conversation, StreamEvent
 from gateway.core.errors import GatewayError
 from gateway.core.exchange import Meter
+from gateway.core.provider_error import ProviderError
 from gateway.core.usage import Usage
 from gateway.dialects.unsupported_params import UnsupportedParams
 from gateway.streaming.relay import Codec
-
-TOO_LONG: Final = "context_length_exceeded"
-"""The `code` of a prompt that is too long, whatever the provider calls it: clients shorten their history when they read it."""
-
-
-class ProviderError(msgspec.Struct, frozen=True):
-    """A provider's reason for rejecting a request, in its own words."""
-
-    message: str
-    type: str | None = None
-    code: str | None = None
-    param: str | None = None
 
 
 class StreamDecoder(Protocol):
@@ -113,8 +100,12 @@ class ConversationDialect(Dialect, Protocol):
 
     def open_encoder(self, request: ChatRequest) -> StreamEncoder: ...
 
-    def encode_provider_error(self, error: ProviderError, status: int) -> bytes:
+    def encode_provider_error(self, error: ProviderError, status: int, request_id: str = "") -> bytes:
         """Return a provider's error in this dialect."""
+        ...
+
+    def mark_too_long(self, body: bytes, status: int) -> bytes:
+        """Return the body of an error in this dialect, about a prompt that is too long, so that clients recognize it."""
         ...
 
     # For providers that speak it
@@ -128,10 +119,6 @@ class ConversationDialect(Dialect, Protocol):
         ...
 
     def open_decoder(self) -> StreamDecoder: ...
-
-    def read_provider_error(self, body: bytes) -> ProviderError | None:
-        """Return the error in a body; None if the body holds none in this dialect."""
-        ...
 
 
 class TokenEstimator(Protocol):

@@ -6,8 +6,9 @@ import msgspec
 
 from gateway.core.chat import ChatRequest
 from gateway.core.conversation import Failure, Finish, Start, StreamEvent, UsageReport
-from gateway.core.errors import GatewayError, ProtocolError, Rejected
+from gateway.core.errors import ContextTooLong, GatewayError, ProtocolError, Rejected
 from gateway.core.exchange import Meter
+from gateway.core.provider_error import TOO_LONG, read_provider_error
 from gateway.core.usage import Usage
 from gateway.dialects.base import ConversationDialect, Dialect, StreamDecoder
 from gateway.dialects.unsupported_params import UnsupportedParams
@@ -80,6 +81,9 @@ class _PassThrough:
         return self._dialect.read_stream(meter, hides_usage=not request.wants_usage, choices=request.n)
 
     def translate_error(self, error: Rejected) -> bytes:
+        """Return the provider's bytes; for a prompt that is too long with the words by which clients recognize that."""
+        if isinstance(error, ContextTooLong) and can_translate(self._dialect, self._dialect):
+            return cast(ConversationDialect, self._dialect).mark_too_long(error.body, error.http_status)
         return error.body
 
 
@@ -122,10 +126,12 @@ class _Translation:
         return Translator(self._client, self._provider.open_decoder(), observer, request, int(now_s))
 
     def translate_error(self, error: Rejected) -> bytes:
-        provider_error = self._provider.read_provider_error(error.body)
-        if provider_error is None:
+        found = read_provider_error(error.body)
+        if found is None:
             return self._client.encode_error(error)
-        return self._client.encode_provider_error(provider_error, error.http_status)
+        if isinstance(error, ContextTooLong):
+            found = msgspec.structs.replace(found, code=TOO_LONG)
+        return self._client.encode_provider_error(found, error.http_status, error.request_id)
 
 
 class Translator:

@@ -10,7 +10,7 @@ from gateway.core.money import PICODOLLARS
 Kind = Literal["counter", "gauge", "histogram"]
 Merge = Literal["sum", "max", "min", "breaker"]
 
-SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 SHORT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 TOKEN_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -38,6 +38,13 @@ _DECLARED: Final = (
         "Requests answered, by the HTTP status of the response (499: the client left).",
         "counter",
         ("model", "status"),
+    ),
+    Family(
+        "gateway_request_outcomes_total",
+        "Requests by outcome: ok, failed, interrupted (failed after a part of the response was sent), or abandoned "
+        "because the client left.",
+        "counter",
+        ("outcome",),
     ),
     Family(
         "llm_request_latency_seconds",
@@ -119,6 +126,12 @@ _DECLARED: Final = (
         ("endpoint", "outcome"),
     ),
     Family(
+        "gateway_attempt_faults_total",
+        "Failed attempts at an endpoint, by fault class.",
+        "counter",
+        ("endpoint", "fault"),
+    ),
+    Family(
         "gateway_fallbacks_total",
         "Requests that failed over to a pool because the previous pool failed.",
         "counter",
@@ -178,7 +191,10 @@ _DECLARED: Final = (
         "counter",
     ),
     Family(
-        "gateway_log_lines_dropped_total", "Request log lines dropped because the log was full or failed.", "counter"
+        "gateway_log_lines_dropped_total",
+        "Log lines dropped because the log was full or failed, by log: request (stdout) or process (stderr).",
+        "counter",
+        ("log",),
     ),
     Family("gateway_worker_requests_total", "Requests answered, by the worker's number.", "counter", ("worker",)),
     Family("gateway_worker_restarts_total", "Workers that ended unexpectedly and were replaced.", "counter"),

@@ -6,11 +6,20 @@ Messages are constant, variables go into `extra`: `log.warning("provider off", e
 import logging
 import re
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TextIO
+from types import TracebackType
+from typing import Any, Final, Literal
 
 import msgspec
+
+from gateway.observability.line_writer import LIMIT_BYTES, LineWriter
+
+log = logging.getLogger(__name__)
+
+STDERR: Final = 2
+END_PATIENCE_S: Final = 1.0  # for a stuck reader of the log, at the end of the process
 
 Format = Literal["json", "text"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -32,14 +41,52 @@ _SECRETS: Final = (
 )
 
 
-def setup(format: Format = "json", level: Level = "info", stream: TextIO | None = None) -> None:
-    """Send the log of the whole process, Python warnings included, to `stream` (default stderr). The latest call wins."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    logging.captureWarnings(True)
+class ProcessLog(logging.Handler):
+    """Writes the log of the whole process to `fd`, and never blocks the thread that logs: see `line_writer.py`.
+
+    `logging` calls `close` at the end of the process. Then the queued lines have `END_PATIENCE_S`.
+    """
+
+    def __init__(self, fd: int = STDERR, limit: int = LIMIT_BYTES) -> None:
+        super().__init__()
+        self._writer = LineWriter(fd, limit, "process-log")
+        self.setFormatter(JsonFormatter())
+
+    @property
+    def dropped(self) -> int:
+        """The number of lines not written, because the queue was full or writing failed."""
+        return self._writer.dropped
+
+    def install(self) -> None:
+        """Take over everything that Python would write to stderr: log, warnings, exceptions that no code catches."""
+        logging.getLogger().handlers[:] = [self]
+        logging.captureWarnings(True)
+        sys.excepthook = _log_uncaught
+        sys.unraisablehook = lambda one: _log_uncaught(one.exc_type, one.exc_value, one.exc_traceback)
+        threading.excepthook = lambda one: _log_uncaught(one.exc_type, one.exc_value, one.exc_traceback)
+
+    def configure(self, format: Format, level: Level) -> None:
+        """Set the format of further lines, and the level below which there are none."""
+        self.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+        logging.getLogger().setLevel(level.upper())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line for `record`. `logging` calls this in one thread at a time."""
+        try:
+            line = self.format(record)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            plain = {"name": record.name, "levelname": record.levelname, "msg": "log record could not be formatted"}
+            line = self.format(logging.makeLogRecord(plain))  # its arguments do not match, or a field has no text
+        self._writer.write(line.encode(errors="replace") + b"\n")
+
+    def close(self) -> None:
+        """Write the queued lines and stop."""
+        self._writer.close(END_PATIENCE_S)
+        super().close()
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    log.error("uncaught exception", exc_info=(kind, error or kind(), trace))
 
 
 def redact(text: str) -> str:

@@ -81,6 +81,7 @@ class Metrics:
         self.known_models: frozenset[str] = frozenset()
 
         self.requests = self.values_by_pair("llm_requests_total")
+        self.request_outcomes = self.values("gateway_request_outcomes_total")
         self.latency_s = self.histograms("llm_request_latency_seconds")
         self.input_tokens = self.values("llm_input_tokens_total")
         self.output_tokens = self.values("llm_output_tokens_total")
@@ -97,6 +98,7 @@ class Metrics:
         self.per_output_token_s = self.histograms("gateway_time_per_output_token_seconds")
         self.overhead_s = self.histogram("gateway_overhead_seconds")
         self.attempts = self.values_by_pair("gateway_attempts_total")
+        self.attempt_faults = self.values_by_pair("gateway_attempt_faults_total")
         self.fallbacks = self.values("gateway_fallbacks_total")
         self.retries = self.values_by_pair("gateway_retries_total")
         self.hedges = self.values("gateway_hedges_total")
@@ -116,12 +118,16 @@ class Metrics:
         self.event_loop_lag_s = self.value("gateway_event_loop_lag_seconds")
         self.upstream_surplus = self.value("gateway_upstream_surplus_total")
         self.upstream_stale = self.value("gateway_upstream_stale_total")
-        self.log_lines_dropped = self.value("gateway_log_lines_dropped_total")
+        self.log_lines_dropped = self.values("gateway_log_lines_dropped_total")
         self.worker_requests = self.values("gateway_worker_requests_total")
         self.worker_restarts = self.value("gateway_worker_restarts_total")
 
         for outcome in ("ok", "refused"):
             self.config_reloads[outcome]
+        for log in ("request", "process"):
+            self.log_lines_dropped[log]
+        for outcome in ("ok", "failed", "interrupted", "abandoned"):
+            self.request_outcomes[outcome]
 
     def configure(self, *, models: Iterable[str], endpoints: Iterable[str], pools: Iterable[str]) -> None:
         """Create the series of the names of a new configuration, at 0. Series of earlier configurations stay."""

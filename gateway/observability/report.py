@@ -3,16 +3,34 @@
 A line holds no prompt and no key: names from the configuration, numbers, codes, the id and the path of the request.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from gateway.core.clock import Clock
-from gateway.core.exchange import Exchange
+from gateway.core.errors import GatewayError, Rejected, UpstreamError
+from gateway.core.exchange import AttemptRecord, Exchange
+from gateway.core.faults import Fault
 from gateway.core.money import PICODOLLARS
 from gateway.observability.logging import Format, iso_time
 from gateway.observability.metrics import OTHER, Metrics
 from gateway.observability.request_log import RequestLog
+
+log = logging.getLogger(__name__)
+
+DETAIL_CHARS: Final = 300
+NEEDS_OPERATOR: Final = frozenset({Fault.CREDENTIAL, Fault.QUOTA})  # errors in the log: waiting does not help
+
+
+class FailedAttempt(msgspec.Struct, frozen=True, gc=False):
+    """One failed attempt in a request line. `status`: the provider's; 0 where no response came."""
+
+    endpoint: str
+    fault: str
+    status: int
+    ms: float
 
 
 class RequestLine(msgspec.Struct, frozen=True, gc=False):
@@ -30,9 +48,13 @@ class RequestLine(msgspec.Struct, frozen=True, gc=False):
     )
     provider: str
     attempts: int
+    failed_attempts: Sequence[FailedAttempt]  # in their order
     status: int
     outcome: str
     error: str | None
+    provider_message: (
+        str | None
+    )  # the provider's own words about its failure, redacted and cut; never about a rejected request
     stream: bool
     input_tokens: int
     output_tokens: int
@@ -81,6 +103,10 @@ class Reporter:
         requested = request.model if request is not None else OTHER
         model = metrics.model_label((attempt.model if attempt is not None else "") or requested)
         metrics.requests[model, str(exchange.status)].value += 1
+        outcome: str = exchange.outcome
+        if outcome == "failed" and exchange.timeline.committed_at and exchange.status < 400:
+            outcome = "interrupted"
+        metrics.request_outcomes[outcome].value += 1
         metrics.latency_s[model].observe(duration_s)
         metrics.overhead_s.observe(overhead_s)
         metrics.cost_picodollars[model].value += exchange.cost_picodollars
@@ -88,6 +114,8 @@ class Reporter:
             metrics.client_disconnects.value += 1
         for attempt in exchange.attempts:
             metrics.attempts[attempt.endpoint, attempt.outcome].value += 1
+            if attempt.outcome == "failed":
+                metrics.attempt_faults[attempt.endpoint, fault_label(attempt)].value += 1
         output_tokens = 0
         if attempt is not None and (usage := attempt.usage) is not None:
             output_tokens = usage.total_output
@@ -116,9 +144,11 @@ class Reporter:
             or (self._metrics.model_label(request.model) if request is not None else ""),
             attempt.provider if attempt is not None else "",
             len(exchange.attempts),
+            () if exchange.outcome == "ok" and len(exchange.attempts) == 1 else failed_attempts(exchange.attempts),
             exchange.status,
             exchange.outcome,
             error.error_code if error is not None else None,
+            (error.provider_words or None) if isinstance(error, UpstreamError) else None,
             request is not None and request.stream,
             usage.total_input if usage is not None else 0,
             usage.total_output if usage is not None else 0,
@@ -136,7 +166,41 @@ class Reporter:
 
     def _count_dropped_lines(self) -> None:
         if self._log is not None:
-            self._metrics.log_lines_dropped.value = self._log.dropped
+            self._metrics.log_lines_dropped["request"].value = self._log.dropped
+
+
+def log_failed_attempt(request_id: str, attempt: AttemptRecord, error: GatewayError) -> Mapping[str, Any]:
+    """Log an attempt that has just failed, with the gateway's own words, never the provider's. Return the fields."""
+    fault = fault_label(attempt)
+    fields: dict[str, Any] = {
+        "request_id": request_id,
+        "endpoint": attempt.endpoint,
+        "fault": fault,
+        "error": attempt.code,
+        "status": attempt.status,
+    }
+    if not isinstance(error, Rejected):  # the provider's words on a refused request may quote the prompt
+        fields["detail"] = error.message[:DETAIL_CHARS]
+    if attempt.fault in NEEDS_OPERATOR:
+        level = logging.ERROR
+    else:
+        level = logging.WARNING if error.hurts_breaker else logging.INFO
+    log.log(level, "attempt failed", extra=fields)
+    return fields
+
+
+def fault_label(attempt: AttemptRecord) -> str:
+    """Return the fault class of a failed attempt, or the error code where the fault is none of the provider's."""
+    return attempt.fault.value if attempt.fault is not None else attempt.code or "internal"
+
+
+def failed_attempts(attempts: Sequence[AttemptRecord]) -> Sequence[FailedAttempt]:
+    """Return the failed ones of the attempts of a request."""
+    return [
+        FailedAttempt(one.endpoint, fault_label(one), one.status, round((one.ended_at - one.started_at) * 1000, 3))
+        for one in attempts
+        if one.outcome == "failed"
+    ]
 
 
 class _JsonLine:
@@ -151,6 +215,8 @@ def text_line(line: RequestLine) -> bytes:
     """Return the line for people: time, outcome, route, duration."""
     who = "/".join(name for name in (line.route, line.pool, line.model) if name) or "-"
     error = f" error={line.error}" if line.error else ""
+    if line.failed_attempts:
+        error += " failed=" + ",".join(f"{one.endpoint}:{one.fault}" for one in line.failed_attempts)
     return (
         f"{line.time} {line.status} {line.outcome} {line.path} {who} {line.duration_ms:.1f} ms"
         f" tokens={line.input_tokens}+{line.output_tokens} attempts={line.attempts}{error} id={line.request_id}\n"

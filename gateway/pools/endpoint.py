@@ -1,7 +1,8 @@
 """One endpoint (provider, model, URL, key) and what the gateway has learned of it. Live: a reload keeps it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Any, NewType
 
 from gateway.pools.averages import Average, RecentValues
 from gateway.resilience.breaker import Breaker
@@ -50,6 +51,9 @@ class Endpoint:
     retry_after_until: float = NEVER  # after a 429: the same wait without the cap
     is_drained: bool = False  # by the operator: gets no new requests
     is_healthy: bool = True  # result of the active health checks
+    last_failure: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the fields of the log event of the last failed attempt
     recovered_at: float = NEVER  # when it took requests again: the start of the slow start
     first_token_s: Average = field(default_factory=Average)  # of streams
     answer_s: Average = field(default_factory=Average)  # of unstreamed answers

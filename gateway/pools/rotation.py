@@ -31,6 +31,9 @@ Reason = Literal["drained", "unhealthy", "key_refused", "resting"]
 NEEDS_ATTENTION: Final[frozenset[str]] = frozenset({"unhealthy", "key_refused"})
 """The reasons that call for an operator: they make `/health` report a degraded state."""
 
+CAUSE_FIELDS: Final = ("fault", "error", "status", "detail", "request_id")
+"""Of the last failed attempt, in the log event of a breaker that it opens."""
+
 
 class EndpointRotation:
     """Keeps track of the endpoints of the active configuration. On the loop only; nothing here waits.
@@ -133,7 +136,8 @@ class EndpointRotation:
             case BreakerState.OPEN:
                 recovery_s = breaker.retry_in_s()
                 figures = {"failures": breaker.opened_after, "recovery_s": round(recovery_s, 1)}
-                log.warning("breaker opened", extra={**fields, **figures})
+                cause = {name: endpoint.last_failure[name] for name in CAUSE_FIELDS if name in endpoint.last_failure}
+                log.warning("breaker opened", extra={**fields, **figures, **cause})
                 self._metrics.breaker_openings[endpoint.id].value += 1
                 self._broadcast(endpoint, "opened", recovery_s)
             case BreakerState.HALF_OPEN:

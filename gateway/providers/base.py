@@ -23,6 +23,7 @@ from gateway.providers.header_policy import (
     IDEMPOTENCY_KEY,
     VIA,
     HeaderRule,
+    client_value,
     second_via,
 )
 from gateway.providers.tls_contexts import TlsContexts, tls_fingerprint
@@ -73,9 +74,18 @@ class Provider(Protocol):
         ...
 
     def classify_error(
-        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+        self,
+        status: int,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        wall_s: float | None = None,
+        *,
+        names_model: bool = False,
     ) -> UpstreamError:
-        """Return the error that a response with a status other than 200 means. `wall_s`: seconds since the epoch, to read dates."""
+        """Return the error that a response with a status other than 200 means. `wall_s`: seconds since the epoch, to read dates.
+
+        `names_model`: the configuration, not the client, chose the model that was requested.
+        """
         ...
 
 
@@ -145,7 +155,7 @@ class HttpProvider:
         sent_on = {name: "" for name in FROM_CLIENT_PASS_THROUGH if name not in own}
         lines = ""
         for name, default in (sent_on | dict(self.client_headers)).items():
-            if value := headers.get(name, default):
+            if value := client_value(headers, name, default):
                 lines += f"{name}: {value}\r\n"
         lines += second_via(headers)
         head = self._head(method, self.base.target_without_model(self._below(target)), own)
@@ -174,9 +184,15 @@ class HttpProvider:
         return body if self._key is None else body.replace(self._key, b"***")
 
     def classify_error(
-        self, status: int, headers: Mapping[bytes, bytes], body: bytes, wall_s: float | None = None
+        self,
+        status: int,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        wall_s: float | None = None,
+        *,
+        names_model: bool = False,
     ) -> UpstreamError:
-        return classify_response(self.error_patterns, status, headers, body, wall_s)
+        return classify_response(self.error_patterns, status, headers, body, wall_s, names_model=names_model)
 
 
 def _proxy(spec: ProxySpec | None) -> Proxy | None:

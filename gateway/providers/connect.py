@@ -33,10 +33,12 @@ class Connector:
 
         Raises `UpstreamError`, whose message contains no address. Cancellation leaves nothing open.
         """
+        tried: list[Address] = []  # since the last connection was opened
         try:
             async with asyncio.timeout(connect_s):
-                return await self._open(origin, make)
+                return await self._open(origin, make, tried)
         except TimeoutError:
+            self._addresses.record_failures(*_peer(origin), tried)
             message = "no connection to the provider in time (connect timeout)"
             raise UpstreamTimeout(message, code="connect_timeout", fault=Fault.CONNECT_TIMEOUT) from None
         except ssl.SSLError as error:
@@ -50,12 +52,12 @@ class Connector:
         """Forget the addresses of every name that no origin of `origins` needs."""
         self._addresses.retain({_peer(origin) for origin in origins})
 
-    async def _open(self, origin: Origin, make: Callable[[], AnyProtocol]) -> AnyProtocol:
+    async def _open(self, origin: Origin, make: Callable[[], AnyProtocol], tried: list[Address]) -> AnyProtocol:
         loop = asyncio.get_running_loop()
         if origin.unix:
             _, protocol = await loop.create_unix_connection(make, origin.unix)
             return protocol
-        sock = await self._connect(*_peer(origin))
+        sock = await self._connect(*_peer(origin), tried)
         try:
             if origin.proxy is not None and origin.is_tls:
                 await _tunnel(sock, origin, origin.proxy)
@@ -70,9 +72,12 @@ class Connector:
             raise
         return protocol
 
-    async def _connect(self, host: str, port: int) -> socket.socket:
+    async def _connect(self, host: str, port: int, tried: list[Address]) -> socket.socket:
+        """Return a connected socket. `tried` holds the addresses that are being tried when the caller's timeout runs out.
+
+        A cancellation says nothing about the addresses: the client may have left.
+        """
         addresses = await self._addresses.of(host, port)
-        tried: list[Address] = []
 
         def make_socket(address: Address) -> socket.socket:
             tried.append(address)
@@ -89,13 +94,14 @@ class Connector:
         except RuntimeError as error:  # uvloop raises it for an address that can't be used
             self._addresses.record_failures(host, port, tried)
             raise OSError("not an address to connect to") from error
-        except BaseException:
+        except OSError:
             self._addresses.record_failures(host, port, tried)
             raise
         if len(tried) > 1:  # those tried earlier have failed, or are slower by more than their head start
             taken = sock.getpeername()
             won = next((at for at, one in enumerate(tried) if one[4][:2] == taken[:2]), 0)
             self._addresses.record_failures(host, port, tried[:won])
+        tried.clear()
         return sock
 
     def _context(self) -> ssl.SSLContext:

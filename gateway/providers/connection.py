@@ -14,7 +14,8 @@ Before the head, on a connection that has served another request, the bytes may 
 Bytes that are there when the connection is taken from the pool disqualify it (`is_usable`). Bytes that arrive between that moment
 and the provider's reading of the request can't be distinguished from a response if they look like one. If they have no status
 line, or arrive before the request has been sent, the provider has processed nothing as far as the gateway can know:
-`has_responded` stays false, and the transport sends the request once more, on a new connection.
+`has_responded` stays false, and the transport sends the request once more, on a new connection, where that shows in time
+(`WireRequest.resend_within_s`).
 """
 
 import asyncio
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self.retire_at = retire_at
         self.idle_since = 0.0
+        self.opened_in_s = 0.0  # at least the time of one round trip
         self.has_responded = False  # the status line of the current response, or of an interim one, has arrived
         self._pool = pool
         self._transport: asyncio.Transport | None = None

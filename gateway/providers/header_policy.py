@@ -143,6 +143,18 @@ def second_via(headers: Mapping[str, str]) -> str:
     return ""
 
 
+LISTS: Final = frozenset({"anthropic-beta", "openai-beta", "tracestate", "accept", "if-match", "if-none-match"})
+"""Headers whose value is a list: lines that a client repeats are joined to one (RFC 9110, 5.3)."""
+
+
+def client_value(headers: Mapping[str, str], name: str, default: str = "") -> str:
+    """Return the value of a client's header as it is sent on: "" for none; repeated lines of a list are joined."""
+    value = headers.get(name)
+    if value is None:
+        return default
+    return ", ".join(all_values(headers, name)) if name in LISTS else value
+
+
 def all_values(headers: Mapping[str, str], name: str) -> list[str]:
     """Return every value of a header that may be repeated."""
     get_all = getattr(headers, "getall", None)

@@ -4,6 +4,7 @@ The state of one response is kept here, never on the pooled connection, so a lat
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.resilience.timeouts import Timeouts
 from gateway.streaming.timers import AttemptTimers
 
 EARLY_LIMIT: Final = 64 * 2**10  # bytes of body that are buffered before a sink is attached
+AT_ONCE_S: Final = 0.1  # a kept connection that closes within this time has not processed the request
 
 
 class Upload(Protocol):
@@ -27,7 +29,8 @@ class Upload(Protocol):
 class WireRequest(msgspec.Struct, frozen=True):
     """One request as it is sent to a provider. `head` includes the blank line; `total_at` is in the loop's time.
 
-    With an `upload` there is no `body`. `is_head`: the response has no body, whatever its head says.
+    With an `upload` there is no `body`. `is_head`: the response has no body, whatever its head says. `resend_within_s`: how long
+    after sending it a kept connection may close for the request to be sent once more; `on_resend` is called before that.
     """
 
     origin: Origin
@@ -39,6 +42,8 @@ class WireRequest(msgspec.Struct, frozen=True):
     write_timeout_s: float
     upload: Upload | None = None
     is_head: bool = False
+    resend_within_s: float = AT_ONCE_S
+    on_resend: Callable[[], None] | None = None
 
 
 class Sink(Protocol):

@@ -19,9 +19,10 @@ from gateway.providers.addresses import Lookup
 from gateway.providers.connect import Connector
 from gateway.providers.connection import HEAD_LIMIT, Connection
 from gateway.providers.origin import Origin, Proxy
-from gateway.providers.response import EARLY_LIMIT, Sink, Upload, UpstreamResponse, WireRequest
+from gateway.providers.response import AT_ONCE_S, EARLY_LIMIT, Sink, Upload, UpstreamResponse, WireRequest
 
 __all__ = [
+    "AT_ONCE_S",
     "EARLY_LIMIT",
     "HEAD_LIMIT",
     "Origin",
@@ -33,6 +34,7 @@ __all__ = [
     "WireRequest",
 ]
 
+LONGEST_AT_ONCE_S: Final = 0.3  # for a provider so far away that opening a connection takes longer than `AT_ONCE_S`
 IDLE_LIMIT_S: Final = 15.0  # providers close idle connections after 5 to 75 s
 IDLE_LIMIT: Final = 1024  # idle connections kept for one origin
 LIFE_S: Final = 600.0  # an older connection is not used again, so that traffic leaves addresses that are gone from DNS
@@ -102,9 +104,10 @@ class Transport:
     async def send(self, request: WireRequest) -> UpstreamResponse:
         """Send a request and wait for the head of its response.
 
-        A pooled connection that the provider has closed meanwhile, or on which unrequested bytes arrived, is not a failure:
-        nothing was processed, so the request is sent once more on a new connection. Raises `UpstreamError`. Cancellation
-        closes the connection.
+        A pooled connection that the provider has closed meanwhile, or on which unrequested bytes arrived, is not a failure: if
+        that shows within `resend_within_s`, the request is sent once more on a new connection. At once means that nothing was
+        processed (RFC 9110, 9.2.2); later, the caller has to know that a second processing does no harm, since a provider may
+        close after it has read the request. Raises `UpstreamError`. Cancellation closes the connection.
 
         An upload can't be sent twice, so it always gets a new connection, and starts once the connection is open.
         """
@@ -114,6 +117,7 @@ class Transport:
         pooled = pool.take() if request.upload is None else None
         while True:
             connection = pooled or await self._connect(request.origin, pool, request.timeouts.connect_s)
+            sent_at = connection.loop.time()
             response = connection.send(request)
             if request.upload is not None:
                 request.upload.start(response)
@@ -123,6 +127,11 @@ class Transport:
             except (Unavailable, ProtocolError):
                 if pooled is None or pooled.has_responded:
                     raise
+                patience_s = max(request.resend_within_s, min(pooled.opened_in_s, LONGEST_AT_ONCE_S))
+                if pooled.loop.time() - sent_at > patience_s:
+                    raise
+                if request.on_resend is not None:
+                    request.on_resend()
                 pool.stale += 1
                 pool.close_idle_before(pooled.idle_since)  # these are stale as well
                 pooled = None
@@ -134,8 +143,10 @@ class Transport:
         loop = asyncio.get_running_loop()
         if self._reaper is None:
             self._reaper = loop.call_later(IDLE_LIMIT_S / 2, self._reap)
-        life_s = LIFE_S * (1 - LIFE_SPREAD * self._rng.random())
-        return await self._connector.open(origin, lambda: Connection(pool, loop, loop.time() + life_s), connect_s)
+        life_s, since = LIFE_S * (1 - LIFE_SPREAD * self._rng.random()), loop.time()
+        connection = await self._connector.open(origin, lambda: Connection(pool, loop, loop.time() + life_s), connect_s)
+        connection.opened_in_s = loop.time() - since
+        return connection
 
     def _reap(self) -> None:
         loop = asyncio.get_running_loop()

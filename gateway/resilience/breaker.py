@@ -11,13 +11,18 @@ States and events (N = `failures`, M = `successes`, both in a row):
 | half-open | granted while no other probe runs, else refused | counted; the M-th       | opens again, for     | the next probe may    |
 |           |                                                 | closes                  | another `recovery_s` | start; not counted    |
 
+A permit of a half-open breaker may be told of the first content of a stream (`answered`) before it ends. That is its success: it is
+counted, and the next probe may start, while the stream goes on. If the stream breaks off later, the permit fails as in the table.
+If it is the M-th success, the breaker closes and the permit belongs to the closed state from then on. A closed breaker counts a
+stream at its end, so that streams which all break off still open it.
+
 One event comes from outside: the same endpoint's breaker has opened in another worker (`trip`). It opens a breaker that is closed
 or half-open. Where the recovery time of an open one is over, it begins again, so that one failed probe serves all workers.
 Where it is not over, it continues unchanged, so that repeated events do not prolong it.
 
 The odd case: an attempt may end long after the state in which it began. Every change of state starts a new epoch, a permit
 remembers its epoch, and a permit of an earlier epoch changes nothing. So responses that arrive after the opening can neither close
-the breaker nor prolong its recovery time, and a half-open epoch has at most one live permit.
+the breaker nor prolong its recovery time, and a half-open epoch has at most one live permit that is not yet answered.
 
 A breaker that is switched off (no spec) is always closed.
 """
@@ -51,16 +56,31 @@ class Permit:
     So `abandon` may stand in a `finally`, for every other way out (the client left, the provider rejected this one request).
     """
 
-    __slots__ = ("_breaker", "_epoch")
+    __slots__ = ("_breaker", "_epoch", "_is_counted")
 
     def __init__(self, breaker: "Breaker", epoch: int) -> None:
         self._breaker: Breaker | None = breaker
         self._epoch = epoch
+        self._is_counted = False  # as a success of the half-open state, which still holds
+
+    def answered(self) -> None:
+        """Record the first content: a half-open breaker counts it as the success and lets the next probe start."""
+        breaker = self._breaker
+        if (
+            breaker is None
+            or breaker._epoch != self._epoch
+            or breaker._state is BreakerState.CLOSED
+            or self._is_counted
+        ):
+            return
+        breaker._succeeded()
+        self._is_counted = breaker._epoch == self._epoch
+        self._epoch = breaker._epoch
 
     def succeed(self) -> None:
         """Record that the endpoint answered."""
         breaker, self._breaker = self._breaker, None
-        if breaker is not None and breaker._epoch == self._epoch:
+        if breaker is not None and breaker._epoch == self._epoch and not self._is_counted:
             breaker._succeeded()
 
     def fail(self) -> None:
@@ -72,7 +92,7 @@ class Permit:
     def abandon(self) -> None:
         """Record nothing; return the slot of the probe."""
         breaker, self._breaker = self._breaker, None
-        if breaker is not None and breaker._epoch == self._epoch:
+        if breaker is not None and breaker._epoch == self._epoch and not self._is_counted:
             breaker._is_probing = False
 
 

@@ -79,6 +79,8 @@ class RetryBudget:
         """Count a request of the pool, which adds `share` of a token."""
         if self._balance < RESERVE:
             self._balance = min(RESERVE, self._balance + share)
+            if self._waiting and self._balance >= 1.0:
+                self._wake()
 
     def try_take(self) -> RetryToken | None:
         """Return a token, None where there is none now."""
@@ -127,8 +129,10 @@ class RetryBudget:
         """Wake as many waiters as there are tokens; all of them, where no running retry may return one."""
         count = int(self._balance) if self._is_hopeful else len(self._waiting)
         while self._waiting and count > 0:
-            _finish(self._waiting.popleft())
-            count -= 1
+            turn = self._waiting.popleft()
+            if not turn.done():  # else its waiter was cancelled, or its time is up: the wake-up goes to the next one
+                turn.set_result(True)
+                count -= 1
 
 
 def _finish(turn: "asyncio.Future[bool]") -> None:

@@ -3,8 +3,8 @@
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 from gateway.config.spec import Spec
 from gateway.core.secret import Secret
@@ -13,15 +13,14 @@ from gateway.runtime.control_socket import make_private_folder
 log = logging.getLogger(__name__)
 
 
-def admin_key(spec: Spec, out: TextIO) -> Secret:
-    """Return the key. Print a new one on `out` if that is a terminal, else write it to `admin.key` in the state folder."""
+def admin_key(spec: Spec, show: Callable[[str], None] | None) -> Secret:
+    """Return the key. A new one is shown where there is a terminal to `show` it, else written to `admin.key` in the state folder."""
     configured = spec.server.admin.key
     if configured:
         return configured
     key = Secret(f"gw-admin-{secrets.token_urlsafe(32)}")
-    if out.isatty():
-        out.write(f"admin key, for this run: {key.value}\n")
-        out.flush()
+    if show is not None:
+        show(f"admin key, for this run: {key.value}\n")
         return key
     path = Path(spec.state_dir) / "admin.key"
     try:

@@ -10,13 +10,19 @@ and exit; children see the end of their lifeline, which workers hold too, and ex
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
-from gateway.runtime.launch import Bootstrap, launch_worker, make_lifeline, raise_descriptor_limit
+from gateway.runtime.launch import (
+    STOP_SIGNALS,
+    Bootstrap,
+    launch_worker,
+    make_lifeline,
+    open_standard_streams,
+    raise_descriptor_limit,
+)
 from gateway.runtime.notify import Notifier
 
 FAILED = 1
@@ -28,10 +34,14 @@ def run(config_path: Path, pid_path: Path | None = None) -> int:
 
     Return 0 after a clean stop, 1 after a failure, 2 for a bad configuration, whose problems are printed to stderr.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # SIGHUP means reload, and there is nothing to reload yet
+    open_standard_streams()
+    # SIGHUP means reload, and there is nothing to reload yet. The other two end a process by default; workers and managed
+    # servers inherit that they are ignored.
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # Stop signals before the loop that handles them are noted; an exception could be raised in any line.
     early_signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda number, _: early_signals.append(number))
     notifier = Notifier.take(os.environ, os.getpid())
     raise_descriptor_limit()
@@ -54,6 +64,8 @@ def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
     import asyncio  # none of these before the worker is launched
 
     from gateway.core.problem import ConfigError
+    from gateway.observability.line_writer import write_soon
+    from gateway.observability.logging import STDERR
     from gateway.routing.checks import load_and_run_checks
     from gateway.runtime.control_loop import ControlLoop
     from gateway.runtime.cpus import worker_count
@@ -62,22 +74,23 @@ def _run(config_path: Path, pid_path: Path | None, bootstrap: Bootstrap) -> int:
     from gateway.runtime.sockets import Sockets
 
     if not has_strict_parser(os.environ):
-        sys.stderr.write(
+        write_soon(
+            STDERR,
             "gateway: aiohttp is without its C parser, and no other one is strict enough: install a wheel of aiohttp for "
-            "this platform, and leave AIOHTTP_NO_EXTENSIONS unset\n"
+            "this platform, and leave AIOHTTP_NO_EXTENSIONS unset\n",
         )
         return FAILED
     try:
         loaded = load_and_run_checks(config_path, os.environ)  # the first worker compiles it
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        write_soon(STDERR, f"{error}\n")
         return BAD_CONFIGURATION
     server = loaded.spec.server
     try:
         with pid_file(pid_path), Sockets.bind(config_path, server, worker_count(server.workers)) as sockets:
             return asyncio.run(ControlLoop(config_path, loaded, sockets, bootstrap).run())
     except (ListenError, PidFileError) as error:
-        sys.stderr.write(f"gateway: {error}\n")
+        write_soon(STDERR, f"gateway: {error}\n")
         return FAILED
 
 

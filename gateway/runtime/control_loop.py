@@ -6,17 +6,18 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config.load import Loaded
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
-from gateway.observability import logging as process_log
+from gateway.observability.line_writer import write_soon
+from gateway.observability.logging import STDERR, ProcessLog
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.providers import provider_kinds
@@ -24,7 +25,7 @@ from gateway.runtime.admin_key import admin_key
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.file_watch import FileWatch
 from gateway.runtime.first_request import curl_line
-from gateway.runtime.launch import Bootstrap
+from gateway.runtime.launch import STOP_SIGNALS, Bootstrap
 from gateway.runtime.listeners import address_of
 from gateway.runtime.managed_server import ChildContext
 from gateway.runtime.managed_servers import ManagedServers
@@ -41,7 +42,8 @@ log = logging.getLogger(__name__)
 
 CLEAN = 0
 FAILED = 1
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STDOUT = 1
+START_PATIENCE_S = 2.0  # after a stop signal, for a worker that still starts: it may have served already
 
 
 class ControlLoop:
@@ -49,7 +51,9 @@ class ControlLoop:
 
     def __init__(self, config_path: Path, loaded: Loaded, sockets: Sockets, bootstrap: Bootstrap) -> None:
         self._sockets = sockets
+        self._log = ProcessLog()
         self._metrics = Metrics()
+        self._metrics.on_snapshot(self._count_dropped_lines)
         self._merged = Merged()
         self._stop = asyncio.Event()
         self._is_ready = self._is_stopping = False
@@ -90,13 +94,15 @@ class ControlLoop:
     async def run(self) -> int:
         """Serve until a stop signal. Return the exit code."""
         spec = self._reloader.current.spec
-        process_log.setup(spec.log.format_on(sys.stderr), spec.log.level)
+        self._log.install()
+        self._log.configure(spec.log.format_on(STDERR), spec.log.level)
         warn(self._reloader.current)
         self._reaper.open()
         with self._signals():
             try:
                 for number in self._early_signals:
                     self._handle_stop_signal(number)
+                    self._workers.kill()  # none has been started: no request runs
                 await self._serve()
             except StartError as error:
                 log.error("gateway could not start", extra={"reason": str(error)})
@@ -110,12 +116,11 @@ class ControlLoop:
         spec = self._reloader.current.spec
         version = ConfigVersion.of(self._reloader.generation, spec, self._children.plan(spec))
         self._children.keep(spec)
-        self._tasks.start(self._feed_watchdog(), "watchdog")
         await asyncio.gather(self._workers.start(version, self._first_worker), self._open_admin())
+        if self._workers.active:
+            self._children.release()  # also during a stop: a worker has served, and its requests may wait for a child
         if not self._stop.is_set():
             self._become_ready(version)
-        elif self._workers.pids():
-            self._children.release()  # a request that came before the signal may wait for one
         await self._stop.wait()
         self._notifier.stopping()
         drain = self._reloader.current.spec.server.drain
@@ -125,24 +130,24 @@ class ControlLoop:
 
     def _become_ready(self, version: ConfigVersion) -> None:
         self._is_ready = True
-        self._children.release()
         listeners = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
         more = {"workers": self._workers.wanted, "generation": version.generation}
         log.info("gateway is ready", extra={**listeners, **more})
         self._show_first_request()
         self._notifier.ready(self._status())
+        # After READY: systemd's watchdog waits for it, and a slow start must not fill the manager's queue before it.
+        self._tasks.start(self._feed_watchdog(), "watchdog")
         self._tasks.start(self._reloader.run(), "reload", essential=True)
         self._follow_files(self._reloader.current)
 
     def _show_first_request(self) -> None:
         """Print a request to try, where a person looks on."""
         spec = self._reloader.current.spec
-        if sys.stdout.isatty() and spec.server.listen:
+        if os.isatty(STDOUT) and spec.server.listen:
             name = self._sockets.data.sockets[0].getsockname()
             port = name[1] if isinstance(name, tuple) else 0
             if line := curl_line(spec, spec.server.listen[0], port):
-                sys.stdout.write(f"try it: {line}\n")
-                sys.stdout.flush()
+                asyncio.get_running_loop().run_in_executor(self._executor, write_soon, STDOUT, f"try it: {line}\n")
 
     def _status(self) -> str:
         last = self._reloader.last
@@ -160,7 +165,8 @@ class ControlLoop:
         listener_type = await asyncio.get_running_loop().run_in_executor(self._executor, _import_admin_listener)
         spec = self._reloader.current.spec
         self._admin = listener_type(self._overview)
-        key = admin_key(spec, sys.stdout)
+        show = partial(write_soon, STDOUT) if os.isatty(STDOUT) else None
+        key = await asyncio.get_running_loop().run_in_executor(self._executor, admin_key, spec, show)
         await self._admin.open(self._sockets.admin, spec.server.admin.listen, key, self._sockets.control)
 
     async def _close(self) -> None:
@@ -188,7 +194,7 @@ class ControlLoop:
         await self._workers.activate(version)
         if self._admin is not None:
             self._admin.renew(loaded.spec.server.admin.listen)
-        process_log.setup(loaded.spec.log.format_on(sys.stderr), loaded.spec.log.level)
+        self._log.configure(loaded.spec.log.format_on(STDERR), loaded.spec.log.level)
         self._follow_files(loaded)
         return []
 
@@ -203,6 +209,9 @@ class ControlLoop:
     def _files_changed(self) -> None:
         self._reloader.request(is_explicit=False)
 
+    def _count_dropped_lines(self) -> None:
+        self._metrics.log_lines_dropped["process"].value = self._log.dropped
+
     def _count_restart(self) -> None:
         self._metrics.worker_restarts.value += 1
 
@@ -214,27 +223,33 @@ class ControlLoop:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in _STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._handle_stop_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._handle_reload_signal)
         try:
             yield
         finally:
-            for number in (*_STOP_SIGNALS, signal.SIGHUP):
+            for number in (*STOP_SIGNALS, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     def _handle_stop_signal(self, number: int) -> None:
         name = signal.Signals(number).name
         if not self._is_stopping:
-            log.info("gateway is stopping", extra={"signal": name})
             self._is_stopping = True
             self._stop.set()
             if not self._is_ready:
-                self._workers.interrupt_start()
+                self._tasks.start(self._kill_unless_started(), "stop during the start")
+            log.info("gateway is stopping", extra={"signal": name})
             return
-        log.warning("second stop signal, ending at once", extra={"signal": name})
         self._exit_code = FAILED
         self._workers.kill()
+        log.warning("second stop signal, ending at once", extra={"signal": name})
+
+    async def _kill_unless_started(self) -> None:
+        """Kill workers that don't serve within some time. One that does has perhaps taken requests: it drains."""
+        await asyncio.sleep(START_PATIENCE_S)
+        if not self._workers.active:
+            self._workers.kill()
 
     def _handle_reload_signal(self) -> None:
         self._notifier.reloading(self._clock.monotonic())

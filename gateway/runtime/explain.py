@@ -78,10 +78,9 @@ def explain(
     route = next(route for route in spec.routes if route.name == match.route)
     plan = snapshot.plans[match]
     return {
-        "route": match.route,
-        "why": f"its match {list(route.match)} covers {request.model!r}"
-        + (f" and its condition holds: {route.when}" if route.when else ""),
-        "goal": match.goal,
+        "route": plan.decision.route,
+        "why": " and ".join(plan.decision.reasons),
+        "goal": plan.decision.goal,
         "passed_over": passed_over,
         "pools": [_pool(spec, stage, route.policy) for stage in plan.stages],
         "endpoints": [

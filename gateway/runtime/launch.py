@@ -17,6 +17,7 @@ from gateway.runtime.notify import Notifier
 
 # Only control handles these signals, also where they are sent to every process of the gateway. Blocked signals stay
 # blocked over exec: at no moment could a new process die of one.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FOR_CONTROL_ONLY = (signal.SIGINT, signal.SIGHUP)
 
 
@@ -74,6 +75,15 @@ def launch(module: str, arguments: Sequence[str], fds: Sequence[int]) -> subproc
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null in place of a closed stdin, stdout or stderr: a socket or file would get its number otherwise."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: `fd`
 
 
 def raise_descriptor_limit() -> None:

@@ -1,6 +1,6 @@
 """The services of a worker: made once, moved from one snapshot to the next."""
 
-import sys
+from typing import Final
 
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Tasks
@@ -11,6 +11,8 @@ from gateway.pools.directory import Directory
 from gateway.pools.managed_servers import ManagedServers
 from gateway.providers.transport import Transport
 from gateway.snapshot import Services, Snapshot
+
+STDOUT: Final = 1
 
 
 def build_services(tasks: Tasks, clock: Clock | None = None, number: int = 1) -> Services:
@@ -24,7 +26,7 @@ def build_services(tasks: Tasks, clock: Clock | None = None, number: int = 1) ->
         directory=Directory(clock),
         managed_servers=ManagedServers(),
         metrics=metrics,
-        reporter=Reporter(metrics, RequestLog(sys.stdout.fileno()), clock),
+        reporter=Reporter(metrics, RequestLog(STDOUT), clock),
     )
     own_requests = metrics.worker_requests[str(number)]
     metrics.on_snapshot(lambda: _fill_gauges(services, own_requests))
@@ -54,7 +56,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         pools=snapshot.spec.pools,
     )
     services.metrics.config_generation.value = snapshot.generation
-    services.reporter.use_format(snapshot.spec.log.format_on(sys.stdout))
+    services.reporter.use_format(snapshot.spec.log.format_on(STDOUT))
 
 
 def _fill_gauges(services: Services, own_requests: Value) -> None:

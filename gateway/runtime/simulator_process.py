@@ -16,6 +16,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.core.clock import SystemClock
+from gateway.observability.logging import ProcessLog
 from gateway.runtime.lifeline import end_with
 from gateway.simulator.server import Simulator
 from gateway.simulator.stats import Stats
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     if options.lifeline is not None:
         end_with(options.lifeline)
+    ProcessLog().install()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(serve(options))

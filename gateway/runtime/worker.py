@@ -1,7 +1,7 @@
 """The worker process: the data plane, and nothing but requests.
 
 Started as `python -m gateway.runtime.worker --bus FD`. It imports what it needs, waits for the listening sockets and the
-first configuration, and serves until control sends Stop, control is gone, or SIGTERM comes; each time it finishes running
+first configuration, and serves until control sends Stop, control is gone, or SIGTERM or SIGQUIT comes; each time it finishes running
 requests. Everything that is imported here delays the start of the gateway.
 """
 
@@ -23,8 +23,8 @@ from gateway.api.app import make_runner
 from gateway.compile.certificates import context_for
 from gateway.compile.snapshot import compile_snapshot
 from gateway.core.tasks import Tasks
-from gateway.observability import logging as process_log
 from gateway.observability.lag import LoopLag
+from gateway.observability.logging import STDERR, ProcessLog
 from gateway.pools.health import HealthChecks
 from gateway.runtime import bus, messages
 from gateway.runtime.acceptors import Acceptor, Acceptors, ConnectionFactory, most_connections
@@ -53,21 +53,27 @@ def main() -> int:
     if received is None:
         return 0
     start, listeners = received
-    return uvloop.run(Worker(end, listeners, start).run())
+    process_log = ProcessLog()
+    process_log.install()
+    return uvloop.run(Worker(end, listeners, start, process_log).run())
 
 
 class Worker:
     """One worker, from its start message to its end."""
 
-    def __init__(self, end: socket.socket, listeners: list[socket.socket], start: messages.Start) -> None:
+    def __init__(
+        self, end: socket.socket, listeners: list[socket.socket], start: messages.Start, process_log: ProcessLog
+    ) -> None:
         self._end = end
         self._listeners = listeners
         self._start = start
+        self._log = process_log
         self._leaving = asyncio.Event()
         self._stop = messages.Stop(0.0, 0.0)
         self._exit_code = 0
         self._tasks = Tasks(on_fatal=self._fail)
         self._services = build_services(self._tasks, number=start.number)
+        self._services.metrics.on_snapshot(self._count_dropped_lines)
         self._checks = HealthChecks(
             self._services.transport,
             self._services.directory,
@@ -82,7 +88,8 @@ class Worker:
         start = self._start
         end_after(self._end, lambda: self._stop.deadline_s + ORPHAN_MARGIN_S)
         link = await bus.Link.open(self._end)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leaving.set)
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            asyncio.get_running_loop().add_signal_handler(number, self._leaving.set)
         for provider, condition in start.children.items():
             self._services.child_changed(provider, condition)
         rotation = self._services.rotation
@@ -184,7 +191,7 @@ class Worker:
         activate(self._services, snapshot)
         targets = (target for path in snapshot.plans.values() for stage in path.stages for target in stage.targets)
         self._checks.track((target, spec.providers[target.endpoint.provider].health) for target in targets)
-        process_log.setup(spec.log.format_on(sys.stderr), spec.log.level)
+        self._log.configure(spec.log.format_on(STDERR), spec.log.level)
         self._stop = messages.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 
     async def _send_life_signs(self, link: bus.Link) -> None:
@@ -199,6 +206,9 @@ class Worker:
             snapshot = self._services.metrics.snapshot()
             link.send(messages.Metrics(0, snapshot))
             pause = len(snapshot) // METRICS_BYTES_PER_SIGN
+
+    def _count_dropped_lines(self) -> None:
+        self._services.metrics.log_lines_dropped["process"].value = self._log.dropped
 
     def _fail(self) -> None:
         """Handle the end of an essential task: finish running requests, then end and be replaced."""

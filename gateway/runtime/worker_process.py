@@ -40,6 +40,7 @@ class WorkerProcess:
         self._questions: dict[int, asyncio.Future[messages.Answer | None]] = {}  # by id
         self._last_id = 0
         self._unsent: list[messages.ToWorker] = []  # sent before the link was open
+        self._bus_has_ended = False
 
     @property
     def pid(self) -> int:
@@ -56,6 +57,7 @@ class WorkerProcess:
         except (OSError, bus.BusError) as error:
             log.error("lost the bus to a worker", extra={"worker": self.name, "pid": self.pid, "reason": str(error)})
         finally:
+            self._bus_has_ended = True
             for question in self._questions.values():
                 if not question.done():
                     question.set_result(None)
@@ -78,7 +80,7 @@ class WorkerProcess:
 
     async def ask(self, question: messages.Question, patience_s: float) -> messages.Answer | None:
         """Send `question` under an id of its own, and return the answer; None where the worker ends or takes longer."""
-        if self._link is None:
+        if self._link is None or self._bus_has_ended:
             return None
         self._last_id = id = self._last_id + 1
         self._questions[id] = answer = asyncio.get_running_loop().create_future()
@@ -89,11 +91,6 @@ class WorkerProcess:
             return None
         finally:
             del self._questions[id]
-
-    def terminate(self) -> None:
-        """Ask the process to end; one that does not handle the signal yet ends at once."""
-        if self._process.poll() is None:
-            self._process.terminate()
 
     def kill(self) -> None:
         """End the process at once."""

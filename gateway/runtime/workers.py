@@ -160,17 +160,6 @@ class Workers:
         await asyncio.wait(late)
         return False
 
-    def interrupt_start(self) -> None:
-        """Start no more workers. One that serves already may have requests, though control is not ready: it finishes them.
-
-        SIGTERM ends a worker that still imports at once. A later one finishes its start, for clients may reach it before
-        control reads that it serves, and then leaves as after `Stop`.
-        """
-        self._stopping.set()
-        for worker in self._processes:
-            if not worker.generation:
-                worker.terminate()
-
     def kill(self) -> None:
         """End all workers at once."""
         self._stopping.set()
@@ -246,7 +235,6 @@ class Workers:
             case messages.Ready(generation=generation):
                 worker.generation = generation
                 if self._stopping.is_set():
-                    self._end_first_wait()
                     return
                 self._share_listeners()
                 if not self._rollout.is_current(worker):

@@ -4,15 +4,34 @@ An attempt ends in exactly one of three ways: ok, failed, or abandoned (the clie
 another endpoint was faster). An abandoned attempt tells the breaker nothing, but returns a half-open breaker's probe.
 """
 
+from dataclasses import replace
 from types import TracebackType
+from typing import Final
 
 from gateway.core.errors import ClientStalled, GatewayError, UpstreamError
 from gateway.core.exchange import AttemptRecord, Exchange
+from gateway.core.faults import Fault
 from gateway.core.response import Response
+from gateway.observability.report import log_failed_attempt
 from gateway.pools.concurrency import ConcurrencyLimiter
 from gateway.pools.target import Target
 from gateway.resilience.retry import RetryToken
 from gateway.snapshot import Services
+
+STALE: Final = "stale_connection"
+"""The code in the record of an attempt whose kept connection closed before it answered."""
+
+
+def record_resend(exchange: Exchange, record: AttemptRecord, now: float) -> None:
+    """Record that a request was sent on a kept connection that closed, as a failed attempt of its own before `record`.
+
+    It counts among the attempts of its pool and in the log. The breaker does not hear of it: a provider may close an idle
+    connection at any time.
+    """
+    stale = replace(record, outcome="failed", code=STALE, fault=Fault.CONNECT, ended_at=now)
+    at = next(number for number, one in enumerate(exchange.attempts) if one is record)
+    exchange.attempts.insert(at, stale)
+    record.started_at, record.waited_s = now, 0.0
 
 
 class Attempt:
@@ -72,6 +91,8 @@ class Attempt:
         record.outcome, record.code = "failed", error.error_code
         if isinstance(error, UpstreamError):
             record.fault, record.status = error.fault, record.status or error.upstream_status or 0
+        # Before the breaker, which may open and then logs why.
+        self.target.endpoint.last_failure = log_failed_attempt(self._exchange.id, record, error)
         if error.is_retryable or error.hurts_breaker:
             self.target.endpoint.failures.observe(1.0, self._now())
             if self._token is not None:
@@ -107,6 +128,8 @@ class Attempt:
         endpoint.credential.is_refused = False
         if self._token is not None:
             self._token.answered()
+        if self._permit is not None:
+            self._permit.answered()
         self._response = response
 
     def choose(self) -> None:

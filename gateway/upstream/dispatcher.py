@@ -336,7 +336,9 @@ class _Dispatcher:
             return None
         stage, pause = resting
         since = self._now()
-        await asyncio.sleep(pause)
-        self._exchange.timeline.add_wait("retry", since)
-        self._waited_s += pause
+        try:
+            await asyncio.sleep(pause)
+        finally:
+            self._exchange.timeline.add_wait("retry", since)
+            self._waited_s += self._now() - since
         return stage

@@ -26,6 +26,7 @@ from gateway.pools.target import Target
 from gateway.resilience.retry import backoff_pause_s
 from gateway.routing.conversation import affinity
 from gateway.snapshot import Services
+from gateway.upstream.attempt import STALE
 
 LEAST_RETRY_AFTER_S: Final = 1.0  # sent to a client where no endpoint says when it is available again
 RETRY_AFTER_SPREAD: Final = (
@@ -38,6 +39,7 @@ class PoolAttempts:
     """The attempts of one request in one pool."""
 
     count: int = 0
+    resends: int = 0  # on top of them: requests that were sent again because a kept connection closed
     failure: tuple[Target, UpstreamError] | None = None  # the last
 
     @property
@@ -47,7 +49,7 @@ class PoolAttempts:
             return False
         target, error = self.failure
         word = error.effect.retry_word
-        return self.count < target.retry.attempts and (word is None or word in target.retry.when)
+        return self.count + self.resends < target.retry.attempts and (word is None or word in target.retry.when)
 
 
 class FailoverState:
@@ -214,7 +216,8 @@ class FailoverState:
         """Note that an endpoint failed, and when it may be retried."""
         made, retry, asked_s = self.attempts[stage.pool], target.retry, error.retry_after_s or 0.0
         made.failure = target, error
-        if not error.effect.same_endpoint or asked_s > retry.retry_after_cap_s:
+        made.resends = sum(one.code == STALE and one.pool == stage.pool for one in self._exchange.attempts)
+        if not error.effect.same_endpoint or error.should_retry is False or asked_s > retry.retry_after_cap_s:
             retry_at = inf
         else:
             retry_at = self._now() + max(asked_s, backoff_pause_s(made.count, retry, self._services.rng))

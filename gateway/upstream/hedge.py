@@ -24,7 +24,7 @@ async def race(
         async with asyncio.TaskGroup() as group:
             tasks.append(group.create_task(_error_as_value(result_of, first)))
             await asyncio.wait(tasks, timeout=after_s)
-            if not tasks[0].done() and (other := second()) is not None:
+            if not tasks[0].done() and (other := _begin(second)) is not None:
                 begun.append(other)
                 tasks.append(group.create_task(_error_as_value(result_of, other)))
             winner = await _first_success(tasks)
@@ -42,6 +42,14 @@ async def race(
             if isinstance(error := task.result(), GatewayError):
                 raise error
     return winner
+
+
+def _begin(second: Callable[[], Attempt | None]) -> Attempt | None:
+    """Return a second attempt; None where it is too late for one: the first attempt's own timeouts then end the request."""
+    try:
+        return second()
+    except GatewayError:
+        return None
 
 
 async def _error_as_value(result_of: ResultOf, attempt: Attempt) -> Attempt | GatewayError | None:

@@ -7,10 +7,11 @@ It is sent a second time only where that can do no harm (RFC 9110, 9.2.2):
 | an upload of which something was read    | never: it is gone                                                  |
 | GET, HEAD, PUT, DELETE                   | as the settings for retries say                                    |
 | POST, PATCH                              | where the provider can't have begun: no connection, a key refused, |
-|                                          | a limit                                                            |
+|                                          | a limit; a kept connection that closes at once (`AT_ONCE_S`)       |
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 from gateway.accounting.passthrough_usage import COPY_LIMIT, model_known_as, reported_usage
@@ -20,16 +21,18 @@ from gateway.core.exchange import AttemptRecord, Exchange
 from gateway.core.faults import Fault
 from gateway.core.response import Response
 from gateway.pools.target import Target
-from gateway.providers.transport import UpstreamResponse, WireRequest
+from gateway.providers.transport import AT_ONCE_S, UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.download import Download
 from gateway.streaming.upload import Upload
+from gateway.upstream.attempt import record_resend
 from gateway.upstream.request import read_fault
 
 REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})  # idempotent: done twice they do the same
 UNTOUCHED: Final = frozenset({Fault.CREDENTIAL, Fault.RATE_LIMITED, Fault.QUOTA})  # the provider only refused
 NO_CONNECTION: Final = frozenset({"connect_timeout", "upstream_connect", "upstream_tls"})
 NOT_MODIFIED: Final = 304
+CONFLICT: Final = 409
 
 
 class PassthroughCall:
@@ -62,6 +65,8 @@ class PassthroughCall:
     async def _send(
         self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services, total_at: float | None
     ) -> UpstreamResponse:
+        record = exchange.attempt
+        assert record is not None
         upstream = await services.transport.send(
             WireRequest(
                 origin=target.provider.origin,
@@ -73,6 +78,8 @@ class PassthroughCall:
                 write_timeout_s=limits.write_timeout_s,
                 upload=self._body if isinstance(self._body, Upload) else None,
                 is_head=self._method == "HEAD",
+                resend_within_s=inf if self._method in REPEATABLE else AT_ONCE_S,
+                on_resend=lambda: record_resend(exchange, record, services.clock.monotonic()),
             )
         )
         if upstream.status < 300 or upstream.status == NOT_MODIFIED:
@@ -85,7 +92,9 @@ class PassthroughCall:
                 message = "the provider answered with a redirect, which is not followed"
                 raise ProtocolError(message, fault=Fault.REJECTED)
             error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
-            if not isinstance(error, CredentialRefused) and body:
+            if upstream.status == CONFLICT:
+                error.fault = Fault.REJECTED  # with what the client's request names; for chat it is a lock that passes
+            if body and not isinstance(error, CredentialRefused) and error.http_status == upstream.status:
                 error.response = Response(upstream.status, upstream.headers, body=body)
             raise error
         except BaseException:

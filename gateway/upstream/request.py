@@ -12,11 +12,18 @@ from gateway.core.usage import Usage
 from gateway.dialects import BATCHED
 from gateway.pools.batches import TOKENS_LIMIT
 from gateway.pools.target import Target
-from gateway.providers.header_policy import FROM_CLIENT_DIALECT, second_via
+from gateway.providers.header_policy import FROM_CLIENT_DIALECT, client_value, second_via
 from gateway.providers.transport import UpstreamResponse, WireRequest
 from gateway.snapshot import Services
 from gateway.streaming.relay import Document, EventStream
+from gateway.upstream.attempt import record_resend
 from gateway.upstream.batching import send_in_batch
+
+RESEND_WITHIN_S: Final = 1.0
+"""How long after sending it a kept connection may close for chat or embeddings to be sent once more.
+
+Twice is harmless for them: nothing is stored, and what a provider did within a second costs little. A provider that took longer
+may have been broken by this very request."""
 
 FAULT_LIMIT: Final = 256 * 2**10  # bytes of an error's body that are worth passing on
 
@@ -48,10 +55,11 @@ DIALECT_CALL: Final = DialectCall()
 class UpstreamRequest:
     """One request for one endpoint. `model_id`: the endpoint's name for the model."""
 
-    __slots__ = ("binding", "exchange", "limits", "model_id", "services", "target")
+    __slots__ = ("_record", "binding", "exchange", "limits", "model_id", "services", "target")
 
     def __init__(self, exchange: Exchange, target: Target, limits: ServerLimitsSpec, services: Services) -> None:
         assert exchange.request is not None
+        self._record = exchange.attempt  # now: a hedge may begin another attempt later
         self.exchange = exchange
         self.target = target
         self.limits = limits
@@ -109,13 +117,22 @@ class UpstreamRequest:
                 is_stream=is_stream,
                 total_at=total_at,
                 write_timeout_s=self.limits.write_timeout_s,
+                resend_within_s=RESEND_WITHIN_S,
+                on_resend=self._record_resend,
             )
         )
         try:
             if upstream.status != 200:
                 body = target.provider.redact(await read_fault(upstream))
-                error = target.provider.classify_error(upstream.status, upstream.headers, body, services.clock.wall())
+                error = target.provider.classify_error(
+                    upstream.status,
+                    upstream.headers,
+                    body,
+                    services.clock.wall(),
+                    names_model=not target.model.is_family,
+                )
                 if isinstance(error, Rejected):
+                    error.request_id = self.exchange.id
                     error.body = self.binding.bridge.translate_error(error)
                 raise error
             if upstream.headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -124,6 +141,10 @@ class UpstreamRequest:
             upstream.close()
             raise
         return upstream
+
+    def _record_resend(self) -> None:
+        if self._record is not None:
+            record_resend(self.exchange, self._record, self.services.clock.monotonic())
 
     def read(self, upstream: UpstreamResponse) -> Awaitable[bytes]:
         """Return the whole body of an unstreamed response. Raises `UpstreamError`."""
@@ -140,7 +161,8 @@ class UpstreamRequest:
         exchange = self.exchange
         lines = f"x-request-id: {exchange.id}\r\n"
         for name in FROM_CLIENT_DIALECT:
-            if (value := exchange.headers.get(name)) is not None:
+            if name in exchange.headers:
+                value = client_value(exchange.headers, name)
                 lines += f"{name}: {value}\r\n"
         return lines + self.client_lines()
 
@@ -148,7 +170,7 @@ class UpstreamRequest:
         """Return the client's header lines that the provider's API takes, and `via`."""
         headers, lines = self.exchange.headers, ""
         for name, otherwise in self.target.provider.client_headers.items():
-            if value := headers.get(name, otherwise):
+            if value := client_value(headers, name, otherwise):
                 lines += f"{name}: {value}\r\n"
         return lines + second_via(headers)
 

@@ -1,13 +1,13 @@
 """Token counts: asked of the provider that would answer the prompt, estimated by the gateway where it can't count.
 
 A client that wants to know a size is not refused because a provider has a bad day: this fails open, except for what is wrong
-with the request itself.
+with the request itself, and for a key that the provider refuses: only the operator can mend that, so it must not look well.
 """
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from gateway.core.errors import CapacityError, Rejected, UpstreamError
+from gateway.core.errors import CapacityError, CredentialRefused, Rejected, UpstreamError
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.dialects import ESTIMATED
@@ -27,7 +27,9 @@ async def count_tokens(
         try:
             return await dispatch(exchange, plan, snapshot, services)
         except (UpstreamError, CapacityError) as error:
-            if not plan.stages or (isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT):
+            if not plan.stages or isinstance(error, CredentialRefused):
+                raise
+            if isinstance(error, Rejected) and error.upstream_status not in CAN_T_COUNT:
                 raise
     request = exchange.request
     assert request is not None

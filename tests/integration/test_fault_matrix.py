@@ -200,7 +200,7 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         Case(
             (GOOD["json"], HostileReply((b"",), "close"), GOOD["json"]),
             "answered",
-            1,
+            2,  # the one whose connection was closed is an attempt too
             "ignores",
             False,
             requests=3,
@@ -209,7 +209,7 @@ CASES: dict[str, tuple[Case, Case]] = {  # unstreamed, streamed
         Case(
             (KEPT_STREAM, HostileReply((b"",), "close"), GOOD["stream"]),
             "answered",
-            1,
+            2,  # the one whose connection was closed is an attempt too
             "ignores",
             False,
             requests=3,
@@ -225,7 +225,7 @@ REFUSALS: dict[str, Case] = {
     ),
     "429-quota": Case((refusal(b"429 No", "insufficient_quota"),), (429, "upstream_quota_used_up"), 1, "ignores", True),
     "401": Case((refusal(b"401 No"),), (502, "upstream_credential_refused"), 1, "ignores", True),
-    "402": Case((refusal(b"402 No", "out_of_credit"),), (402, "out_of_credit"), 1, "ignores", False),
+    "402": Case((refusal(b"402 No", "out_of_credit"),), (429, "upstream_quota_used_up"), 1, "ignores", True),
     "404": Case((refusal(b"404 No", "unknown"),), (404, "unknown"), 1, "ignores", False),
     "context-length": Case(
         (refusal(b"400 No", "context_length_exceeded"),), (400, "context_length_exceeded"), 1, "ignores", True

@@ -127,7 +127,7 @@ def gateway(provider: HostileProvider, tmp_path_factory: pytest.TempPathFactory)
 
 
 def lines_of(gateway: GatewayProcess, request_id: str | None) -> list[dict[str, object]]:
-    return [line for line in gateway.log_lines() if line.get("request_id") == request_id]
+    return [line for line in gateway.log_lines() if line.get("request_id") == request_id and "outcome" in line]
 
 
 def attempts(gateway: GatewayProcess, outcome: str) -> float:

@@ -29,10 +29,11 @@ class Model:
     state: str = "closed"
     results: list[bool] = field(default_factory=list)
     alive: set[int] = field(default_factory=set)
+    answered: set[int] = field(default_factory=set)  # streams that the half-open state has counted, and which go on
     rested_at: float = 0.0
 
     def change(self, state: str) -> None:
-        self.state, self.results, self.alive = state, [], set()
+        self.state, self.results, self.alive, self.answered = state, [], set(), set()
 
     def would_give(self, now: float) -> bool:
         match self.state:
@@ -48,7 +49,17 @@ class Model:
             self.change("half_open")
         self.alive.add(number)
 
+    def answer(self, number: int, now: float) -> None:
+        if self.state == "half_open" and number in self.alive:
+            self.end(number, True, now)
+            (self.answered if self.state == "half_open" else self.alive).add(number)
+
     def end(self, number: int, is_ok: bool | None, now: float) -> None:
+        if number in self.answered:
+            self.answered.discard(number)
+            if is_ok is False:
+                self.open(now, self.spec.recovery_s)
+            return
         if number not in self.alive:
             return
         self.alive.discard(number)
@@ -104,6 +115,13 @@ class BreakerMachine(RuleBasedStateMachine):
         {True: permit.succeed, False: permit.fail, None: permit.abandon}[result]()
         self.model.end(number, result, self.clock.now)
         permit.fail()  # a second end is no end
+
+    @precondition(lambda self: self.permits)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.permits)))
+        self.permits[number].answered()
+        self.model.answer(number, self.clock.now)
 
     @rule(rest_s=st.sampled_from([None, 0.0, 4.0, 10.0, 1e6]))
     def hear_of_a_sibling(self, rest_s: float | None) -> None:

@@ -28,6 +28,8 @@ class GatewayProcess(PythonProcess):
         listen: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         wait: bool = True,
+        stdout: int | None = None,
+        stderr: int | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
@@ -36,7 +38,8 @@ class GatewayProcess(PythonProcess):
         self._listen = listen
         self.write_config(body)
         environment = {"GATEWAY_ADMIN_KEY": ADMIN_KEY, **(env or {})}
-        super().__init__("gateway", ["run", "--config", str(self.config)], folder / "gateway.log", environment)
+        command = ["run", "--config", str(self.config)]
+        super().__init__("gateway", command, folder / "gateway.log", environment, stdout=stdout, stderr=stderr)
         if wait:
             try:
                 self.wait_until_ready()

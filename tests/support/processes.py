@@ -24,7 +24,10 @@ def free_port() -> int:
 
 
 class PythonProcess:
-    """`python -m MODULE …` with its output in a file. As a context manager it only ends the process."""
+    """`python -m MODULE …` with its output in a file, or at descriptors `stdout`, `stderr`.
+
+    As a context manager it only ends the process.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,8 @@ class PythonProcess:
         log: Path,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        stdout: int | None = None,
+        stderr: int | None = None,
     ) -> None:
         self._log = log
         self._is_over = False
@@ -40,8 +45,8 @@ class PythonProcess:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=output if stdout is None else stdout,
+                stderr=output if stderr is None else stderr,
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
                 pass_fds=pass_fds,

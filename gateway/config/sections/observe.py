@@ -1,8 +1,9 @@
 """`observe`: the log."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal
 
 from gateway.config.definitions import Schema, mapping
 from gateway.config.section import ReadContext, SchemaContext, Section
@@ -13,10 +14,10 @@ class LogSpec:
     format: Literal["auto", "json", "text"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
-    def format_on(self, stream: TextIO) -> Literal["json", "text"]:
-        """Return the format of lines on `stream`: `auto` is text on a terminal, JSON elsewhere."""
+    def format_on(self, fd: int) -> Literal["json", "text"]:
+        """Return the format of lines on a file descriptor: `auto` is text on a terminal, JSON elsewhere."""
         if self.format == "auto":
-            return "text" if stream.isatty() else "json"
+            return "text" if os.isatty(fd) else "json"
         return self.format
 
 

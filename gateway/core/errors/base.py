@@ -26,6 +26,7 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str | None] = None
+    request_id: str = ""  # of the request, for formats whose errors hold it
     response: Response | None = None  # the provider's own refusal of a request that is passed through, sent as it came
 
     def __init__(

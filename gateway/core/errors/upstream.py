@@ -19,6 +19,8 @@ class UpstreamError(GatewayError):
     fault: Fault = Fault.SERVER_ERROR
 
     upstream_status: int | None = None
+    provider_words: str = ""  # of an error that the provider sent: redacted, cut, for the log
+    should_retry: bool | None = None  # what the provider's `x-should-retry` says, None for nothing
     is_echo: bool = False  # a copy for a further request of a batch; the breaker counts the original only
 
     def __init__(
@@ -106,18 +108,27 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class QuotaUsedUp(UpstreamRateLimited):
-    """The provider responded with 429 because the credit or quota is used up: waiting does not help."""
+    """The gateway's credit or quota at the provider is used up, by whatever status: waiting does not help."""
 
     type = "insufficient_quota"
+    should_retry = False  # the official clients retry after every other 429
     code = "upstream_quota_used_up"
     fault = Fault.QUOTA
 
 
 class CredentialRefused(UpstreamError):
-    """The provider refuses the gateway's own key (401 or 403). The operator has to act, not the client."""
+    """The provider refuses the gateway's own key, by whatever status. The operator has to act, not the client."""
 
     code = "upstream_credential_refused"
     fault = Fault.CREDENTIAL
+
+
+class ModelGone(UpstreamError):
+    """The provider does not have the model that the configuration names. The operator has to act, not the client."""
+
+    should_retry = False
+    code = "upstream_model_not_found"
+    fault = Fault.MODEL_GONE
 
 
 class Rejected(UpstreamError):
@@ -128,6 +139,7 @@ class Rejected(UpstreamError):
 
     status = 400
     type = "invalid_request_error"
+    code = "upstream_rejected"
     fault = Fault.REJECTED
 
     def __init__(self, message: str, *, status: int, body: bytes, content_type: str) -> None:
@@ -149,6 +161,13 @@ class ContentRefused(Rejected):
 
     code = "content_policy_violation"
     fault = Fault.CONTENT_POLICY
+
+
+class Transient(Rejected):
+    """A 4xx that passes by itself (408, 409, 425, or one with `x-should-retry: true`); forwarded if no other attempt succeeds."""
+
+    code = "upstream_transient"
+    fault = Fault.TRANSIENT
 
 
 class StreamInterrupted(UpstreamError):
@@ -178,6 +197,21 @@ UPSTREAM_CODES: Final = (
         hurts_breaker=True,
     ),
     ErrorCode("upstream_credential_refused", "502", "the provider refuses the gateway's key"),
+    ErrorCode(
+        "upstream_model_not_found",
+        "502",
+        "the provider does not have the model that the configuration names: retired, or not permitted for the gateway's key",
+    ),
+    ErrorCode(
+        "upstream_rejected",
+        "the provider's 4xx",
+        "the provider rejected the request; the client gets the provider's own body, so the code is in the log",
+    ),
+    ErrorCode(
+        "upstream_transient",
+        "the provider's 4xx",
+        "408, 409 or 425, or a 4xx with `x-should-retry: true`, from every endpoint; the client gets the provider's own body",
+    ),
     ErrorCode(
         "context_length_exceeded",
         "400, or the provider's 4xx",

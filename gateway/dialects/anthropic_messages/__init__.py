@@ -14,7 +14,7 @@ from gateway.dialects.anthropic_messages.errors import (
     encode_error,
     encode_error_event,
     encode_provider_error,
-    read_provider_error,
+    mark_too_long,
 )
 from gateway.dialects.anthropic_messages.observer import MessageStreamObserver as read_stream
 from gateway.dialects.anthropic_messages.request_in import PATH, decode_request
@@ -39,10 +39,10 @@ __all__ = [
     "encode_provider_error",
     "encode_request",
     "from_conversation",
+    "mark_too_long",
     "open_decoder",
     "open_encoder",
     "read_answer",
-    "read_provider_error",
     "read_stream",
     "to_conversation",
 ]

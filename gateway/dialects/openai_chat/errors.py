@@ -7,27 +7,14 @@ from typing import Final
 import msgspec
 
 from gateway.core.errors import GatewayError
-from gateway.dialects.base import TOO_LONG, ProviderError
+from gateway.core.provider_error import TOO_LONG, ProviderError, read_provider_error
 
-_TOO_LONG: Final = ("exceed_context_size_error",)  # as `type` of servers whose codes are numbers
+_TOO_LONG: Final = ("maximum context length", "context", "prompt is too long")
+"""Words of a message by which clients and libraries recognize a prompt that is too long; others read the code."""
+
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )
-
-
-class _Error(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | int | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _Error | str | None = None
-    message: str | None = None
-
-
-_decode_error = msgspec.json.Decoder(_ErrorBody).decode
 
 
 def encode_error(error: GatewayError) -> bytes:
@@ -41,22 +28,22 @@ def encode_error_event(error: GatewayError) -> bytes:
     return b"data: %b\n\n" % encode_error(error)
 
 
-def read_provider_error(body: bytes) -> ProviderError | None:
-    """Return the error in a body; None if the body holds none."""
-    try:
-        found = _decode_error(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if isinstance(found.error, _Error):
-        error = found.error
-        code = TOO_LONG if error.type in _TOO_LONG else None if error.code is None else str(error.code)
-        return ProviderError(error.message or "", error.type, code, error.param)
-    message = found.error or found.message
-    return None if message is None else ProviderError(message)
-
-
-def encode_provider_error(error: ProviderError, status: int) -> bytes:
+def encode_provider_error(error: ProviderError, status: int, request_id: str = "") -> bytes:
     """Return a provider's error of another dialect in OpenAI's format."""
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    shape = {"message": error.message, "type": kind, "param": error.param, "code": error.code}
+    message = error.message
+    if error.code == TOO_LONG and not any(map(message.lower().__contains__, _TOO_LONG)):
+        message = f"this model's {_TOO_LONG[0]} is exceeded: {message}"
+    shape = {"message": message, "type": kind, "param": error.param, "code": error.code}
     return msgspec.json.encode({"error": shape})
+
+
+def mark_too_long(body: bytes, status: int) -> bytes:
+    """Return a provider's error about a prompt that is too long with the code by which clients recognize it."""
+    error = read_provider_error(body)
+    if error is None or error.code == TOO_LONG:
+        return body
+    document = msgspec.json.decode(body) if body.lstrip().startswith(b"{") else None
+    if isinstance(document, dict) and isinstance(inner := document.get("error"), dict):
+        return msgspec.json.encode(document | {"error": inner | {"code": TOO_LONG}})
+    return encode_provider_error(msgspec.structs.replace(error, code=TOO_LONG), status)

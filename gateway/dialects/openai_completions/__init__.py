@@ -11,7 +11,7 @@ from gateway.dialects.openai_chat.errors import (
     encode_error,
     encode_error_event,
     encode_provider_error,
-    read_provider_error,
+    mark_too_long,
 )
 from gateway.dialects.openai_chat.request_out import encode_request
 from gateway.dialects.openai_completions.answer import decode_answer, encode_answer
@@ -40,10 +40,10 @@ __all__ = [
     "encode_provider_error",
     "encode_request",
     "from_conversation",
+    "mark_too_long",
     "open_decoder",
     "open_encoder",
     "read_answer",
-    "read_provider_error",
     "read_stream",
     "to_conversation",
 ]

@@ -7,7 +7,7 @@ provider runs pass with the rest.
 
 from typing import Final
 
-from gateway.dialects.openai_chat.errors import encode_error, encode_provider_error, read_provider_error
+from gateway.dialects.openai_chat.errors import encode_error, encode_provider_error, mark_too_long
 from gateway.dialects.openai_responses.answer import decode_answer, encode_answer, read_answer
 from gateway.dialects.openai_responses.conversation_in import PARAMS, to_conversation
 from gateway.dialects.openai_responses.decoder import Decoder as open_decoder
@@ -36,10 +36,10 @@ __all__ = [
     "encode_provider_error",
     "encode_request",
     "from_conversation",
+    "mark_too_long",
     "open_decoder",
     "open_encoder",
     "read_answer",
-    "read_provider_error",
     "read_stream",
     "to_conversation",
 ]

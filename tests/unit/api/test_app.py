@@ -112,5 +112,6 @@ async def test_errors_come_in_the_dialect_of_the_path_or_the_client(
         answer = await client.read_answer()
     assert answer.status == status
     found = answer.json()
-    assert (set(found), found["type"], found["error"]["type"]) == ({"type", "error"}, "error", type)
+    assert (set(found), found["type"], found["error"]["type"]) == ({"type", "error", "request_id"}, "error", type)
+    assert found["request_id"] == answer.header("x-request-id")
     assert answer.header("request-id") == answer.header("x-request-id") or not headers.keys() & VERSION.keys()

@@ -72,12 +72,17 @@ def test_401_says_how_to_authenticate_and_405_what_is_allowed() -> None:
 def test_official_clients_are_told_not_to_ask_again_where_that_is_in_vain() -> None:
     assert error_headers(QuotaUsedUp("used up"))["x-should-retry"] == "false"
     assert "x-should-retry" not in error_headers(UpstreamRateLimited("later"))
+    for should_retry, header in ((True, "true"), (False, "false")):  # the provider's own word
+        error = UpstreamRateLimited("later")
+        error.should_retry = should_retry
+        assert error_headers(error)["x-should-retry"] == header
 
 
 def test_an_error_comes_in_the_dialect_and_with_the_headers_of_its_client() -> None:
     response = error_response(Overloaded("full"), "r-1", anthropic_messages)
     assert isinstance(response.body, bytes)
-    assert json.loads(response.body) == {"type": "error", "error": {"type": "overloaded_error", "message": "full"}}
+    shape = {"type": "overloaded_error", "message": "full"}
+    assert json.loads(response.body) == {"type": "error", "error": shape, "request_id": "r-1"}
     assert (response.headers["x-request-id"], response.headers["request-id"]) == ("r-1", "r-1")
 
 

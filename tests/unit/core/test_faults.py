@@ -28,7 +28,7 @@ from gateway.core.faults import EFFECTS, Effect, Fault, RetryWord
 PAGE: Final = Path(__file__).parents[3] / "docs/faults.md"
 
 ALWAYS: Final = frozenset(  # no word is needed
-    {Fault.CREDENTIAL, Fault.QUOTA, Fault.CONTEXT_LENGTH, Fault.WARMING, Fault.UNTRANSLATABLE}
+    {Fault.CREDENTIAL, Fault.QUOTA, Fault.MODEL_GONE, Fault.CONTEXT_LENGTH, Fault.WARMING, Fault.UNTRANSLATABLE}
 )
 NEVER: Final = frozenset({Fault.INTERRUPTED, Fault.TOTAL, Fault.REJECTED})
 
@@ -90,8 +90,9 @@ def test_the_effects_of_a_fault_agree_with_each_other(fault: Fault) -> None:
 
 def test_what_the_client_or_a_limit_did_hurts_no_breaker() -> None:
     harmless = {fault for fault, effect in EFFECTS.items() if not effect.hurts_breaker}
-    limits = {Fault.RATE_LIMITED, Fault.QUOTA, Fault.CREDENTIAL, Fault.TOTAL, Fault.WARMING}
-    assert harmless == limits | {Fault.UNTRANSLATABLE} | {Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.CONTENT_POLICY}
+    limits = {Fault.RATE_LIMITED, Fault.QUOTA, Fault.CREDENTIAL, Fault.MODEL_GONE, Fault.TOTAL, Fault.WARMING}
+    rejections = {Fault.REJECTED, Fault.CONTEXT_LENGTH, Fault.CONTENT_POLICY, Fault.TRANSIENT}
+    assert harmless == limits | {Fault.UNTRANSLATABLE} | rejections
 
 
 @pytest.mark.parametrize("kind", upstream_errors())

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import InvalidRequest, ProtocolError, Rejected, Unavailable
+from gateway.core.errors import ContextTooLong, InvalidRequest, ProtocolError, Rejected, Unavailable
 from gateway.core.exchange import Meter
 from gateway.core.usage import Usage
 from gateway.dialects import anthropic_messages, openai_chat, openai_completions, openai_responses
@@ -132,7 +132,8 @@ def test_an_answer_that_is_none_is_the_providers_fault(body: bytes, error: type[
 def test_a_rejection_comes_in_the_clients_shape(
     client: Dialect, provider: Dialect, body: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    error = Rejected("no", status=400, body=json.dumps(body).encode(), content_type="application/json")
+    kind = ContextTooLong if "bad tool" not in str(body) else Rejected
+    error = kind("no", status=400, body=json.dumps(body).encode(), content_type="application/json")
     assert json.loads(bridge(client, provider).translate_error(error)) == expected
 
 

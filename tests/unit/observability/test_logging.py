@@ -1,37 +1,53 @@
 """The process' log: one JSON object a line, with nothing secret in it."""
 
-import io
 import json
 import logging
+import os
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from gateway.observability.logging import Format, Level, iso_time, redact, setup
-
-Setup = Callable[[Format, Level], io.StringIO]
+from gateway.observability.logging import Format, Level, ProcessLog, iso_time, redact
 
 log = logging.getLogger("gateway.test")
+
+
+class Output:
+    """A process log and the pipe that it writes to."""
+
+    def __init__(self, format: Format, level: Level) -> None:
+        self.reader, self.writer = os.pipe()
+        self.log = ProcessLog(self.writer)
+        self.log.install()
+        self.log.configure(format, level)
+
+    def getvalue(self) -> str:
+        """Return everything that was logged; ends the log."""
+        self.log.close()
+        os.close(self.writer)
+        with os.fdopen(self.reader) as file:
+            return file.read()
+
+
+Setup = Callable[[Format, Level], Output]
 
 
 @pytest.fixture
 def start() -> Iterator[Setup]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-
-    def start(format: Format, level: Level) -> io.StringIO:
-        stream = io.StringIO()
-        setup(format, level, stream)
-        return stream
-
-    yield start
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    yield Output
     root.handlers[:], _ = handlers, root.setLevel(level)
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
     logging.captureWarnings(False)
 
 
-def only(stream: io.StringIO) -> dict[str, Any]:
+def only(stream: Output) -> dict[str, Any]:
     lines = stream.getvalue().splitlines()
     assert len(lines) == 1
     fields: dict[str, Any] = json.loads(lines[0])
@@ -120,9 +136,10 @@ def test_no_secret_reaches_a_line_by_any_way(start: Setup, format: Format) -> No
         raise RuntimeError(f"upstream said: bad key {secret}")
     except RuntimeError:
         log.exception("failed with %s", secret, extra={"header": f"Bearer {secret}", "nested": {"key": [secret]}})
-    assert secret[3:] not in stream.getvalue()
-    assert "***" in stream.getvalue()
-    assert "failed with" in stream.getvalue()
+    written = stream.getvalue()
+    assert secret[3:] not in written
+    assert "***" in written
+    assert "failed with" in written
 
 
 @pytest.mark.parametrize(
@@ -150,10 +167,79 @@ def test_time_is_utc_to_the_millisecond() -> None:
     assert iso_time(1700000000.5) == "2023-11-14T22:13:20.500Z"
 
 
-def test_the_default_stream_is_stderr(start: Setup, capsys: pytest.CaptureFixture[str]) -> None:
-    start("json", "info")
-    setup("json", "info")
-    log.info("here")
-    captured = capsys.readouterr()
+def test_the_default_stream_is_stderr(start: Setup, capfd: pytest.CaptureFixture[str]) -> None:
+    with_default = ProcessLog()
+    with_default.install()
+    log.warning("here")
+    with_default.close()
+    captured = capfd.readouterr()
     assert json.loads(captured.err)["message"] == "here"
     assert captured.out == ""
+
+
+def test_a_reload_changes_format_and_level(start: Setup) -> None:
+    stream = start("json", "info")
+    stream.log.configure("text", "error")
+    log.warning("quiet")
+    log.error("loud")
+    assert stream.getvalue().endswith("ERROR   loud\n")
+
+
+def test_a_stuck_reader_costs_lines_and_no_time(start: Setup) -> None:
+    stream = start("json", "info")
+    for number in range(200):
+        log.warning("full", extra={"number": number, "text": "x" * 20_000})
+    assert stream.log.dropped > 100  # the pipe and the queue hold the others
+    reading = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(stream.reader, 65536), b"")])
+    reading.start()
+    stream.log.close()
+    os.close(stream.writer)
+    reading.join()
+    os.close(stream.reader)
+
+
+def test_a_closed_reader_costs_lines_and_raises_nothing(start: Setup) -> None:
+    stream = start("json", "info")
+    os.close(stream.reader)
+    log.error("lost")
+    stream.log.close()
+    os.close(stream.writer)
+    assert stream.log.dropped == 1
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(("arguments", "extra"), [(("a", "b"), {}), ((), {"field": Unprintable()})])
+def test_a_record_without_a_text_is_logged_as_such(
+    start: Setup, arguments: tuple[str, ...], extra: dict[str, Any]
+) -> None:
+    stream = start("json", "info")
+    log.error("%s", *arguments, extra=extra) if arguments else log.error("odd", extra=extra)
+    fields = only(stream)
+    assert (fields["level"], fields["logger"]) == ("error", "gateway.test")
+    assert fields["message"] == "log record could not be formatted"
+
+
+def test_what_python_reports_of_uncaught_exceptions_goes_through_the_queue(start: Setup) -> None:
+    stream = start("json", "info")
+
+    def fail() -> None:
+        raise LookupError("in a thread")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+    class Broken:
+        def __del__(self) -> None:
+            raise LookupError("in __del__")
+
+    Broken().__class__  # noqa: B018
+    sys.excepthook(ValueError, ValueError("at the end"), None)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [one["message"] for one in lines] == ["uncaught exception"] * 3
+    shown = " ".join(one["exception"] for one in lines)
+    assert all(text in shown for text in ("in a thread", "in __del__", "at the end"))

@@ -1,6 +1,7 @@
 """What a finished request leaves behind: numbers and one line."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,11 +10,21 @@ import msgspec
 import pytest
 
 from gateway.core.chat import ChatRequest
-from gateway.core.errors import ShuttingDown, UpstreamTimeout
-from gateway.core.exchange import AttemptRecord, Decision, Exchange, Meter, Principal, RequestId, Timeline
+from gateway.core.errors import (
+    CredentialRefused,
+    QuotaUsedUp,
+    Rejected,
+    ShuttingDown,
+    Unavailable,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+)
+from gateway.core.exchange import AttemptRecord, Decision, Exchange, Meter, Outcome, Principal, RequestId, Timeline
+from gateway.core.faults import Fault
 from gateway.core.usage import Usage
 from gateway.observability.metrics import Metrics, Samples
-from gateway.observability.report import Reporter
+from gateway.observability.report import Reporter, fault_label, log_failed_attempt
 from gateway.observability.request_log import RequestLog
 
 PROMPT = "the secret plan"
@@ -58,6 +69,7 @@ def stream() -> Exchange:
     timeline.committed_at, timeline.finished_at = 100.4, 101.5
     timeline.waited_s = 1.498
     failed = AttemptRecord("openai/gpt-4o", 100.0, "failed", "upstream_timeout", "strong", "gpt-4o", "openai")
+    failed.fault, failed.ended_at = Fault.FIRST_TOKEN, 100.1
     ok = AttemptRecord("openai/gpt-4o", 100.1, "ok", None, "strong", "gpt-4o", "openai")
     ok.usage, ok.cost_picodollars = Usage(input=90, cached_input=10, output=11), 2_500_000
     return Exchange(
@@ -94,12 +106,14 @@ async def file_line(exchange: Exchange, lines: tuple[RequestLog, Callable[[], li
 def test_a_finished_stream_is_counted_everywhere(metrics: Metrics) -> None:
     samples = file(stream(), metrics)
     assert samples["llm_requests_total"]["gpt-4o", "200"] == [1]
-    assert samples["llm_request_latency_seconds"]["gpt-4o",] == [0, 0, 0, 0, 1, 0, 0, 0, 1.5]
+    assert samples["llm_request_latency_seconds"]["gpt-4o",] == [0, 0, 0, 0, 1, *[0] * 8, 1.5]
     assert samples["llm_input_tokens_total"]["gpt-4o",] == [100]
     assert samples["llm_output_tokens_total"]["gpt-4o",] == [11]
     assert samples["llm_estimated_cost_dollars_total"]["gpt-4o",] == [2.5e-6]
     assert samples["gateway_attempts_total"]["openai/gpt-4o", "ok"] == [1]
     assert samples["gateway_attempts_total"]["openai/gpt-4o", "failed"] == [1]
+    assert samples["gateway_attempt_faults_total"] == {("openai/gpt-4o", "first_token"): [1]}
+    assert samples["gateway_request_outcomes_total"]["ok",] == [1]
     assert samples["gateway_time_to_first_token_seconds"]["gpt-4o",][-1] == pytest.approx(0.4)
     assert samples["gateway_time_per_output_token_seconds"]["gpt-4o",][-1] == pytest.approx(0.1)
     assert samples["gateway_overhead_seconds"][()][-1] == pytest.approx(0.002)
@@ -118,6 +132,63 @@ def test_a_stream_of_one_token_has_no_time_between_tokens(metrics: Metrics) -> N
     exchange = stream()
     exchange.attempt.usage = Usage(input=1, output=1)
     assert sum(file(exchange, metrics)["gateway_time_per_output_token_seconds"]["gpt-4o",]) == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "committed_at", "counted"),
+    [
+        ("ok", 200, 100.4, "ok"),
+        ("failed", 502, 0.0, "failed"),
+        ("failed", 502, 100.4, "failed"),  # an error response is sent whole
+        ("failed", 200, 100.4, "interrupted"),
+        ("abandoned", 200, 100.4, "abandoned"),
+    ],
+)
+def test_the_outcome_of_a_request_is_countable(
+    metrics: Metrics, outcome: Outcome, status: int, committed_at: float, counted: str
+) -> None:
+    exchange = stream()
+    exchange.outcome, exchange.status, exchange.timeline.committed_at = outcome, status, committed_at
+    outcomes = file(exchange, metrics)["gateway_request_outcomes_total"]
+    assert {labels[0] for labels, numbers in outcomes.items() if numbers == [1]} == {counted}
+
+
+def test_a_latency_of_minutes_has_a_bucket(metrics: Metrics) -> None:
+    exchange = stream()
+    exchange.timeline.finished_at = 100.0 + 590.0
+    counts = file(exchange, metrics)["llm_request_latency_seconds"]["gpt-4o",]
+    assert counts[-3:] == [1, 0, 590.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "detail"),
+    [
+        (UpstreamTimeout("too slow", code="first_token_timeout", fault=Fault.FIRST_TOKEN), "WARNING", "too slow"),
+        (UpstreamRateLimited("the provider is rate limited"), "INFO", "the provider is rate limited"),
+        (QuotaUsedUp("no credit"), "ERROR", "no credit"),
+        (CredentialRefused("the key is refused"), "ERROR", "the key is refused"),
+        (Rejected(f"cannot answer {PROMPT}", status=400, body=b"", content_type=""), "INFO", None),
+        (Unavailable("x" * 5000), "WARNING", "x" * 300),
+    ],
+)
+def test_a_failed_attempt_is_an_event_of_the_log(
+    error: UpstreamError, level: str, detail: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    attempt = AttemptRecord("openai/gpt-4o", 100.0, "failed", error.error_code, status=error.upstream_status or 0)
+    attempt.fault = error.fault
+    fields = log_failed_attempt("r-1", attempt, error)
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == (level, "attempt failed")
+    assert fields.items() <= vars(record).items()
+    assert (fields["request_id"], fields["endpoint"], fields["fault"]) == ("r-1", "openai/gpt-4o", error.fault.value)
+    assert fields.get("detail") == detail
+    assert PROMPT not in str(fields)
+
+
+def test_a_fault_that_is_none_of_the_provider_s_has_its_code_as_label() -> None:
+    assert fault_label(AttemptRecord("e", 0.0, "failed", "deadline_exceeded")) == "deadline_exceeded"
+    assert fault_label(AttemptRecord("e", 0.0, "failed")) == "internal"
 
 
 def test_a_client_that_left_is_counted(metrics: Metrics) -> None:
@@ -196,9 +267,11 @@ async def test_the_line_says_what_happened(lines: tuple[RequestLog, Callable[[],
         "model": "gpt-4o",
         "provider": "openai",
         "attempts": 2,
+        "failed_attempts": [{"endpoint": "openai/gpt-4o", "fault": "first_token", "status": 0, "ms": 100.0}],
         "status": 200,
         "outcome": "ok",
         "error": None,
+        "provider_message": None,
         "stream": True,
         "input_tokens": 100,
         "output_tokens": 11,
@@ -229,6 +302,16 @@ async def test_the_line_of_a_failure_names_its_code(lines: tuple[RequestLog, Cal
     assert (fields["first_token_ms"], fields["input_tokens"]) == (None, 0)
 
 
+async def test_the_line_of_a_failure_has_the_providers_words(
+    lines: tuple[RequestLog, Callable[[], list[bytes]]],
+) -> None:
+    exchange = stream()
+    error = UpstreamTimeout("too slow")
+    error.provider_words = "the engine is overloaded"
+    exchange.error, exchange.outcome = error, "failed"
+    assert (await file_line(exchange, lines))["provider_message"] == "the engine is overloaded"
+
+
 async def test_the_line_of_a_cut_request_names_why(lines: tuple[RequestLog, Callable[[], list[bytes]]]) -> None:
     exchange = stream()
     exchange.outcome, exchange.cut = "abandoned", ShuttingDown("the gateway is stopping")
@@ -248,7 +331,7 @@ async def test_the_text_format_is_for_people(lines: tuple[RequestLog, Callable[[
     Reporter(Metrics(), log, HandClock(), format="text").report(exchange)
     assert read() == [
         b"2023-11-14T22:13:20.000Z 200 ok /v1/chat/completions direct/strong/gpt-4o 1500.0 ms"
-        b" tokens=100+11 attempts=2 error=upstream_timeout id=r-1"
+        b" tokens=100+11 attempts=2 error=upstream_timeout failed=openai/gpt-4o:first_token id=r-1"
     ]
 
 
@@ -279,4 +362,7 @@ async def test_dropped_lines_show_in_the_metrics(lines: tuple[RequestLog, Callab
     reporter = Reporter(metrics, log, HandClock())
     log.close()
     reporter.report(stream())
-    assert msgspec.msgpack.decode(metrics.snapshot(), type=Samples)["gateway_log_lines_dropped_total"][()] == [1]
+    assert msgspec.msgpack.decode(metrics.snapshot(), type=Samples)["gateway_log_lines_dropped_total"] == {
+        ("request",): [1],
+        ("process",): [0],
+    }

@@ -72,6 +72,15 @@ def test_an_opening_is_logged_counted_and_broadcast(worker: Worker, caplog: pyte
     assert worker.sent == [(identity_digest(("web", "a", "http://x", "k")), "opened", 30.0)]
 
 
+def test_an_opening_names_the_failure_that_caused_it(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    failure = {"request_id": "r-1", "endpoint": "web/a", "fault": "idle", "error": "idle_timeout", "status": 200}
+    worker.endpoint("a").last_failure = failure
+    with caplog.at_level(logging.INFO):
+        worker.open("a")
+    (record,) = caplog.records
+    assert failure.items() <= vars(record).items()
+
+
 def test_a_breaker_that_closes_begins_its_slow_start(worker: Worker, caplog: pytest.LogCaptureFixture) -> None:
     worker.open("a")
     worker.clock.advance(30.0)

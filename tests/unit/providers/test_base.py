@@ -8,6 +8,7 @@ from gateway.core.errors import (
     GatewayError,
     ProtocolError,
     Rejected,
+    Transient,
     Unavailable,
     UpstreamRateLimited,
 )
@@ -110,7 +111,7 @@ def test_a_model_goes_by_its_id_and_a_family_by_the_name_that_was_asked_for() ->
         (401, CredentialRefused, 502, True, False),
         (403, CredentialRefused, 502, True, False),
         (404, Rejected, 404, False, False),
-        (408, Rejected, 408, False, False),
+        (408, Transient, 408, True, False),
         (413, Rejected, 413, False, False),
         (422, Rejected, 422, False, False),
         (429, UpstreamRateLimited, 429, True, False),

@@ -5,8 +5,8 @@ import socket
 import ssl
 import subprocess
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,24 +76,70 @@ async def test_a_dead_address_costs_no_request_and_is_not_asked_first_again() ->
 
 @on_every_loop
 async def test_an_address_that_swallows_everything_gets_a_rival_in_time() -> None:
+    with swallowing() as port:
+        async with upstream(say_number) as served:
+            addresses = [at("127.0.0.1", port), at("127.0.0.1", served.origin.port)]
+            transport = Transport(lookup=lambda *_: addresses)
+            began = asyncio.get_running_loop().time()
+            assert await ask(transport, Origin("swallowed.test", 80)) == b"0"
+            assert asyncio.get_running_loop().time() - began < NEXT_ADDRESS_S + 2
+            transport.close()
+
+
+@contextmanager
+def swallowing() -> Iterator[int]:
+    """Yield a port whose backlog is full: connections to it wait."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         fillers = [socket.socket() for _ in range(4)]
         for one in fillers:
             one.setblocking(False)
-            one.connect_ex(full.getsockname())  # its backlog is full: the next connection waits
+            one.connect_ex(full.getsockname())
         try:
-            async with upstream(say_number) as served:
-                addresses = [at("127.0.0.1", full.getsockname()[1]), at("127.0.0.1", served.origin.port)]
-                transport = Transport(lookup=lambda *_: addresses)
-                began = asyncio.get_running_loop().time()
-                assert await ask(transport, Origin("swallowed.test", 80)) == b"0"
-                assert asyncio.get_running_loop().time() - began < NEXT_ADDRESS_S + 2
-                transport.close()
+            yield full.getsockname()[1]
         finally:
             for one in fillers:
                 one.close()
+
+
+@on_every_loop
+async def test_a_client_that_leaves_says_nothing_about_the_addresses() -> None:
+    with swallowing() as port:
+        addresses = [at("127.0.0.1", port), at("127.0.0.2", port)]
+        transport = Transport(lookup=lambda *_: addresses)
+        task = asyncio.ensure_future(ask(transport, Origin("slow.test", 80)))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert transport._connector._addresses._names["slow.test", 80].failed == {}
+        transport.close()
+
+
+@on_every_loop
+async def test_addresses_on_which_the_connect_timeout_ran_out_are_tried_last() -> None:
+    with swallowing() as port:
+        addresses = [at("127.0.0.1", port)]
+        transport = Transport(lookup=lambda *_: addresses)
+        with pytest.raises(UpstreamTimeout):
+            await ask(transport, Origin("slow.test", 80), Timeouts(connect_s=0.05))
+        assert list(transport._connector._addresses._names["slow.test", 80].failed) == [addresses[0][4]]
+        transport.close()
+
+
+@on_every_loop
+async def test_a_handshake_that_takes_too_long_is_no_failure_of_the_address() -> None:
+    async def mute(peer: Peer) -> None:
+        await peer.closed()
+
+    async with upstream(mute) as served:
+        addresses = [at("127.0.0.1", served.origin.port)]
+        transport = Transport(lookup=lambda *_: addresses)
+        with pytest.raises(UpstreamTimeout):
+            await ask(transport, Origin("mute.test", 443, is_tls=True), Timeouts(connect_s=0.05))
+        assert transport._connector._addresses._names["mute.test", 443].failed == {}
+        transport.close()
 
 
 @on_every_loop

@@ -13,14 +13,17 @@ from gateway.core.errors import (
     ContentRefused,
     ContextTooLong,
     CredentialRefused,
+    ModelGone,
     QuotaUsedUp,
     Rejected,
+    Transient,
     Unavailable,
     UpstreamError,
     UpstreamRateLimited,
 )
 from gateway.core.faults import Fault
-from gateway.providers.error_body import BODY_LIMIT, COMMON_PATTERNS
+from gateway.core.provider_error import BODY_LIMIT
+from gateway.providers.error_body import COMMON_PATTERNS
 from gateway.providers.openai import OpenAI
 
 JSON = {b"content-type": b"application/json"}
@@ -62,13 +65,41 @@ def fault(status: int, document: Any, headers: dict[bytes, bytes] | None = None)
         (400, {"message": "Input is too long for requested model."}),
         (400, {"detail": "the prompt exceeds the available context size"}),
         (413, {"error": {"code": "context_length_exceeded"}}),
+        (
+            400,
+            {"base_resp": {"status_code": 2013, "status_msg": "invalid params, context window exceeds limit (2013)"}},
+        ),
+        (400, {"code": "x", "error": "This model's maximum prompt length is 131072 but the request contains 537812"}),
+        (400, {"error": {"message": "Invalid request: Your request exceeded model token limit: 8192", "type": "x"}}),
+        (
+            400,
+            {
+                "object": "error",
+                "message": "The input (9 tokens) is longer than the model's context length (8 tokens).",
+            },
+        ),
+        (400, {"error": {"code": "1261", "message": "Prompt 超长"}}),
+        (400, {"error": {"code": 1261, "message": "odd"}}),
+        (400, {"error": {"message": "Range of input length should be [1, 30720]", "code": "InvalidParameter"}}),
+        (400, {"detail": [{"loc": ["body"], "msg": "prompt token count of 9 exceeds the limit of 8"}]}),
+        (400, b"input length exceeds the context length"),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "metadata": {"raw": json.dumps({"error": {"message": TOO_LONG}})},
+                }
+            },
+        ),
         (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096"}),
     ],
 )
 def test_a_request_that_is_too_long_for_the_model_may_fit_a_bigger_one(status: int, document: Any) -> None:
     error = fault(status, document)
     assert type(error) is ContextTooLong and error.fault is Fault.CONTEXT_LENGTH
-    assert (error.http_status, error.upstream_status, json.loads(error.body)) == (status, status, document)
+    assert (error.http_status, error.upstream_status) == (status, status)
+    assert isinstance(document, bytes) or json.loads(error.body) == document
     assert not error.is_retryable and not error.hurts_breaker
 
 
@@ -114,6 +145,189 @@ def test_a_quota_that_is_used_up_is_no_rate_limit(document: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (
+            400,
+            {
+                "type": "error",
+                "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to"},
+            },
+        ),
+        (402, {"type": "error", "error": {"type": "billing_error", "message": "pay"}}),
+        (402, {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error"}}),
+        (402, {"error": {"code": 402, "message": "This request requires more credits, or fewer max_tokens."}}),
+        (402, b""),
+        (400, {"error": {"code": "billing_hard_limit_reached", "message": "Billing hard limit has been reached"}}),
+        (400, {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."}),
+        (400, {"error": {"code": "insufficient_quota"}}),
+        (
+            403,
+            {
+                "code": "x",
+                "error": "Your team has either used all available credits or reached its monthly spending limit.",
+            },
+        ),
+        (403, {"error": {"code": "insufficient_user_quota", "type": "new_api_error", "message": "no"}}),
+        (429, {"error": {"code": "1113", "message": "odd"}}),
+        (500, {"error": {"message": "Insufficient account balance"}}),
+        (412, {"error": {"message": "insufficient credits"}}),
+    ],
+)
+def test_an_account_without_money_is_no_fault_of_the_client_whatever_the_status(status: int, document: Any) -> None:
+    error = fault(status, document)
+    assert type(error) is QuotaUsedUp and error.fault is Fault.QUOTA
+    assert (error.http_status, error.upstream_status, error.should_retry) == (429, status, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (
+            400,
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "API key not valid. Please pass a valid API key.",
+                        "status": "INVALID_ARGUMENT",
+                        "details": [{"@type": "x/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
+                    }
+                }
+            ],
+        ),
+        (400, {"error": {"code": 400, "message": "API key expired. Please renew the API key."}}),
+        (400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: ab***."}),
+        (400, {"error": {"code": "invalid_api_key", "message": "no"}}),
+        (422, {"detail": "Invalid API key"}),
+        (400, b"Missing or invalid Authorization header."),
+    ],
+)
+def test_a_bad_key_is_a_bad_key_whatever_the_status(status: int, document: Any) -> None:
+    error = fault(status, document)
+    assert type(error) is CredentialRefused and error.http_status == 502
+    assert "ab***" not in error.message
+
+
+def test_what_a_client_makes_a_provider_repeat_refuses_no_key() -> None:
+    echo = {"error": {"message": "Invalid value: 'API key not valid' for 'stop'", "code": None}}
+    assert type(fault(400, echo)) is Rejected
+
+
+GONE = [
+    (404, {"error": {"code": "model_not_found", "message": "The model `m` does not exist or you do not have access"}}),
+    (403, {"error": {"code": "model_not_found", "message": "Project `proj_x` does not have access to model `m`"}}),
+    (404, {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-2"}}),
+    (400, {"error": {"code": "model_decommissioned", "message": "The model `m` has been decommissioned"}}),
+    (404, {"object": "error", "message": "The model `m` does not exist.", "type": "NotFoundError", "code": 404}),
+    (404, {"error": 'model "m" not found, try pulling it first'}),
+    (400, {"error": {"message": "Model Not Exist", "type": "invalid_request_error", "code": "invalid_request_error"}}),
+    (404, {"error": {"message": "No endpoints found for x/m.", "code": 404}}),
+    (404, [{"error": {"code": 404, "message": "models/m is not found for API version v1main", "status": "NOT_FOUND"}}]),
+    (410, {"error": {"message": "The model m is no longer available."}}),
+]
+
+
+@pytest.mark.parametrize(("status", "document"), GONE)
+def test_a_model_that_is_gone_is_the_configurations_fault_where_that_named_it(status: int, document: Any) -> None:
+    body = json.dumps(document).encode()
+    error = PROVIDER.classify_error(status, JSON, body, names_model=True)
+    assert type(error) is ModelGone and error.fault is Fault.MODEL_GONE
+    assert (error.http_status, error.upstream_status, error.error_code) == (502, status, "upstream_model_not_found")
+    assert error.is_retryable and not error.hurts_breaker
+    if status != 403:
+        theirs = PROVIDER.classify_error(status, JSON, body)
+        assert type(theirs) is Rejected and theirs.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (404, {"error": {"message": "No such File object: file-1", "code": None}}),
+        (404, {"detail": "Not Found"}),
+        (400, {"error": {"message": "Invalid value for 'model_options'", "code": "invalid_value"}}),
+        (
+            404,
+            {"error": {"message": "Previous response with id 'r' not found.", "code": "previous_response_not_found"}},
+        ),
+    ],
+)
+def test_another_404_is_as_it_was(status: int, document: Any) -> None:
+    assert type(PROVIDER.classify_error(status, JSON, json.dumps(document).encode(), names_model=True)) is Rejected
+
+
+@pytest.mark.parametrize("status", [408, 409, 425])
+def test_what_passes_by_itself_is_tried_again_and_hurts_no_breaker(status: int) -> None:
+    error = fault(status, {"error": {"message": "locked"}}, {b"retry-after": b"2"})
+    assert type(error) is Transient and error.fault is Fault.TRANSIENT
+    assert (error.http_status, error.retry_after_s, error.is_retryable, error.hurts_breaker) == (
+        status,
+        2.0,
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "kind", "should_retry"),
+    [
+        (400, b"true", Transient, True),
+        (404, b"True", Transient, True),
+        (400, b"false", Rejected, False),
+        (409, b"false", Transient, False),
+        (429, b"false", UpstreamRateLimited, False),
+        (500, b"false", Unavailable, False),
+        (503, b"true", Unavailable, True),
+        (401, b"true", CredentialRefused, True),
+        (400, b"perhaps", Rejected, None),
+    ],
+)
+def test_x_should_retry_is_heard(
+    status: int, header: bytes, kind: type[UpstreamError], should_retry: bool | None
+) -> None:
+    error = fault(status, {"error": {"message": "no"}}, {b"x-should-retry": header})
+    assert (type(error), error.should_retry) == (kind, should_retry)
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "message"),
+    [
+        (429, {"error": {"message": "Rate limit reached for m on tokens per min"}}, "Rate limit reached for m on tokens per min"),
+        (503, {"error": {"message": "The engine is\n currently overloaded"}}, "The engine is currently overloaded"),
+        (500, {"detail": "boom at 10.0.0.1:8000"}, "boom at …"),
+        (502, b"upstream connect error", "upstream connect error"),
+        (500, {"error": {"message": "no file /srv/models/x/config.json"}}, "no file …"),
+        (500, {"error": {"message": "bad\nTraceback (most recent call last):\n  File x"}}, "bad"),
+        (429, {"error": {"message": "Limit in organization org-abc123def on see https://x.example/y now"}},
+         "Limit in organization … on see … now"),
+        (529, {"type": "error", "error": {"type": "overloaded_error", "message": "x" * 400}}, "x" * 299 + "…"),
+        (500, {"error": {"message": "key AIzaSyabcdefghijkl is bad"}}, "key … is bad"),
+        (500, {"error": {"message": "key sk-abcdefghijklmnop1234567890 is bad"}}, "key sk-*** is bad"),
+    ],
+)  # fmt: skip
+def test_the_providers_words_are_in_the_message_and_for_the_log_redacted_and_cut(
+    status: int, document: Any, message: str
+) -> None:
+    error = fault(status, document)
+    assert error.message.partition(": ")[2] == message == error.provider_words
+
+
+@pytest.mark.parametrize("document", [b"<html>504 Gateway Time-out</html>", b"", {}, {"ok": True}, b"\xff\xfe", b"[]"])
+def test_without_words_there_are_none(document: Any) -> None:
+    error = fault(503, document)
+    assert (error.message, error.provider_words) == ("the provider answered 503", "")
+
+
+def test_the_words_of_a_rejection_stand_in_for_a_body_that_cant_be_sent_and_are_not_for_the_log() -> None:
+    error = PROVIDER.classify_error(400, {b"content-type": b"text/plain"}, b"no tools here")
+    assert (error.message, error.error_code) == (
+        "the provider rejected the request: no tools here",
+        "upstream_rejected",
+    )
+    assert error.provider_words == ""
+
+
+@pytest.mark.parametrize(
     "document",
     [
         {"error": {"code": "rate_limit_exceeded", "type": "tokens", "message": "Rate limit reached"}},
@@ -132,8 +346,6 @@ def test_any_other_429_is_a_rate_limit(document: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "document", "kind"),
     [
-        (400, {"error": {"code": "insufficient_quota"}}, Rejected),
-        (402, {"error": {"code": "insufficient_quota", "message": "Insufficient balance"}}, Rejected),
         (404, {"error": {"code": "context_length_exceeded"}}, Rejected),
         (401, {"error": {"code": "content_filter"}}, CredentialRefused),
         (403, {"error": {"code": "context_length_exceeded"}}, CredentialRefused),

@@ -40,7 +40,7 @@ def test_nothing_reaches_a_provider_that_is_not_in_the_table(kind: str, auth: st
     listed = {rule.name: rule for rule in RULES if rule.to == "provider" and rule.kind in ("", kind)}
     all_headers = {name: f"of {name}" for name in ("cookie", "x-a", *(rule.name for rule in RULES))}
     heads = {
-        "translated": provider.request_head("/v1/chat/completions"),
+        "dialect": provider.request_head("/v1/chat/completions"),
         "pass_through": provider.pass_through_head("POST", "/v1/files", all_headers),
     }
     for calls, head in heads.items():

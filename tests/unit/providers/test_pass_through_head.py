@@ -1,12 +1,15 @@
 """The head of a request that is passed through: what the client may say, what the configuration says, what is ours."""
 
+from collections.abc import Mapping
+
 import pytest
+from multidict import CIMultiDict
 
 from gateway.config.spec import ProviderSpec
 from gateway.core.secret import Secret
 from gateway.providers.anthropic import Anthropic
 from gateway.providers.base import HttpProvider
-from gateway.providers.header_policy import FROM_CLIENT_PASS_THROUGH, all_values
+from gateway.providers.header_policy import FROM_CLIENT_PASS_THROUGH, all_values, client_value
 from gateway.providers.llamacpp import LlamaCpp
 from gateway.providers.openai import OpenAI
 
@@ -89,3 +92,28 @@ def test_bytes_that_are_no_text_cross_as_they_are() -> None:
 
 def test_all_values_of_a_header_are_found() -> None:
     assert all_values({"via": "a"}, "via") == ["a"] and all_values({}, "via") == []
+
+
+BETAS = CIMultiDict([("anthropic-beta", "a-1"), ("Anthropic-Beta", "b-2, c-3"), ("accept", "x"), ("accept", "y")])
+
+
+@pytest.mark.parametrize(
+    ("headers", "name", "value"),
+    [
+        (BETAS, "anthropic-beta", "a-1, b-2, c-3"),
+        (BETAS, "accept", "x, y"),
+        (CIMultiDict([("openai-beta", "a"), ("openai-beta", "b")]), "openai-beta", "a, b"),
+        (CIMultiDict([("tracestate", "a=1"), ("tracestate", "b=2")]), "tracestate", "a=1, b=2"),
+        (CIMultiDict([("idempotency-key", "a"), ("idempotency-key", "b")]), "idempotency-key", "a"),
+        ({"anthropic-beta": "a-1"}, "anthropic-beta", "a-1"),
+        ({}, "anthropic-beta", ""),
+    ],
+)
+def test_repeated_lines_of_a_list_are_joined(headers: Mapping[str, str], name: str, value: str) -> None:
+    assert client_value(headers, name) == value
+
+
+def test_a_request_that_is_passed_through_has_all_betas_in_one_line() -> None:
+    head = provider(Anthropic, "http://p.test").pass_through_head("POST", "/v1/files", BETAS)
+    assert head.lower().count(b"anthropic-beta:") == 1
+    assert b"anthropic-beta: a-1, b-2, c-3\r\n" in head

@@ -327,3 +327,63 @@ async def test_of_a_hundred_at_once_exactly_one_probes_and_a_cancelled_one_gives
         answer.set()
     assert breaker.state is BreakerState.HALF_OPEN  # the one success counted, the cancelled probe did not
     assert breaker.is_available
+
+
+def test_a_half_open_breaker_counts_the_first_content_of_a_stream(breaker: Breaker, clock: HandClock) -> None:
+    """Three streams that go on close it at their third first content; none of them is waited for."""
+    rest(breaker, clock)
+    streams = [acquire(breaker)]
+    assert not breaker.is_available
+    for _ in range(2):
+        streams[-1].answered()
+        assert breaker.state is BreakerState.HALF_OPEN
+        streams.append(acquire(breaker))
+        assert not breaker.is_available
+    streams[-1].answered()
+    assert breaker.state is BreakerState.CLOSED
+    for stream in streams:
+        stream.succeed()
+    assert breaker.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("end", ["succeed", "abandon", "answered"])
+def test_a_stream_that_was_counted_is_not_counted_again_and_frees_no_other_probe(
+    breaker: Breaker, clock: HandClock, end: str
+) -> None:
+    rest(breaker, clock)
+    stream = acquire(breaker)
+    stream.answered()
+    probe = acquire(breaker)
+    getattr(stream, end)()
+    assert not breaker.is_available
+    probe.succeed()
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
+def test_a_stream_that_breaks_off_after_its_first_content_opens_a_half_open_breaker(
+    breaker: Breaker, clock: HandClock
+) -> None:
+    rest(breaker, clock)
+    stream = acquire(breaker)
+    stream.answered()
+    stream.fail()
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_streams_that_all_break_off_after_their_first_content_open_a_closed_breaker(breaker: Breaker) -> None:
+    for _ in range(SPEC.failures):
+        stream = acquire(breaker)
+        stream.answered()
+        stream.fail()
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_the_stream_that_closed_it_counts_as_one_of_the_closed_state(clock: HandClock) -> None:
+    breaker = Breaker(BreakerSpec(failures=1, recovery_s=30.0, successes=1), clock)
+    acquire(breaker).fail()
+    clock.now += 30
+    stream = acquire(breaker)
+    stream.answered()
+    assert breaker.state is BreakerState.CLOSED
+    stream.fail()
+    assert breaker.state is BreakerState.OPEN

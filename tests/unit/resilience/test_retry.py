@@ -200,6 +200,43 @@ async def test_cancelled_while_it_waits_it_takes_nothing(is_woken: bool) -> None
     assert budget.try_take() is None
 
 
+@in_virtual_time
+async def test_a_wake_up_that_meets_a_cancelled_waiter_goes_to_the_next_one() -> None:
+    """The first is cancelled, and before it runs the token comes back."""
+    budget, (token, *_) = drained()
+    first, second = (asyncio.ensure_future(budget.take(5.0)) for _ in range(2))
+    await asyncio.sleep(1)
+    since = asyncio.get_running_loop().time()
+    first.cancel()
+    token.unused()
+    assert await second is not None
+    assert asyncio.get_running_loop().time() == since
+    assert first.cancelled() or first.cancelling()
+
+
+@in_virtual_time
+async def test_what_requests_add_wakes_a_waiter() -> None:
+    budget, _ = drained()
+    waiting = asyncio.ensure_future(budget.take(5.0))
+    await asyncio.sleep(1)
+    since = asyncio.get_running_loop().time()
+    for _ in range(4):
+        budget.note_request(0.25)
+    assert await waiting is not None
+    assert asyncio.get_running_loop().time() == since
+
+
+@in_virtual_time
+async def test_of_two_tokens_that_come_back_none_is_lost_to_one_whose_patience_ended() -> None:
+    """Its timer has fired, but it has not run yet."""
+    budget, (token, *_) = drained()
+    hasty, patient = asyncio.ensure_future(budget.take(1.0)), asyncio.ensure_future(budget.take(5.0))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(1.0 + asyncio.get_running_loop().time(), token.answered)
+    assert await hasty is not None
+    assert await patient is not None
+
+
 # Hedges
 
 

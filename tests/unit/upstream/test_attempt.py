@@ -111,6 +111,16 @@ async def test_abandoned_it_says_nothing_but_its_retry_was_a_call(line: ReplayWo
     assert books.is_closed()
 
 
+async def test_the_first_content_of_a_stream_frees_the_probe(line: ReplayWorker, clock: FakeClock) -> None:
+    line.endpoints["a/m-a"].breaker.trip()
+    clock.advance(30)
+    books = Books(line)
+    assert not books.endpoint.breaker.is_available
+    books.answer(is_streamed=True)
+    assert books.endpoint.breaker.is_available
+    books.attempt.discard()
+
+
 async def test_a_probe_that_is_abandoned_gives_its_place_back(line: ReplayWorker, clock: FakeClock) -> None:
     line.endpoints["a/m-a"].breaker.trip()
     clock.advance(30)
@@ -209,3 +219,15 @@ async def test_discarding_ends_what_runs_and_nothing_else(line: ReplayWorker, is
     failed.attempt.discard()
     assert failed.exchange.attempts[0].outcome == "failed"
     assert failed.is_closed()
+
+
+async def test_a_failure_is_logged_before_the_breaker_that_it_opens(
+    line: ReplayWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    books = Books(line)
+    books.attempt.fail(Unavailable("the provider answered 503"))
+    attempt, breaker = caplog.records
+    assert (attempt.getMessage(), breaker.getMessage()) == ("attempt failed", "breaker opened")
+    assert vars(attempt)["request_id"] == vars(breaker)["request_id"] == books.exchange.id
+    assert vars(breaker)["fault"] == "server_error"
+    assert vars(breaker)["detail"] == "the provider answered 503"

@@ -241,12 +241,15 @@ async def test_an_endpoint_that_rests_is_not_waited_for_where_its_window_is_know
 async def test_a_client_that_leaves_while_it_waits_as_told_leaves_nothing_behind() -> None:
     line = replay_worker("main: {members: [m-a], max_inflight: 1}")
     line.play(a=limited("10"))
-    task = asyncio.ensure_future(dispatch_and_read(line, line.exchange("auto")))
+    exchange = line.exchange("auto")
+    task = asyncio.ensure_future(dispatch_and_read(line, exchange))
     await asyncio.sleep(5)
     assert pool(line).limiter.in_flight == 0  # others may be served meanwhile
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert exchange.timeline.waits["retry"] == pytest.approx(5.0, abs=0.1)
+    assert exchange.timeline.overhead_s == pytest.approx(0.0, abs=0.1)
     assert not leaks(line)
     assert called_hosts(line) == "a"
 

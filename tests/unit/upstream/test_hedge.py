@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.core.errors import Rejected, Unavailable
+from gateway.core.errors import DeadlineExceeded, Rejected, Unavailable
 from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.providers.response import UpstreamResponse, WireRequest
@@ -150,4 +150,30 @@ async def test_a_mistake_of_our_own_is_not_hidden_and_leaves_nothing_behind() ->
     with pytest.raises(BaseExceptionGroup):
         await runners.race()
     assert "running" not in outcomes(runners.exchange)
+    assert not leaks(runners.line)
+
+
+@pytest.mark.parametrize(
+    "first", [(5.0, "answer"), (5.0, FAILURE), (5.0, REJECTION)], ids=["answer", "down", "rejected"]
+)
+@in_virtual_time
+async def test_a_second_one_that_comes_too_late_leaves_the_first_to_its_end(first: tuple[float, object]) -> None:
+    """Its error is not that of the request: an `ExceptionGroup` of it would be answered with 500."""
+    runners = Runners(first, None)
+    one = runners.begin()
+    assert one is not None
+
+    def too_late() -> Attempt | None:
+        raise DeadlineExceeded("no time is left for another attempt (total clock)")
+
+    racing = race(runners.answered, one, too_late, 1.0)
+    if first[1] is REJECTION:
+        with pytest.raises(Rejected):
+            await racing
+    else:
+        given = await racing
+        assert given is (one if first[1] == "answer" else None)
+        if given is not None:
+            with given:
+                pass
     assert not leaks(runners.line)

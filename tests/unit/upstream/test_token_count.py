@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.core.errors import NoCapacity, Rejected
+from gateway.core.errors import CredentialRefused, NoCapacity, Rejected
 from gateway.core.exchange import Exchange, RequestId, Timeline
 from gateway.core.response import Response
 from gateway.core.usage import Usage
@@ -79,10 +79,9 @@ async def test_where_nobody_first_in_line_can_count_nobody_is_asked(clock: FakeC
         full_response(b"no", 405),
         full_response(b"no", 429),
         full_response(b"no", 503),
-        full_response(b"no", 401),
         full_response(b"<html>"),
     ],
-    ids=["404", "405", "429", "503", "401", "html"],
+    ids=["404", "405", "429", "503", "html"],
 )
 async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(
     clock: FakeClock, play: ScriptedResponse
@@ -93,6 +92,14 @@ async def test_an_estimate_stands_in_for_a_provider_that_fails_to_count(
     assert exchange.request is not None
     assert (tokens, upstream.header(b"x-gateway-estimated")) == (exchange.request.tokens, "true")
     assert [attempt.outcome for attempt in exchange.attempts] == ["failed"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_the_provider_refuses_is_no_success(clock: FakeClock, status: int) -> None:
+    line = line_of(clock, "m-a")
+    line.play(a=full_response(b"no", status))
+    with pytest.raises(CredentialRefused):
+        await count(line)
 
 
 async def test_what_is_wrong_with_the_request_is_said(clock: FakeClock) -> None:
