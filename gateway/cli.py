@@ -19,6 +19,7 @@ EXAMPLES = ("sidecar", "shared", "resilience", "pass-through", "local-only")
 if TYPE_CHECKING:
     from gateway.config.load import Loaded
     from gateway.core.problem import Problem
+    from gateway.runtime.live_check import Outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gateway {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     file = argparse.ArgumentParser(add_help=False)
-    file.add_argument("--config", type=Path, default=Path("gateway.yaml"), metavar="FILE", help="default: gateway.yaml")
+    file.add_argument(
+        "-c", "--config", type=Path, default=Path("gateway.yaml"), metavar="FILE", help="default: gateway.yaml"
+    )
 
     def add(name: str, command: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, parents=[file], help=about, description=about)
@@ -49,10 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", _run, "serve until stopped; SIGHUP reloads, SIGTERM stops")
     run.add_argument("--pid-file", type=Path, metavar="FILE", help="keep the process id in this file while it runs")
     check = add("check", _check, "check the configuration: print all problems, exit code 1 if there is any")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as --config FILE")
+    check.add_argument("--live", action="store_true", help="then ask every provider for its models; no prompt is sent")
     check.add_argument("--json", action="store_true", help="print the outcome as JSON")
     explain = add("explain", _explain, "show which endpoints a request would be sent to, and why")
     explain.add_argument("request", metavar="REQUEST.JSON", help="body of a chat completion; - for standard input")
     explain.add_argument("--tenant", default="", metavar="NAME", help="the tenant that sends it; default: no tenant")
+    explain.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header of the request; may be repeated",
+    )
+    explain.add_argument("--path", default="/v1/chat/completions", help="its path; default: /v1/chat/completions")
+    explain.add_argument("--at", metavar="TIME", help="UTC hour (14), time (14:30) or 2026-01-31T14:30; default: now")
     explain.add_argument("--json", action="store_true", help="print the result as JSON")
     add("reload", _reload, "make the running gateway read its configuration again")
     endpoints = add("endpoints", _endpoints, "show the state of the running gateway's endpoints and pools")
@@ -85,6 +99,7 @@ def _run(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> int:
     from gateway.core.problem import ConfigError
 
+    given.config = given.file or given.config
     loaded: Loaded | None = None
     problems: tuple[Problem, ...] = ()
     try:
@@ -92,9 +107,12 @@ def _check(given: argparse.Namespace) -> int:
     except ConfigError as error:
         problems = error.problems
     warnings = loaded.warnings if loaded is not None else ()
+    live = _check_live(loaded) if given.live and loaded is not None else []
+    is_ok = loaded is not None and all(one.is_ok for one in live)
     if given.json:
-        outcome = {"ok": loaded is not None, "problems": _as_json(problems), "warnings": _as_json(warnings)}
-        _print_json(outcome)
+        outcome = {"ok": is_ok, "problems": _as_json(problems), "warnings": _as_json(warnings)}
+        asked = [{"provider": one.provider, "ok": one.is_ok, "message": one.message} for one in live]
+        _print_json(outcome | ({"live": asked} if given.live else {}))
     else:
         _print_problems(problems)
         _print_problems(warnings, "warning: ")
@@ -104,12 +122,20 @@ def _check(given: argparse.Namespace) -> int:
             counted = {"route": routes, "pool": spec.pools, "model": spec.models, "check": spec.checks}
             counts = ", ".join(f"{len(those)} {word}{'s'[len(those) == 1 :]}" for word, those in counted.items())
             print(f"{given.config}: ok ({counts})")
-    return 0 if loaded is not None else 1
+        for one in live:
+            print(f"live: {one}", file=sys.stdout if one.is_ok else sys.stderr)
+    return 0 if is_ok else 1
+
+
+def _check_live(loaded: "Loaded") -> "list[Outcome]":
+    from gateway.runtime.live_check import check_live
+
+    return check_live(loaded.spec)
 
 
 def _explain(given: argparse.Namespace) -> int:
     from gateway.core.problem import ConfigError
-    from gateway.runtime.explain import explain
+    from gateway.runtime.explain import Circumstances, explain, moment
 
     try:
         body = sys.stdin.buffer.read() if given.request == "-" else Path(given.request).read_bytes()
@@ -121,12 +147,27 @@ def _explain(given: argparse.Namespace) -> int:
         return 1
     if given.tenant and given.tenant not in loaded.spec.tenants:
         return _fail(f"{given.config}: there is no tenant {given.tenant!r}")
-    explanation = explain(loaded, body, given.tenant)
+    headers = dict(_header(line) for line in given.header)
+    if "" in headers:
+        return _fail("--header takes NAME: VALUE, as in --header 'x-team: search'")
+    try:
+        wall_s = None if given.at is None else moment(given.at)
+    except ValueError:
+        return _fail(
+            f"--at takes an hour (14), a time (14:30) or a date with a time (2026-01-31T14:30); got {given.at!r}"
+        )
+    explanation = explain(loaded, body, given.tenant, circumstances=Circumstances(headers, given.path, wall_s))
     if given.json:
         _print_json(explanation)
     else:
         print("\n".join(_lines(explanation)))
     return 1 if "error" in explanation else 0
+
+
+def _header(line: str) -> tuple[str, str]:
+    """Return name and value of `x-team: search`; an empty name where there is none."""
+    name, colon, value = line.partition(":")
+    return (name.strip().lower(), value.strip()) if colon else ("", "")
 
 
 def _reload(given: argparse.Namespace) -> int:

@@ -12,7 +12,14 @@ from typing import Any
 import yaml
 
 from gateway.config.nodes import Entry, Mapping, Node, Scalar, Sequence, name, place_at
-from gateway.config.yaml_hints import advise_quotes
+from gateway.config.yaml_hints import (
+    advise_blank,
+    advise_early_end,
+    advise_quotes,
+    advise_space,
+    blank_message,
+    odd_blank,
+)
 from gateway.core.problem import ConfigError, Place, Problem
 
 MAX_BYTES = 2**20
@@ -78,26 +85,42 @@ class _Composer:
 
     def _scalar(self, event: Any) -> Scalar:
         start, end = event.start_mark.index, event.end_mark.index
+        if event.implicit[0] and event.value and (blank := odd_blank(event.value[0] + event.value[-1])) is not None:
+            at = start if blank.start() == 0 else end - 1
+            self._stop_at((blank_message(blank[0]), at))
         return Scalar(self._place(event), event.value, bool(event.implicit[0]), self._text, start, end)
 
     def _sequence(self, event: Any, depth: int) -> Sequence:
         items = []
         while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+            if isinstance(inner, yaml.AliasEvent) and inner.anchor not in self._anchors:
+                self._stop(
+                    inner,
+                    f'no anchor {name(str(inner.anchor))} stands before this alias; {_QUOTE_STARS}: "*{inner.anchor}"',
+                )
             items.append(self._node(inner, depth + 1))
         return Sequence(self._place(event), items)
 
     def _mapping(self, event: Any, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}
+        last: Scalar | None = None
         while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
             if not isinstance(inner, yaml.ScalarEvent):
-                self._stop(inner, "a key must be plain text")
+                advice = advise_early_end(self._text, inner.start_mark.index)
+                self._stop(inner, "a key must be plain text") if advice is None else self._stop_at(advice)
             key = self._node(inner, depth + 1)
             assert isinstance(key, Scalar)  # made from a ScalarEvent
+            if key.is_plain and (blank := odd_blank(key.text)) is not None:
+                self._stop_at((blank_message(blank[0]), key.start + blank.start()))
             if key.text == "" and key.is_plain:
                 self._stop(inner, "a key is missing before the colon")
             if key.text == "<<" and key.is_plain:
                 self._stop(inner, 'merge keys ("<<") are not taken; write the settings out, or alias a whole value')
             value = self._node(next(self._events), depth + 1)
+            if last is not None and (decimal := _decimal_comma(last, key, value)) is not None:
+                self.problems.append(Problem(last.place, "", f"decimals take a point: {decimal}"))
+                continue
+            last = value if isinstance(value, Scalar) else None
             if (first := entries.get(key.text)) is not None:
                 self.problems.append(
                     Problem(key.place, "", f"{name(key.text)} stands twice; first at {first.key.place}")
@@ -135,8 +158,19 @@ class _Composer:
     def _place(self, event: Any) -> Place:
         return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
 
+    def _stop_at(self, advice: tuple[str, int]) -> None:
+        raise ConfigError([Problem(place_at(self._text, advice[1], self._file), "", advice[0])])
+
     def _stop(self, event: Any, message: str) -> None:
         raise ConfigError([Problem(self._place(event), "", message)])
+
+
+def _decimal_comma(last: Scalar, key: Scalar, value: Node) -> str | None:
+    """Return the number that a comma has cut in two, as in `{input: 0,5, output: 1}`; None where none is."""
+    is_empty = isinstance(value, Scalar) and value.is_plain and not value.text
+    if not (is_empty and key.text.isdigit() and last.text.isdigit() and last.is_plain and key.is_plain):
+        return None
+    return f"{last.text}.{key.text}" if key.source[last.end : key.start] == "," else None
 
 
 def _decode(data: bytes, file: str) -> str:
@@ -165,8 +199,15 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     opened = getattr(error, "context_mark", None)
     if text[mark.index : mark.index + 1] == "\t":
         return Problem(place, "", "a tab can't indent; use spaces")
-    if (advice := advise_quotes(text, mark.index, opened and opened.index)) is not None:
-        return Problem(place_at(text, advice[1], file), "", advice[0])
+    began = opened.index if opened is not None else mark.index
+    for advice in (
+        advise_blank(text, began, mark.index),
+        advise_early_end(text, mark.index) or advise_early_end(text, began),
+        advise_quotes(text, mark.index, opened and opened.index),
+        advise_space(text, mark.index) if problem in _NO_COLON else None,
+    ):
+        if advice is not None:
+            return Problem(place_at(text, advice[1], file), "", advice[0])
     message = _OUR_WORDS.get(problem, problem)
     if "${" in text[max(0, mark.index - 1) : mark.index + 2]:
         message = "a ${…} inside braces must be quoted"
@@ -175,7 +216,11 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     return Problem(place, "", message)
 
 
+_QUOTE_STARS = "quote patterns that begin with *"
+_NO_COLON = ("mapping values are not allowed in this context", "could not find expected ':'")
 _OUR_WORDS = {
+    "did not find expected alphabetic or numeric character": _QUOTE_STARS + ', as in "*-mini"',
+    "could not find expected ':'": 'a ": " was expected here; is the line complete, and the indentation right?',
     "mapping values are not allowed in this context": 'a ": " is out of place here; quote the text that holds it, or mend the indentation',
     "did not find expected key": "a key was expected here; is the indentation right, or a quote closed too early?",
     "did not find expected ',' or '}'": 'a "," or "}" was expected here; quote text that holds special characters',

@@ -76,13 +76,21 @@ class Names:
         """Whether a model can answer, as far as keys show; what is broken counts as live."""
         return not self.is_off(self.provider_of(model))
 
-    def refer(self, reader: Reader, trail: Trail, word: Any, sections: Iterable[str]) -> bool:
-        """Whether `word` names something in one of the sections; else note the error, with a suggestion."""
+    def refer(
+        self, reader: Reader, trail: Trail, word: Any, sections: Iterable[str], also: tuple[str, ...] = ()
+    ) -> bool:
+        """Whether `word` names something in one of the sections; else note the error, with a suggestion.
+
+        `also`: further words that may stand there, which the caller has checked for.
+        """
         known = {entry for of in sections for entry in self.section(of)}
         if not isinstance(word, str) or word in known or self.broken.intersection(sections):
             return isinstance(word, str) and word in known
         what = " or ".join(of.removesuffix("s") for of in sections)
-        reader.complain(trail, f"there is no {what} {reader.shown(trail)}{did_you_mean(word, sorted(known))}")
+        hint = did_you_mean(word, also)
+        if "did you mean" not in hint:
+            hint = did_you_mean(word, sorted(known))
+        reader.complain(trail, f"there is no {what} {reader.shown(trail)}{hint}")
         return False
 
     def refuse_family(self, reader: Reader, trail: Trail, word: str) -> None:

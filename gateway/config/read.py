@@ -16,12 +16,13 @@ from gateway.config.nodes import Node, Scalar, Sequence, Trail, find, key_place,
 from gateway.config.secrets import ReferenceProblem, References, holds_key, looks_like_key, referred
 from gateway.config.unavailable import refused_value
 from gateway.config.units import READERS, UnitError, read_number
-from gateway.config.yaml_hints import advise_cut
+from gateway.config.yaml_hints import NO_SPACE, advise_cut, no_space
 from gateway.core.problem import Problem
 
 BROKEN: Final = object()
 """Stands in `values` for what is there but can't be used; its problem has been noted."""
 
+_DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+(?![0-9,])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -104,14 +105,20 @@ class Reader:
             try:
                 value = READERS[definition](text)
             except UnitError as error:
-                message = refused_value(trail, text) or f"{error}{self.got(trail)}"
+                message = refused_value(trail, text) or f"{error}{self.got(trail)}{_decimal_point(text)}"
                 return text, self._broken(node, trail, message)
             return _plain_number(text) if "number" in kinds or "integer" in kinds else text, value
         plain = _typed(text, kinds, node.is_plain or is_given)
         if plain is None:
-            message = refused_value(trail, text) or f"{wanted_of(schema)}{self.got(trail)}"
+            message = refused_value(trail, text) or self._wrong_type(node, text, kinds, schema, trail)
             return text, self._broken(node, trail, message)
         return plain, plain
+
+    def _wrong_type(self, node: Scalar, text: str, kinds: tuple[str, ...], schema: Schema, trail: Trail) -> str:
+        """Word a text where something else is wanted: `watch:true` for a mapping, `0,5` for a number."""
+        if "object" in kinds and node.is_plain and (found := NO_SPACE.match(text)) is not None:
+            return no_space(found)
+        return f"{wanted_of(schema)}{self.got(trail)}{_decimal_point(text) if 'number' in kinds else ''}"
 
     def _condition(self, node: Scalar, trail: Trail) -> tuple[Any, Any]:
         """Conditions are taken as written: no references, so that every error has its column."""
@@ -163,6 +170,11 @@ def _typed(text: str, kinds: tuple[str, ...], may_be_typed: bool) -> Any:
             if isinstance(number, int) or (isinstance(number, float) and "number" in kinds):
                 return number
     return text if "string" in kinds or not kinds else None
+
+
+def _decimal_point(text: str) -> str:
+    """Return the advice for a number with a comma, as in `0,5`; "" for other texts."""
+    return f"; decimals take a point: {text.replace(',', '.')}" if _DECIMAL_COMMA.match(text) else ""
 
 
 def _plain_number(text: str) -> Any:

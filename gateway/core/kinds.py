@@ -24,6 +24,8 @@ class ProviderKind:
     default_url: str | None = None
     default_auth: Literal["bearer", "x-api-key", "api-key"] = "bearer"  # the header that carries the key
     server_module: str = ""
+    bounds_output: bool = False  # its server takes `--max-output`, the default limit of an answer
+    others: Mapping[str, str] = field(default_factory=dict)  # names of other servers with this API → their URL
 
     @property
     def is_managed(self) -> bool:

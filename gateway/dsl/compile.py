@@ -7,6 +7,7 @@ At run time CEL returns errors as values; each counts as false.
 A `Conditions` belongs to one snapshot. A reload makes a new one in the compile thread and shares nothing with the old one.
 """
 
+import json
 import logging
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -161,6 +162,16 @@ class Conditions:
         if self._labels:
             values["labels"] = {name: text(facts.labels.get(name, "")) for name in self._labels}
         return self._env.Activation(values)
+
+    def seen(self, source: str, facts: Facts) -> list[tuple[str, str]]:
+        """Return the values of one request that a condition reads, its lets included, as they are written in a condition."""
+        expanded = expand(source, self._lets)
+        values: list[tuple[str, object]] = [
+            (name, read(facts)) for name in sorted(expanded.variables) if (read := VARIABLES[name].read) is not None
+        ]
+        values += [(f'headers["{name}"]', text(facts.headers.get(name, ""))) for name in sorted(expanded.headers)]
+        values += [(f'labels["{name}"]', text(facts.labels.get(name, ""))) for name in sorted(expanded.labels)]
+        return [(name, json.dumps(value, ensure_ascii=False)) for name, value in values]
 
     def _let(self, source: str, later: tuple[str, ...]) -> Expanded:
         above = {name: let for name, let in self._lets.items() if name not in later}

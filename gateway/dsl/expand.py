@@ -5,6 +5,7 @@ by a computed name. The text is one line with a space between tokens, so a colum
 to the source.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -204,6 +205,8 @@ class _Expansion:
                 raise self._error(second, f"the name of a {kind[:-1]} is written plainly, without escapes: {how}")
         elif first.text == "." and second.kind == "name" and third.text != "(":
             name, count, place = second.text, 3, second
+            if (whole := self._dashed(second)) != name:
+                raise self._error(second, f'a name that holds "-" stands in brackets: {kind}["{whole}"]')
         elif self.at > 0 and self.tokens[self.at - 1].text == "in":
             raise self._error(
                 token,
@@ -216,6 +219,11 @@ class _Expansion:
         (self.headers if kind == "headers" else self.labels).add(name)
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         self._emit(token, f'{kind}["{quoted}"]', count)
+
+    def _dashed(self, first: Token) -> str:
+        """Return the name that begins with `first` and goes on with dashes and no space between, as `x-team` in `headers.x-team`."""
+        found = re.match(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*", self.source[first.start :])
+        return found[0] if found else first.text
 
     def _header(self, name: str, place: Token) -> str:
         name = name.lower()

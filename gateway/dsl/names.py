@@ -34,9 +34,12 @@ def unknown_name_message(kind: str, name: str, known: Iterable[str]) -> str:
     if name in _WORDS:
         return f'unknown word "{name}": write {_WORDS[name]}'
     candidates = sorted(known)
+    root, dot, _ = name.partition(".")
+    if dot and (members := [one for one in candidates if one.startswith(f"{root}.")]):
+        candidates = members  # `request.user` is like `request.stream` only by what both begin with
     last = {candidate.rpartition(".")[2]: candidate for candidate in candidates}
     tail = name.rpartition(".")[2]
-    if close := get_close_matches(name, candidates, n=1, cutoff=0.6) or get_close_matches(
+    if close := get_close_matches(name, [] if dot else candidates, n=1, cutoff=0.6) or get_close_matches(
         tail, list(last), n=1, cutoff=0.75
     ):
         return f'unknown {kind} "{name}"; did you mean {last.get(close[0], close[0])}?'

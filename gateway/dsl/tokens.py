@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.dsl.errors import error_at
+from gateway.dsl.errors import ConditionError, error_at
 
 Kind = Literal["name", "number", "text", "operator"]
 
@@ -60,6 +60,14 @@ def tokenise(source: str) -> list[Token]:
             case _:
                 pass  # space
     return tokens
+
+
+def names_in(source: str) -> frozenset[str]:
+    """Return the names in `source`; none where it is no condition."""
+    try:
+        return frozenset(token.text for token in tokenise(source) if token.kind == "name")
+    except ConditionError:
+        return frozenset()
 
 
 def _refuse_suffix(source: str, kind: Kind, text: str, end: int) -> None:

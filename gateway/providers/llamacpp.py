@@ -32,6 +32,7 @@ class LlamaCpp(HttpProvider):
             },
         },
         server_module="gateway.runtime.model_server",
+        bounds_output=True,
     )
     DIALECTS = ("openai_chat",)
 

@@ -82,6 +82,30 @@ class Router:
                     return candidate.match
         raise self._not_found(requested, principal)
 
+    def passed_over(
+        self, request: ChatRequest, headers: Mapping[str, str], principal: Principal, wall_s: float
+    ) -> list[tuple[str, str]]:
+        """Return the routes before the one that takes a request, each with the reason why it does not. For `gateway explain`."""
+        name = request.model
+        candidates = {candidate.match.route for candidate in self._candidates_for(name)}
+        scope = self._conditions.scope(request, headers, principal.tenant, principal.labels, wall_s)
+        passed: list[tuple[str, str]] = []
+        if not self._is_allowed(principal, name):
+            return passed
+        for route, pattern, condition in self._routes:
+            if not pattern.covers(name):
+                passed.append((route.name, f"its match {list(route.match)} does not cover {name!r}"))
+            elif route.name not in candidates:
+                passed.append((route.name, f"it leads to the requested model, and there is no model or pool {name!r}"))
+            elif condition is None or condition.holds(scope):
+                break
+            else:
+                seen = ", ".join(
+                    f"{one} is {shown}" for one, shown in self._conditions.seen(condition.source, scope.facts)
+                )
+                passed.append((route.name, f"its condition is false: {condition.source} ({seen})"))
+        return passed
+
     def is_passthrough_path(self, path: str) -> bool:
         """Return whether any route passes requests for `path` through, its condition aside."""
         return self._path_router.covers(path)

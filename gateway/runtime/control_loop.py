@@ -17,13 +17,14 @@ from gateway.config.load import Loaded
 from gateway.core.clock import SystemClock
 from gateway.core.tasks import Tasks
 from gateway.observability.line_writer import write_soon
-from gateway.observability.logging import ProcessLog
+from gateway.observability.logging import STDERR, ProcessLog
 from gateway.observability.merge import Merged
 from gateway.observability.metrics import Metrics
 from gateway.providers import provider_kinds
 from gateway.runtime.admin_key import admin_key
 from gateway.runtime.config_version import ConfigVersion
 from gateway.runtime.file_watch import FileWatch
+from gateway.runtime.first_request import curl_line
 from gateway.runtime.launch import STOP_SIGNALS, Bootstrap
 from gateway.runtime.listeners import address_of
 from gateway.runtime.managed_server import ChildContext
@@ -94,7 +95,7 @@ class ControlLoop:
         """Serve until a stop signal. Return the exit code."""
         spec = self._reloader.current.spec
         self._log.install()
-        self._log.configure(spec.log.format, spec.log.level)
+        self._log.configure(spec.log.format_on(STDERR), spec.log.level)
         warn(self._reloader.current)
         self._reaper.open()
         with self._signals():
@@ -132,11 +133,21 @@ class ControlLoop:
         listeners = {"listen": self._sockets.data.addresses, "admin": [address_of(one) for one in self._sockets.admin]}
         more = {"workers": self._workers.wanted, "generation": version.generation}
         log.info("gateway is ready", extra={**listeners, **more})
+        self._show_first_request()
         self._notifier.ready(self._status())
         # After READY: systemd's watchdog waits for it, and a slow start must not fill the manager's queue before it.
         self._tasks.start(self._feed_watchdog(), "watchdog")
         self._tasks.start(self._reloader.run(), "reload", essential=True)
         self._follow_files(self._reloader.current)
+
+    def _show_first_request(self) -> None:
+        """Print a request to try, where a person looks on."""
+        spec = self._reloader.current.spec
+        if os.isatty(STDOUT) and spec.server.listen:
+            name = self._sockets.data.sockets[0].getsockname()
+            port = name[1] if isinstance(name, tuple) else 0
+            if line := curl_line(spec, spec.server.listen[0], port):
+                asyncio.get_running_loop().run_in_executor(self._executor, write_soon, STDOUT, f"try it: {line}\n")
 
     def _status(self) -> str:
         last = self._reloader.last
@@ -183,7 +194,7 @@ class ControlLoop:
         await self._workers.activate(version)
         if self._admin is not None:
             self._admin.renew(loaded.spec.server.admin.listen)
-        self._log.configure(loaded.spec.log.format, loaded.spec.log.level)
+        self._log.configure(loaded.spec.log.format_on(STDERR), loaded.spec.log.level)
         self._follow_files(loaded)
         return []
 

@@ -1,8 +1,9 @@
 """`gateway explain`: where a request would be sent, without sending it."""
 
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time
 from typing import Any
 
 from gateway import dialects
@@ -20,35 +21,74 @@ from gateway.pools.target import Target
 from gateway.routing.router import Match
 
 
-def explain(loaded: Loaded, body: bytes, tenant: str = "", clock: Clock | None = None) -> dict[str, Any]:
-    """Route the request `body` under `loaded`, as `tenant` would send it now.
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a request comes with beside its body. `wall_s`: when, in seconds since the epoch; None: now."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    path: str = dialects.DEFAULT.PATH
+    wall_s: float | None = None
+
+
+def moment(text: str, clock: Clock | None = None) -> float:
+    """Return the seconds since the epoch of `14`, `14:30` (today) or `2026-01-31T14:30`, in UTC. Raises ValueError."""
+    if text.isdigit() and len(text) <= 2:
+        text = f"{int(text):02}:00"
+    if len(text) <= 5:
+        today = datetime.fromtimestamp((clock or SystemClock()).wall(), UTC).date()
+        read = datetime.combine(today, time.fromisoformat(text), UTC)
+    else:
+        read = datetime.fromisoformat(text)
+        read = read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+    return read.timestamp()
+
+
+def explain(
+    loaded: Loaded,
+    body: bytes,
+    tenant: str = "",
+    clock: Clock | None = None,
+    circumstances: Circumstances = Circumstances(),
+) -> dict[str, Any]:
+    """Route the request `body` under `loaded`, as `tenant` would send it.
 
     Return `route` and `goal`; `pools`, in the order of failover, each with how its balancer chooses; the `endpoints` by
     pool, as listed, with their timeouts; the models that are `off` because their provider is; and the `facts` that
-    conditions saw. Return `error` where the request would be refused.
+    conditions saw. Return `error` where the request would be refused. Both name the routes that were `passed_over`, and why. A
+    path that the gateway does not serve itself leads to a `provider`, without any of these.
     """
     spec, clock = loaded.spec, clock or SystemClock()
     snapshot = compile_snapshot(spec, 0, {}, Directory(clock), workers=1)
     found = spec.tenants.get(tenant)
     principal = ANYBODY if found is None else Principal(found.name, "", found.labels, found.models)
+    headers, path = circumstances.headers, circumstances.path
+    wall_s = clock.wall() if circumstances.wall_s is None else circumstances.wall_s
+    passed_over: list[dict[str, str]] = []
     try:
-        request = dialects.DEFAULT.decode_request(body)
-        match = snapshot.router.match(request, {}, principal, clock.wall())
+        if (dialect := dialects.BY_PATH.get(path)) is None:
+            name = snapshot.router.match_path("POST", path, headers, principal, wall_s)
+            return {"route": name, "provider": next(one.provider for one in spec.path_routes if one.name == name)}
+        request = dialect.decode_request(body)
+        passed = snapshot.router.passed_over(request, headers, principal, wall_s)
+        passed_over += [{"route": name, "why": why} for name, why in passed]
+        match = snapshot.router.match(request, headers, principal, wall_s)
     except GatewayError as error:
-        return {"error": {"status": error.http_status, "code": error.error_code, "message": error.message}}
+        refusal = {"status": error.http_status, "code": error.error_code, "message": error.message}
+        return {"error": refusal} | ({"passed_over": passed_over} if passed_over else {})
     route = next(route for route in spec.routes if route.name == match.route)
-    path = snapshot.plans[match]
+    plan = snapshot.plans[match]
     return {
-        "route": path.decision.route,
-        "why": " and ".join(path.decision.reasons),
-        "goal": path.decision.goal,
-        "pools": [_pool(spec, stage, route.policy) for stage in path.stages],
+        "route": plan.decision.route,
+        "why": " and ".join(plan.decision.reasons),
+        "goal": plan.decision.goal,
+        "passed_over": passed_over,
+        "pools": [_pool(spec, stage, route.policy) for stage in plan.stages],
         "endpoints": [
             _endpoint(stage.pool, target, snapshot.endpoints[target.endpoint].id)
-            for stage in path.stages
+            for stage in plan.stages
             for target in stage.targets
         ],
-        "off": _off(spec, match, path),
+        "off": _off(spec, match, plan),
         "facts": {
             "model": request.model,
             "tokens": request.tokens,

@@ -1,15 +1,17 @@
 """Bind the sockets that the gateway listens on. Control holds them, so that a killed worker's backlog is not lost."""
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway.config.spec import Listen
+from gateway.runtime.port_owner import port_owner
 
 BACKLOG = 4096
 
@@ -19,6 +21,15 @@ SEND_BUFFER_BYTES = 256 * 1024
 
 class ListenError(Exception):
     """An address can't be listened on; the message names it."""
+
+
+@contextlib.contextmanager
+def named(setting: str) -> Iterator[None]:
+    """Put the setting that holds the address in front of the message of a ListenError."""
+    try:
+        yield
+    except ListenError as error:
+        raise ListenError(f"{setting}: {error}") from error
 
 
 def listen_on(addresses: Iterable[Listen]) -> list[socket.socket]:
@@ -72,7 +83,7 @@ def _open_tcp(address: Listen, family: int, name: object) -> socket.socket:
         return _listening(one)
     except OSError as error:
         one.close()
-        raise ListenError(f"{address}: {_reason(error)}") from error
+        raise ListenError(f"{address}: {_reason(error, address)}") from error
 
 
 def _open_unix(address: Listen) -> socket.socket:
@@ -92,7 +103,7 @@ def _open_unix(address: Listen) -> socket.socket:
         if one.getsockname():
             path.unlink(missing_ok=True)
         one.close()
-        raise ListenError(f"{address}: {_reason(error)}") from error
+        raise ListenError(f"{address}: {_reason(error, address)}") from error
 
 
 def _owner(address: Listen) -> tuple[int, int]:
@@ -130,11 +141,13 @@ def _remove_stale(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise ListenError(f"unix:{path}: {_reason(error)}") from error
+            raise ListenError(f"unix:{path}: {_reason(error, Listen(path=str(path)))}") from error
         else:
             raise ListenError(f"unix:{path}: address already in use; is another gateway running?")
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError, address: Listen) -> str:
     reason = (error.strerror or str(error)).lower()
-    return f"{reason}; is another gateway running?" if "in use" in reason else reason
+    if error.errno != errno.EADDRINUSE:
+        return reason
+    return f"{reason} by {owner}" if (owner := port_owner(address.port)) else f"{reason}; is another gateway running?"

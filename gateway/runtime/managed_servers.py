@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.config.spec import Spec
+from gateway.config.spec import ProviderSpec, Spec
+from gateway.providers import provider_kinds
 from gateway.runtime.managed_server import ChildContext, ManagedServer, Recipe
 from gateway.runtime.messages import ChildCondition
 
@@ -97,7 +98,16 @@ def recipes(spec: Spec, modules: Mapping[str, str]) -> list[Recipe]:
     """Return the children that a configuration needs: one for each provider of such a kind that a model names."""
     used = {model.provider for model in spec.models.values()}
     needed = (one for one in spec.providers.values() if one.is_on and one.name in used and one.kind in modules)
-    return [Recipe(one.name, modules[one.kind], _options(one.settings)) for one in needed]
+    return [Recipe(one.name, modules[one.kind], (*_options(one.settings), *_bound(one, spec))) for one in needed]
+
+
+def _bound(provider: ProviderSpec, spec: Spec) -> tuple[str, ...]:
+    """Return the option that bounds answers to requests without a limit, where each model of a server has a `max_output`."""
+    kind = provider_kinds().get(provider.kind)
+    bounds = [model.max_output for model in spec.models.values() if model.provider == provider.name]
+    known = [bound for bound in bounds if bound is not None]
+    is_bounded = kind is not None and kind.bounds_output and len(known) == len(bounds)
+    return ("--max-output", str(max(known))) if is_bounded else ()
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """The embedded local model as a process: llama.cpp's server, which speaks OpenAI's dialect.
 
-`python -m gateway.runtime.model_server --socket PATH --weights NAME [--lifeline FD] [--threads N] [--context N] [--parallel N]`
+`python -m gateway.runtime.model_server --socket PATH --weights NAME [--lifeline FD] [--threads N] [--context N] [--parallel N] [--max-output N]`
 
-`--context` is the limit of one request, prompt and output together; llama.cpp divides its own setting among the slots. The
-server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment by the system's default action:
-there is nothing to save. No other file imports `xllamacpp`.
+`--context` is the limit of one request, prompt and output together; llama.cpp divides its own setting among the slots.
+`--max-output` bounds the answers to requests without a limit of their own: a small model without a bound may repeat itself
+until its context is full. The server answers 503 on `GET /health` while the weights load. SIGTERM ends it at any moment by
+the system's default action: there is nothing to save. No other file imports `xllamacpp`.
 """
 
 import argparse
@@ -27,6 +28,15 @@ _ERRORS_ONLY: Final = 1
 _PROMPT_CACHE_MIB: Final = 64  # llama.cpp's own bound is 8 GiB
 _HTTP_THREADS: Final = 32  # every open connection holds one, even idle; `/health` needs another
 
+# For requests that name none of their own. At llama.cpp's temperature of 0.8 a model of this size wanders off; these two
+# are those of SmolLM2's model card. Without a penalty it repeats itself; one on single tokens (`repeat_penalty`) falls on the
+# words of the question, too: with 1.1 it does not say that 2+2 is 4. DRY counts sequences only.
+_TEMPERATURE: Final = 0.2
+_TOP_P: Final = 0.9
+_FREQUENCY_PENALTY: Final = 0.3
+_DRY_MULTIPLIER: Final = 0.8
+_DRY_ALLOWED_LENGTH: Final = 4  # tokens
+
 
 class Missing(Exception):
     """A package or a file is missing; the message says what to do."""
@@ -42,6 +52,7 @@ class Options:
     threads: int
     context: int  # tokens for each request
     parallel: int  # concurrent requests; further ones wait
+    max_output: int = -1  # tokens of an answer where the request names no limit; -1: as the context has it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +103,10 @@ def serve(options: Options, weights: Path) -> None:
     params.hostnames = [str(options.socket)]  # a host name that ends in `.sock` is a Unix socket
     params.port = 0
     params.n_parallel = options.parallel
+    params.n_predict = options.max_output
+    params.sampling.temp, params.sampling.top_p = _TEMPERATURE, _TOP_P
+    params.sampling.penalty_freq = _FREQUENCY_PENALTY
+    params.sampling.dry_multiplier, params.sampling.dry_allowed_length = _DRY_MULTIPLIER, _DRY_ALLOWED_LENGTH
     params.n_ctx = options.context * options.parallel
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.threads
@@ -117,6 +132,13 @@ def read_options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--threads", metavar="N", type=_positive, default=1, help="CPU threads")
     parser.add_argument("--context", metavar="N", type=_positive, default=2048, help="tokens for each request")
     parser.add_argument("--parallel", metavar="N", type=_positive, default=2, help="concurrent requests")
+    parser.add_argument(
+        "--max-output",
+        metavar="N",
+        type=_positive,
+        default=-1,
+        help="tokens of an answer if the request names no limit",
+    )
     return Options(**vars(parser.parse_args(arguments)))
 
 

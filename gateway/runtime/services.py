@@ -56,7 +56,7 @@ def activate(services: Services, snapshot: Snapshot) -> None:
         pools=snapshot.spec.pools,
     )
     services.metrics.config_generation.value = snapshot.generation
-    services.reporter.use_format(snapshot.spec.log.format)
+    services.reporter.use_format(snapshot.spec.log.format_on(STDOUT))
 
 
 def _fill_gauges(services: Services, own_requests: Value) -> None:

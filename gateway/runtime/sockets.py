@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.config.spec import ServerSpec
 from gateway.runtime.control_socket import open_control_socket
-from gateway.runtime.listeners import ListenError, close_all, listen_on
+from gateway.runtime.listeners import ListenError, close_all, listen_on, named
 from gateway.runtime.shared_ports import DataSockets, open_data_sockets
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,12 @@ class Sockets:
     @classmethod
     def bind(cls, config_path: Path, server: ServerSpec, workers: int) -> "Sockets":
         """Bind everything, the public listeners for this number of workers. Raise ListenError and bind nothing if one fails."""
-        data = open_data_sockets(server.listen, workers)
+        with named("server.listen"):
+            data = open_data_sockets(server.listen, workers)
         try:
-            return cls(data, listen_on([server.admin.listen]), _control_socket(config_path))
+            with named("server.admin.listen"):
+                admin = listen_on([server.admin.listen])
+            return cls(data, admin, _control_socket(config_path))
         except ListenError:
             data.close()
             raise

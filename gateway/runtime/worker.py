@@ -24,7 +24,7 @@ from gateway.compile.certificates import context_for
 from gateway.compile.snapshot import compile_snapshot
 from gateway.core.tasks import Tasks
 from gateway.observability.lag import LoopLag
-from gateway.observability.logging import ProcessLog
+from gateway.observability.logging import STDERR, ProcessLog
 from gateway.pools.health import HealthChecks
 from gateway.runtime import bus, messages
 from gateway.runtime.acceptors import Acceptor, Acceptors, ConnectionFactory, most_connections
@@ -192,7 +192,7 @@ class Worker:
         activate(self._services, snapshot)
         targets = (target for path in snapshot.plans.values() for stage in path.stages for target in stage.targets)
         self._checks.track((target, spec.providers[target.endpoint.provider].health) for target in targets)
-        self._log.configure(spec.log.format, spec.log.level)
+        self._log.configure(spec.log.format_on(STDERR), spec.log.level)
         self._stop = messages.Stop(spec.server.drain.grace_s, spec.server.drain.deadline_s)
 
     async def _send_life_signs(self, link: bus.Link) -> None:

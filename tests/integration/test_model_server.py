@@ -122,3 +122,20 @@ def test_wrong_options_are_refused(arguments: list[str], capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         read_options(arguments)
     assert "usage: " in capsys.readouterr().err
+
+
+def test_an_answer_without_a_limit_of_its_own_is_bounded(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
+    path = tmp_path / "m.sock"
+    with PythonProcess(MODULE, ["--socket", str(path), "--max-output", "5"], tmp_path / "log") as process:
+        wait_for(lambda: status_of_health(path) == 200, "the model to load", 40)
+        for limits, tokens in (
+            ({}, 5),
+            ({"max_tokens": 9}, 9),
+            ({"max_tokens": 3}, 3),
+            ({"max_completion_tokens": 4}, 4),
+        ):
+            body = ask(path, NAME, ignore_eos=True, **limits).json()
+            assert body["usage"]["completion_tokens"] == tokens
+            assert body["choices"][0]["finish_reason"] == "length"
+        process.stop()

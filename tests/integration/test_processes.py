@@ -1,12 +1,17 @@
 """The processes of a real gateway: started in time, replaced when killed, gone when told to go, and never left behind."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -79,6 +84,66 @@ def test_a_stop_lets_running_requests_finish(start_gateway: StartGateway) -> Non
         gateway.signal(signal.SIGTERM)
         stream.read_until(b"data: [DONE]")
     assert gateway.wait() == 0
+
+
+class SlowProvider(BaseHTTPRequestHandler):
+    """A provider that answers after half a second. `asked` is set once a request is there."""
+
+    asked: ClassVar[threading.Event]
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer a chat completion."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.asked.set()
+        time.sleep(0.5)
+        message = {"role": "assistant", "content": "late"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        body = json.dumps({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing."""
+
+
+@pytest.mark.parametrize("workers", [1, 2, 1, 2])
+def test_a_stop_right_after_the_first_ready_lets_requests_finish(
+    start_gateway: StartGateway, tmp_path: Path, workers: int
+) -> None:
+    SlowProvider.asked = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowProvider) as provider:
+        threading.Thread(target=provider.serve_forever, daemon=True).start()
+        body = f"""
+        providers:
+          slow: {{kind: openai, url: "http://127.0.0.1:{provider.server_port}/v1"}}
+        models:
+          m: {{provider: slow, price: {{input: 1, output: 2}}}}
+        routes:
+          - {{name: direct, match: [m], to: requested}}
+        """
+        gateway = GatewayProcess(tmp_path / "gateway", body, server=f"workers: {workers}", wait=False)
+        with gateway:
+            while not is_ready(gateway.address):
+                time.sleep(0.001)
+            with Connection(gateway.address) as connection:
+                connection.request("POST", "/v1/chat/completions", chat_body("m"))
+                assert SlowProvider.asked.wait(5)
+                gateway.signal(signal.SIGTERM)
+                assert connection.read_answer().status == 200
+            assert gateway.wait() == 0
+        provider.shutdown()
+
+
+def is_ready(address: tuple[str, int]) -> bool:
+    """Return whether `/ready` answers 200."""
+    try:
+        return fetch(address, "/ready").status == 200
+    except OSError:
+        return False
 
 
 def test_a_stop_refuses_new_connections_while_it_waits(start_gateway: StartGateway) -> None:
@@ -233,7 +298,8 @@ def test_a_port_in_use_ends_the_start_with_one_clear_line(tmp_path: Path) -> Non
         command = [sys.executable, "-m", "gateway", "run", "--config", str(config)]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=START_BOUND_S, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == f"gateway: 127.0.0.1:{port}: address already in use; is another gateway running?\n"
+    said = rf"gateway: server\.listen: 127\.0\.0\.1:{port}: address already in use by \S+ \(pid {os.getpid()}\)\n"
+    assert re.fullmatch(said, ended.stderr)
 
 
 def test_it_listens_on_a_unix_socket_and_removes_it_at_the_end(start_gateway: StartGateway, tmp_path: Path) -> None:

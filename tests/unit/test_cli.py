@@ -6,6 +6,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from gateway import __version__
 from gateway.cli import EXAMPLES, main
 from gateway.config.schema import schema_text
 from gateway.providers import provider_kinds
+from tests.support.processes import free_port
 
 EXAMPLE_FILES = Path(__file__).parents[2] / "config" / "examples"
 SOUND = """\
@@ -41,6 +43,24 @@ def test_check_says_ok_and_warns(file: Path, capsys: pytest.CaptureFixture[str])
         err
         == f'warning: {file}:2:63: providers.web.key: provider "web" is off: its key is empty (${{WEB_KEY_OF_NO_MACHINE}})\n'
     )
+
+
+@pytest.mark.parametrize("option", ["--config", "-c", ""])
+def test_check_takes_the_file_in_three_ways(option: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *filter(None, [option]), str(file)]) == 0
+    assert capsys.readouterr().out.startswith(f"{file}: ok")
+
+
+def test_check_live_asks_the_providers(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = SOUND.replace('key: "${WEB_KEY_OF_NO_MACHINE:-}"', f"proxy: none, url: 'http://127.0.0.1:{free_port()}/v1'")
+    file.write_text(text)
+    assert main(["check", "--live", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{file}: ok")
+    assert err.startswith("live: web: no connection to the provider")
+    assert main(["check", "--live", "--json", str(file)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["live"][0]["provider"], document["live"][0]["ok"]) == (False, "web", False)
 
 
 def test_check_prints_every_fault_and_exits_with_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +119,61 @@ def test_explain_asks_as_a_tenant(file: Path, tmp_path: Path, capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)["route"] == "t"
     assert main(["explain", str(request), "--tenant", "acne", "--config", str(file)]) == 1
     assert capsys.readouterr().err == f"{file}: there is no tenant 'acne'\n"
+
+
+def test_explain_takes_headers_path_and_hour(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    routes = """routes:
+  - {name: night, match: [auto], when: 'now.hour < 6', to: m}
+  - {name: team, match: [auto], when: 'headers["x-team"] == "search"', to: m}
+  - {name: other-api, match: [auto], when: 'request.path == "/v1/messages"', to: m}
+  - {name: r, match: [auto], to: p}
+"""
+    file.write_text(
+        "".join(line for line in SOUND.splitlines(True) if not line.startswith(("routes", "checks"))) + routes
+    )
+    request = tmp_path / "request.json"
+    request.write_text('{"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}')
+
+    def explained(*options: str) -> dict[str, Any]:
+        assert main(["explain", str(request), "-c", str(file), "--json", *options]) == 0
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    assert explained("--at", "3")["route"] == "night"
+    assert explained("--at", "05:59")["route"] == "night"
+    assert explained("--at", "2026-01-31T14:30", "--header", "X-Team: search")["route"] == "team"
+    assert explained("--at", "14", "--path", "/v1/messages")["route"] == "other-api"
+    found = explained("--at", "14", "--header", "x-team: ads")
+    assert found["route"] == "r"
+    assert found["passed_over"] == [
+        {"route": "night", "why": "its condition is false: now.hour < 6 (now.hour is 14)"},
+        {"route": "team", "why": 'its condition is false: headers["x-team"] == "search" (headers["x-team"] is "ads")'},
+        {
+            "route": "other-api",
+            "why": 'its condition is false: request.path == "/v1/messages" (request.path is "/v1/chat/completions")',
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--header", "x-team", "--header takes NAME: VALUE, as in --header 'x-team: search'\n"),
+        ("--at", "25", "--at takes an hour (14), a time (14:30) or a date with a time (2026-01-31T14:30); got '25'\n"),
+        (
+            "--at",
+            "noon",
+            "--at takes an hour (14), a time (14:30) or a date with a time (2026-01-31T14:30); got 'noon'\n",
+        ),
+    ],
+)
+def test_explain_says_how_an_option_is_written(
+    option: str, value: str, message: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = tmp_path / "request.json"
+    request.write_text('{"model": "auto", "messages": [{"role": "user", "content": "hi"}]}')
+    assert main(["explain", str(request), "-c", str(file), option, value]) == 1
+    assert capsys.readouterr().err == message
 
 
 def test_explain_of_what_would_be_refused_exits_with_1(

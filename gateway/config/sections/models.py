@@ -81,7 +81,11 @@ def _schema(context: SchemaContext) -> Schema:
             },
             "latency": ref("duration", "Until the first token, as expected."),
             "context": ref("count", "Tokens of prompt and answer together."),
-            "max_output": ref("count", "Tokens of the longest answer."),
+            "max_output": ref(
+                "count",
+                "Tokens of the longest answer. Sent to APIs that need a limit where the client names none; the "
+                "embedded model's answers are bounded by it then, too.",
+            ),
             "max_inflight": cap("Requests that each of its endpoints serves at the same time."),
             **_settings_of(context.kinds),
             **context.at_level["model"],

@@ -1,5 +1,6 @@
 """`observe`: the log."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,14 +11,24 @@ from gateway.config.section import ReadContext, SchemaContext, Section
 
 @dataclass(frozen=True, slots=True)
 class LogSpec:
-    format: Literal["json", "text"] = "json"
+    format: Literal["auto", "json", "text"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def format_on(self, fd: int) -> Literal["json", "text"]:
+        """Return the format of lines on a file descriptor: `auto` is text on a terminal, JSON elsewhere."""
+        if self.format == "auto":
+            return "text" if os.isatty(fd) else "json"
+        return self.format
 
 
 def _schema(context: SchemaContext) -> Schema:
     log = mapping(
         {
-            "format": {"enum": ["json", "text"], "default": "json", "description": "Format of a line."},
+            "format": {
+                "enum": ["auto", "json", "text"],
+                "default": "auto",
+                "description": "Format of a line; `auto`: text on a terminal, JSON elsewhere.",
+            },
             "level": {
                 "enum": ["debug", "info", "warning", "error"],
                 "default": "info",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.config.definitions import PATTERN, Schema, mapping, named, ref, whole_number
-from gateway.config.names import REQUESTED, Names, are_off, members_of
+from gateway.config.globs import fits
+from gateway.config.names import REQUESTED, Names, are_off, members_of, patterns_of
 from gateway.config.nodes import Trail, name
 from gateway.config.read import Reader
 from gateway.config.section import ReadContext, SchemaContext, Section
@@ -167,11 +168,23 @@ def _off_among(names: Names, models: list[str]) -> frozenset[str] | None:
     return frozenset(str(names.provider_of(model)) for model in models)
 
 
+def _warn_unused(reader: Reader, names: Names) -> None:
+    """Warn of pools that no request can reach: no route leads to them, nor does the `then` of one that is reached."""
+    goals = [str(route.get("to")) for _, route in names.routes]
+    patterns = [p for _, route in names.routes if route.get("to") == REQUESTED for _, p in patterns_of(route)]
+    reached = {pool for pool in names.pools if pool in goals or any(fits(pattern, pool) for pattern in patterns)}
+    for pool in tuple(reached):
+        reached.update(_chain(names, pool, ())[0])
+    for pool in names.pools:
+        if pool not in reached:
+            reader.warn(("pools", pool), "no route leads to this pool")
+
+
 POOLS: Final = Section(
     key="pools",
     schema=_schema,
     read=_read,
-    checks=(_check, _check_life),
+    checks=(_check, _check_life, _warn_unused),
     definitions=_definitions,
     is_includable=True,
 )

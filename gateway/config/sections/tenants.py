@@ -90,7 +90,7 @@ def _check_models(reader: Reader, names: Names) -> None:
             if not isinstance(pattern, str) or "*" in pattern or any(fits(one, pattern) for one in requestable):
                 continue
             at: Trail = ("tenants", tenant, "models", index)
-            known = sorted({*names.models, *names.pools})
+            known = sorted(one for one in requestable if "*" not in one)
             message = f"nothing of the name {reader.shown(at)} can be asked for{did_you_mean(pattern, known)}"
             reader.complain(at, message)
 

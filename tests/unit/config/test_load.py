@@ -265,7 +265,8 @@ def test_a_provider_with_an_empty_key_is_off_with_one_warning(files: Files) -> N
         ("web", False, None),
         ("sim", True, None),
     ]
-    assert [one.message for one in loaded.warnings] == ['provider "web" is off: its key is empty (${KEY})']
+    off = [one.message for one in loaded.warnings if "is off" in one.message]
+    assert off == ['provider "web" is off: its key is empty (${KEY})']
 
 
 def test_a_provider_without_a_key_is_on_and_has_its_kinds_url(files: Files) -> None:

@@ -934,7 +934,7 @@ TRAPS = [
     ),
     case(
         "tenant's model that is nothing",
-        ['5:107: tenants.a.models[0]: nothing of the name "autoo" can be asked for; known here: far, m'],
+        ['5:107: tenants.a.models[0]: nothing of the name "autoo" can be asked for; did you mean "auto"?'],
         tenants="tenants: {a: {keys: ['sha256:abababababababababababababababababababababababababababababababab'], models: [autoo]}}",
     ),
     case(

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from gateway.config.spec import Listen
-from gateway.runtime.listeners import SEND_BUFFER_BYTES, ListenError, address_of, close_all, listen_on, open_private
+from gateway.runtime.listeners import (
+    SEND_BUFFER_BYTES,
+    ListenError,
+    address_of,
+    close_all,
+    listen_on,
+    named,
+    open_private,
+)
 
 LOOPBACK = Listen("127.0.0.1", 0)
 
@@ -28,10 +36,17 @@ def test_accepted_sockets_inherit_a_bounded_send_buffer() -> None:
 def test_an_address_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(
-            ListenError, match=rf"^127.0.0.1:{port}: address already in use; is another gateway running\?$"
-        ):
+        said = rf"^127.0.0.1:{port}: address already in use by \S+ \(pid {os.getpid()}\)$"
+        with pytest.raises(ListenError, match=said):
             listen_on([Listen("127.0.0.1", port)])
+
+
+def test_the_setting_is_named() -> None:
+    with (
+        pytest.raises(ListenError, match=r"^server\.listen: no\.such\.host\.invalid:1: no such host"),
+        named("server.listen"),
+    ):
+        listen_on([Listen("no.such.host.invalid", 1)])
 
 
 def test_one_bad_address_closes_the_good_ones(tmp_path: Path) -> None:

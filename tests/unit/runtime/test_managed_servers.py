@@ -290,3 +290,25 @@ async def test_anything_but_200_is_not_healthy(tmp_path: Path, answer: bytes) ->
     async with await asyncio.start_unix_server(reply, place):
         assert not await is_healthy(place)
     assert not await is_healthy(tmp_path / "nothing")
+
+
+def bounded(kind: str, *bounds: int | None) -> tuple[str, ...]:
+    """Return the command line of a server whose models have these longest answers."""
+    spec = spec_of(local="w")
+    provider = replace(spec.providers["local"], kind=kind, settings={})
+    models = {f"m{i}": replace(spec.models["local-model"], max_output=bound) for i, bound in enumerate(bounds)}
+    (recipe,) = recipes(replace(spec, providers={"local": provider}, models=models), {kind: "module"})
+    return recipe.options
+
+
+def test_the_longest_answer_of_its_models_bounds_the_embedded_model() -> None:
+    assert bounded("llamacpp", 256) == ("--max-output", "256")
+    assert bounded("llamacpp", 100, 300) == ("--max-output", "300")
+
+
+def test_a_model_without_a_longest_answer_leaves_its_server_unbounded() -> None:
+    assert bounded("llamacpp", 256, None) == ()
+
+
+def test_other_servers_take_no_bound() -> None:
+    assert bounded("simulator", 256) == ()

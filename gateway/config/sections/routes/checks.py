@@ -21,7 +21,7 @@ def check_routes(reader: Reader, names: Names) -> None:
             continue
         if to == REQUESTED:
             _check_requested(reader, names, trail, patterns_of(route))
-        elif names.refer(reader, (*trail, "to"), to, ("pools", "models")):
+        elif names.refer(reader, (*trail, "to"), to, ("pools", "models"), also=(REQUESTED,)):
             names.refuse_family(reader, (*trail, "to"), str(to))
             _check_life(reader, names, (*trail, "to"), str(to))
     _check_reach(reader, names)
