@@ -20,6 +20,7 @@ MAX_SOURCE = 4096  # characters
 MAX_EXPANDED = 16384  # characters, with every let inserted
 
 _HEADER_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~")
+_MACROS = "exists(), all() or exists_one()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class _Expansion:
         let = self.lets[token.text]
         if let.has_macro and self.macro_depth:
             raise self._error(
-                token, f'"{token.text}" iterates over a list itself, which is not possible inside {_macros()}'
+                token, f'"{token.text}" iterates over a list itself, which is not possible inside {_MACROS}'
             )
         self.variables |= let.variables
         self.headers |= let.headers
@@ -265,13 +266,13 @@ class _Expansion:
         elif name.text == "matches":
             self._pattern(name)
         elif name.text == "split" and self.macro_depth:
-            raise self._error(name, f"split() cannot stand inside {_macros()}")
+            raise self._error(name, f"split() cannot stand inside {_MACROS}")
         self._emit(dot)
         self._emit(name)
 
     def _macro(self, name: Token) -> None:
         if self.macro_depth:
-            raise self._error(name, f"{name.text}() cannot stand inside {_macros()}")
+            raise self._error(name, f"{name.text}() cannot stand inside {_MACROS}")
         element = self._peek(3)
         if element.kind != "name" or self._peek(4).text != ",":
             raise self._error(
@@ -288,10 +289,6 @@ class _Expansion:
         if literal.kind != "text" or self._peek(4).text != ")":
             raise self._error(name, f"the expression of matches() must be a literal: {METHODS['matches'].usage}")
         self.patterns.append(Pattern(literal.text, literal.start))
-
-
-def _macros() -> str:
-    return "exists(), all() or exists_one()"
 
 
 def _unquoted(literal: str) -> str | None:
