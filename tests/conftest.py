@@ -1,5 +1,8 @@
 """Fixtures for every test. Warnings are errors (setup.cfg), so everything opened here is closed here."""
 
+import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,18 @@ def clock() -> FakeClock:
 def port() -> int:
     """A free port of the loopback."""
     return free_port()
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Restore the handlers, level and hooks of logging that a process log replaces."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    yield
+    root.handlers[:], _ = handlers, root.setLevel(level)
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")

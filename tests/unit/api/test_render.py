@@ -8,6 +8,7 @@ import pytest
 from gateway.api.render import error_body, error_headers, error_response
 from gateway.core.errors import (
     GatewayError,
+    HiddenError,
     MethodNotAllowed,
     Overloaded,
     QuotaUsedUp,
@@ -32,6 +33,8 @@ def make(kind: type[GatewayError]) -> GatewayError:
         return kind("no", status=422, body=b"not JSON", content_type="text/plain")
     if issubclass(kind, MethodNotAllowed):
         return kind("no", allow="GET")
+    if issubclass(kind, HiddenError):
+        return kind("no", body=b"{}", stated=None)
     return kind("what happened", param="model")
 
 

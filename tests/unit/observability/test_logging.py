@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,14 +37,8 @@ Setup = Callable[[Format, Level], Output]
 
 
 @pytest.fixture
-def start() -> Iterator[Setup]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
-    yield Output
-    root.handlers[:], _ = handlers, root.setLevel(level)
-    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
-    logging.captureWarnings(False)
+def start(restored_logging: None) -> Setup:
+    return Output
 
 
 def only(stream: Output) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def test_it_ends_when_its_lifeline_does(tmp_path: Path) -> None:
         assert process.wait(5) == 0
 
 
-def test_a_port_in_use_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_one_clear_line(restored_logging: None, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["--listen", f"127.0.0.1:{taken.getsockname()[1]}"]) == 1
     assert capsys.readouterr().err.startswith("simulator: can't listen: ")
