@@ -235,7 +235,7 @@ class Translator:
                         break
             if self._translated_bytes > TRANSLATED_LIMIT:
                 raise ProtocolError("the provider's stream is too long to be translated")
-            if self._decoder.is_done and not self._is_over() and self._observer.has_ended_well():
+            if self._decoder.is_done and self._finish and not self._is_over() and self._observer.has_ended_well():
                 written.append(self._close())
         except UpstreamError as error:
             written.append(self._fail(error))

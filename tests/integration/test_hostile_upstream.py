@@ -142,7 +142,8 @@ def test_an_unstreamed_answer_that_is_none_is_an_error_that_says_so(gateway: Gat
     before = attempts(gateway, "failed")
     got = ask(gateway.address, f"fuzz-json-{name}")
     assert (got.status, got.error()["code"]) == (status, code)
-    assert attempts(gateway, "failed") == before + 1
+    resent = name in ("no-http", "nothing")  # a kept connection that brings no response: one attempt more
+    assert attempts(gateway, "failed") == before + 1 + resent
     assert ask(gateway.address, "fuzz-good").status == 200
 
 

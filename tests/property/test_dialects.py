@@ -380,12 +380,13 @@ def test_signed_thoughts_reach_a_client_that_gives_them_back_whole() -> None:
         for choice in json.loads(event[6:])["choices"]
         for block in choice["delta"].get("thinking_blocks", [])
     ]
-    assert blocks == [
+    given = [
         {"type": "thinking", "thinking": 'ab"', "signature": "sig"},
         {"type": "redacted_thinking", "data": "xyz"},
     ]
+    assert blocks == [{"index": index, **block} for index, block in enumerate(given)]
     message = {"role": "assistant", "content": "so", "reasoning_content": 'ab"', "thinking_blocks": blocks}
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}, message]}
     request = openai_chat.decode_request(json.dumps(body).encode())
     sent = json.loads(bridge(openai_chat, anthropic_messages).encode_request(request, "m"))
-    assert sent["messages"][1]["content"] == [*blocks, {"type": "text", "text": "so"}]
+    assert sent["messages"][1]["content"] == [*given, {"type": "text", "text": "so"}]

@@ -65,4 +65,5 @@ def test_any_request_is_translated_or_refused(
     except InvalidRequest as error:
         assert error.http_status == 400
     else:
-        assert provider.decode_request(sent).model == "m"
+        if json.loads(sent).get("messages") != []:  # all were empty: the provider refuses that, as our reader does
+            assert provider.decode_request(sent).model == "m"

@@ -126,12 +126,12 @@ async def test_h2c_is_ignored(serving: Serving) -> None:
 
 
 async def test_the_watch_notices_a_loop_that_stands() -> None:
-    with pytest.raises(AssertionError, match="the loop stood"), watched_loop():
+    with pytest.raises(AssertionError, match="the loop stood"), watched_loop(0.02):
         asyncio.get_running_loop().call_soon(lambda: sum(range(10_000_000)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
 
 async def test_the_watch_notices_a_thread_that_keeps_the_lock() -> None:
-    with pytest.raises(AssertionError, match="a thread kept the lock"), watched_loop():
+    with pytest.raises(AssertionError, match="a thread kept the lock"), watched_loop(0.02):
         await Offload().run(1, lambda: sum(range(10_000_000)))
