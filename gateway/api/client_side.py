@@ -35,9 +35,9 @@ from gateway.core.response import Response
 from gateway.dialects import id_lines
 from gateway.dialects.base import Dialect
 from gateway.dialects.json_shape import LARGE, Bounds
-from gateway.dialects.rate_limits import limit_lines
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.header_policy import TO_CLIENT_DIALECT
+from gateway.providers.rate_limits import limit_lines
 from gateway.snapshot import Services
 from gateway.streaming.relay import KEEP_ALIVE
 

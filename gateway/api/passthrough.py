@@ -25,10 +25,10 @@ from gateway.core.exchange import Exchange
 from gateway.core.response import Response
 from gateway.core.secret import REDACTABLE_LENGTH
 from gateway.dialects.base import Dialect
-from gateway.dialects.rate_limits import limit_lines
 from gateway.lifecycle import RequestKind
 from gateway.pools.route_plan import RoutePlan
 from gateway.providers.header_policy import TO_CLIENT_PASS_THROUGH
+from gateway.providers.rate_limits import limit_lines
 from gateway.snapshot import Services, Snapshot
 from gateway.streaming.upload import LAST_CHUNK, Upload
 from gateway.upstream.dispatcher import dispatch

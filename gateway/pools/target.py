@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.config.spec import BatchSpec, ModelSpec, RetrySpec
-from gateway.dialects.bridge import Bridge
 from gateway.pools.endpoint import Credential, Endpoint
 from gateway.providers.base import Provider
 from gateway.resilience.timeouts import Timeouts
+
+if TYPE_CHECKING:  # control reads pools and needs no dialect: its start is faster without them
+    from gateway.dialects.bridge import Bridge
 
 
 @dataclass(frozen=True, slots=True)
 class DialectBinding:
     """How requests in one client dialect are sent to a provider: translation, and the constant part of the head."""
 
-    bridge: Bridge
+    bridge: "Bridge"
     request_head: bytes  # without the blank line
 
 

@@ -2,7 +2,7 @@
 
 A header that is not in this table does not cross the gateway, in either direction. Two sources lie outside of it: `headers:` of
 a provider in the configuration (sent as written, in place of a client's), and the headers that the gateway itself writes to a
-client (`x-gateway-…`, ids, framing: `api/client_side.py`). Rate limits are listed here, but `dialects/rate_limits.py` copies them
+client (`x-gateway-…`, ids, framing: `api/client_side.py`). Rate limits are listed here, but `rate_limits.py` copies them
 or translates them from one vendor's headers to another's.
 
 A kind of provider adds the headers of its own API in its file (`CLIENT_HEADERS`). `gateway.providers.header_rules()` yields all
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
-from gateway.dialects.rate_limits import LIMIT_HEADERS
+from gateway.providers.rate_limits import LIMIT_HEADERS
 
 VIA: Final = "1.1 llm-gateway"
 GATEWAY: Final = VIA.split()[1]
@@ -115,7 +115,7 @@ RATE_LIMITS: Final = tuple(
     to_client(name.decode(), "all", "what is left of the provider's rate limits; renamed for clients of another vendor")
     for name in chain.from_iterable(LIMIT_HEADERS.values())
 )
-"""Headers of a provider that `dialects/rate_limits.py` copies or translates."""
+"""Headers of a provider that `rate_limits.py` copies or translates."""
 
 
 def general_rules() -> Iterator[HeaderRule]:

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from gateway.dialects.rate_limits import limit_lines
+from gateway.providers.rate_limits import limit_lines
 
 NOON_S = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 OF_OPENAI = {
