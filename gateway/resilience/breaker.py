@@ -11,7 +11,7 @@ States and events (N = `failures`, M = `successes`, both in a row):
 | half-open | granted while no other probe runs, else refused | counted; the M-th       | opens again, for     | the next probe may    |
 |           |                                                 | closes                  | another `recovery_s` | start; not counted    |
 
-A permit of a half-open breaker may be told of the first content of a stream (`answered`) before it ends. That is its success: it is
+A permit of a half-open breaker may learn of the first content of a stream (`answered`) before the stream ends. That is its success: it is
 counted, and the next probe may start, while the stream goes on. If the stream breaks off later, the permit fails as in the table.
 If it is the M-th success, the breaker closes and the permit belongs to the closed state from then on. A closed breaker counts a
 stream at its end, so that streams which all break off still open it.
