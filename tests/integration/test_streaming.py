@@ -260,8 +260,9 @@ def test_what_fails_before_the_first_content_is_answered_by_the_next_pool(
     assert answer.status == 200
     assert b"sim-tokens4-seed401" in answer.body and first.encode() not in answer.body
     names = ("x-gateway-route", "x-gateway-pool", "x-gateway-model", "x-gateway-attempts")
-    attempts = "3" if first == "sim-cut_head" else "2"  # a kept connection that closes: the request is sent again
-    assert [answer.header(name) for name in names] == ["auto", "cheap", "second", attempts]
+    *way, attempts = [answer.header(name) for name in names]
+    assert way == ["auto", "cheap", "second"]
+    assert attempts == "2" or (attempts, first) == ("3", "sim-cut_head")  # sent again where a kept connection closes
     if is_stream:
         assert sse.is_complete(answer.body)
         roles = [c for c in sse.chunks_of(answer.body) if c["choices"][0]["delta"].get("role")]
